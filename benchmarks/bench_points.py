@@ -1,0 +1,129 @@
+"""How fast are the point operators, beside what a reader would otherwise install?
+
+    python benchmarks/bench_points.py [--json PATH] [--repeats 9]
+
+Each row times ours and a peer in the SAME run, in turn, and takes medians; before timing, the picks are asserted equal
+(FPS: identical indices; neighbours: identical distances, since cKDTree leaves the order of ties open). "1 thread" and
+"all cores" count OUR threads. fpsample has one thread; cKDTree gets as many (`workers`).
+
+Rows: farthest point sampling against fpsample, grouping (both levels of a hierarchy) against scipy's cKDTree, the two
+together (FPS once, its prefix for the second level) in clips/s, and torch's ways to gather, forward and backward.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+
+import fpsample
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from cross4d_lib.points import farthest_point_sample, gather_points, nearest_neighbours
+
+HIERARCHIES = [(24, 2048, 256, 64, 16), (24, 2048, 256, 64, 32), (12, 512, 128, 32, 16)]  # frames, N, M1, M2, k
+
+
+def surface_clip(frames: int, points: int) -> torch.Tensor:
+    """A bumpy closed surface that turns, with millimetre noise: points as a depth camera sees them. (T, N, 3)."""
+    rng = np.random.default_rng(0)
+    ray = rng.standard_normal((frames, points, 3))
+    ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
+    phase = 0.1 * np.arange(frames)[:, None]
+    radius = 0.4 + 0.1 * np.sin(3 * ray[..., 0] + phase) * np.cos(4 * ray[..., 1] - phase)
+    clip = ray * radius[..., None] * [0.6, 1.8, 0.4] + 0.001 * rng.standard_normal(ray.shape)
+    return torch.from_numpy(clip.astype(np.float32))
+
+
+def medians(repeats: int, *calls) -> list[float]:
+    """Median milliseconds of each call; the calls take turns, so that a busy machine slows all of them alike."""
+    times = [[] for _ in calls]
+    for repeat in range(repeats + 1):
+        for call, record in zip(calls, times):
+            start = time.perf_counter()
+            call()
+            if repeat:  # the first round warms up
+                record.append(1e3 * (time.perf_counter() - start))
+    return [statistics.median(record) for record in times]
+
+
+def peer_sample(clip: torch.Tensor, samples: int) -> np.ndarray:
+    return np.stack([fpsample.fps_sampling(frame, samples, start_idx=0) for frame in clip.numpy()])
+
+
+def peer_group(queries: torch.Tensor, clip: torch.Tensor, k: int, workers: int) -> np.ndarray:
+    return np.stack([cKDTree(frame).query(q, k, workers=workers)[1] for q, frame in zip(queries.numpy(), clip.numpy())])
+
+
+def assert_same_neighbours(ours, peer, queries, clip):
+    difference = lambda index: (gather_points(clip, torch.as_tensor(index)).double() - queries[:, :, None].double()).square().sum(-1)
+    torch.testing.assert_close(difference(ours), difference(peer), rtol=1e-6, atol=1e-9)
+
+
+def operator_rows(threads: int, repeats: int):
+    for frames, n, first, second, k in HIERARCHIES:
+        clip = surface_clip(frames, n)
+        order = farthest_point_sample(clip, first)
+        centres = gather_points(clip, order)  # (T, M1, 3); its prefix is the second level
+        tops = centres[:, :second].contiguous()
+        for samples in (first, second):
+            assert (farthest_point_sample(clip, samples).numpy() == peer_sample(clip, samples)).all()
+            yield f"FPS {frames}x{n}->{samples}", "fpsample", medians(
+                repeats, lambda: farthest_point_sample(clip, samples), lambda: peer_sample(clip, samples)
+            )
+        for queries, points in ((centres, clip), (tops, centres)):
+            assert_same_neighbours(nearest_neighbours(queries, points, k), peer_group(queries, points, k, threads), queries, points)
+            yield f"kNN {frames}x({queries.shape[1]} of {points.shape[1]}, k={k})", "cKDTree", medians(
+                repeats, lambda: nearest_neighbours(queries, points, k), lambda: peer_group(queries, points, k, threads)
+            )
+
+        def ours():
+            centres = gather_points(clip, farthest_point_sample(clip, first))
+            return nearest_neighbours(centres, clip, k), nearest_neighbours(centres[:, :second], centres, k)
+
+        def peers():
+            centres = gather_points(clip, torch.from_numpy(peer_sample(clip, first).astype(np.int64)))
+            return peer_group(centres, clip, k, threads), peer_group(centres[:, :second], centres, k, threads)
+
+        yield f"clip {frames}x{n}->{first}->{second}, k={k}", "fpsample+cKDTree", medians(repeats, ours, peers)
+
+
+def gather_rows(repeats: int):
+    """index_select on a flat table (ours) against torch.gather along the points, forward and forward + backward."""
+    for frames, n, c, m, k in [(96, 128, 64, 32, 16), (48, 2048, 3, 256, 16), (48, 256, 96, 64, 16)]:
+        values = torch.randn(frames, n, c, requires_grad=True)
+        index = torch.randint(n, (frames, m, k))
+        ours = lambda: gather_points(values, index)
+        torch_gather = lambda: values.gather(1, index.flatten(1)[..., None].expand(-1, -1, c)).view(frames, m, k, c)
+        assert torch.equal(ours(), torch_gather())
+        gradient = torch.randn(frames, m, k, c)
+        yield f"gather {frames}x{n}x{c} at {m}x{k}", "torch.gather", medians(repeats, ours, torch_gather)
+        yield f"  and its backward", "torch.gather", medians(
+            repeats, lambda: torch.autograd.grad(ours(), values, gradient), lambda: torch.autograd.grad(torch_gather(), values, gradient)
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", metavar="PATH", help="also write the rows there")
+    parser.add_argument("--repeats", type=int, default=9)
+    arguments = parser.parse_args()
+    cores, rows = len(os.sched_getaffinity(0)), []
+    print(f"{cores} cores, load {os.getloadavg()[0]:.1f}, medians of {arguments.repeats}, torch {torch.__version__}\n")
+    print(f"{'':42s} {'threads':>7s} {'ours ms':>9s} {'peer ms':>9s} {'ratio':>6s} {'clips/s':>8s}  peer")
+    for threads in dict.fromkeys((1, cores)):
+        torch.set_num_threads(threads)
+        for sources in (operator_rows(threads, arguments.repeats), gather_rows(arguments.repeats)):
+            for name, peer, (ours_ms, peer_ms) in sources:
+                rate = f"{1e3 / ours_ms:8.0f}" if "gather" not in peer else " " * 8
+                print(f"{name:42s} {threads:7d} {ours_ms:9.3f} {peer_ms:9.3f} {peer_ms / ours_ms:6.1f} {rate}  {peer}")
+                rows.append({"what": name.strip(), "threads": threads, "peer": peer, "ours_ms": ours_ms, "peer_ms": peer_ms, "ratio": peer_ms / ours_ms})
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump({"cores": cores, "load": os.getloadavg()[0], "repeats": arguments.repeats, "rows": rows}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

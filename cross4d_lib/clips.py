@@ -1,0 +1,135 @@
+"""A clip of a moving point cloud, and how its frames and points are sampled from a video (problem formulation, Sec. 3).
+
+A *video* is what a sensor recorded: any number of frames, any number of points a frame. A *clip* is what the method
+reads: exactly T frames of exactly N points. Going from one to the other repeats frames or points when there are too
+few, never drops a video, and counts what it repeated.
+
+Coordinates are those of a camera: x to the right, y DOWN, z away from the viewer, in metres where the sensor knows them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from .errors import ConfigError, DataError
+
+Stride = int | Literal["uniform"]
+
+
+@dataclass(frozen=True)
+class Video:
+    """What a reader returns, before any sampling.
+
+    frames : F arrays (n_f, 3) float32, camera coordinates; n_f differs from frame to frame and may be 0 where the sensor
+        saw nothing.
+    point_labels : F arrays (n_f,) int64 beside them, or None.
+    label : class index, or None. id : unique within the dataset. subject : who performs, or None.
+    """
+
+    frames: list[np.ndarray]
+    id: str
+    label: int | None = None
+    subject: str | None = None
+    point_labels: list[np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """P = {P_f}: T frames of N points (Sec. 3).
+
+    points : (T, N, 3) float32, camera coordinates (x right, y down, z away).
+    label : class index or None. point_labels : (T, N) int64 or None. id, subject : as in the video.
+    frame_indices : (T,) int64, which frame of the video each frame of the clip is.
+    frames_repeated : frames beyond the video's end, filled by repeating its last one.
+    points_repeated : points of the clip that are repetitions, because a frame held fewer than N.
+    """
+
+    points: np.ndarray
+    id: str
+    label: int | None = None
+    subject: str | None = None
+    point_labels: np.ndarray | None = None
+    frame_indices: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    frames_repeated: int = 0
+    points_repeated: int = 0
+
+
+def frame_indices(available: int, frames: int, stride: Stride = 1) -> tuple[np.ndarray, int]:
+    """Which frames of a video make the clip, and how many of them are repetitions.
+
+    stride k (Table 8 uses 1 or 2): the window of ``frames`` frames k apart, centred in the video; a video too short for
+    it is played whole and its last frame repeated. ``"uniform"``: ``frames`` frames spread evenly from first to last, so
+    the whole motion is seen; a video with fewer frames repeats some of them.
+
+    Returns ((frames,) int64 indices, number of repeated frames). The paper does not say where its window lies: centred is
+    our decision. Raises ConfigError on a non-positive size.
+    """
+    if frames < 1 or (stride != "uniform" and (not isinstance(stride, int) or stride < 1)):
+        raise ConfigError(f"frames={frames}, stride={stride!r} is not a clip", "frame sampling", 'frames >= 1, stride >= 1 or "uniform"')
+    if available < 1:
+        raise DataError("a video without frames", "frame sampling", "remove the file or record it again")
+    if stride == "uniform":
+        indices = np.round(np.linspace(0, available - 1, frames)).astype(np.int64)
+        return indices, frames - len(np.unique(indices))
+    reach = (frames - 1) * stride + 1
+    start = max(0, (available - reach) // 2)
+    indices = start + stride * np.arange(frames, dtype=np.int64)
+    repeated = int((indices >= available).sum())
+    return np.minimum(indices, available - 1), repeated
+
+
+def clip_generator(clip_id: str, seed: int) -> np.random.Generator:
+    """A random generator that depends on the clip's id and the seed alone: not on order, worker or process."""
+    digest = hashlib.sha256(f"{seed}/{clip_id}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "little"))
+
+
+def point_indices(available: int, points: int, generator: np.random.Generator) -> tuple[np.ndarray, int]:
+    """Which points of a frame are kept: ``points`` of them without replacement; with fewer, all of them and then repetitions.
+
+    Returns ((points,) int64 indices, number of repetitions).
+    """
+    if points < 1:
+        raise ConfigError(f"points={points} is not a frame", "point sampling", "points >= 1")
+    if available < 1:
+        raise DataError("a frame without points", "point sampling", "drop the frame from the recording")
+    if available >= points:
+        return generator.permutation(available)[:points].astype(np.int64), 0
+    rounds = -(-points // available)
+    order = np.concatenate([generator.permutation(available) for _ in range(rounds)])[:points]
+    return order.astype(np.int64), points - available
+
+
+def sample_clip(video: Video, frames: int, points: int, stride: Stride = 1, seed: int = 0) -> Clip:
+    """Sample a Clip from a Video, deterministically by (video.id, seed).
+
+    Raises DataError when a chosen frame has no points or a coordinate that is not finite, naming clip and frame.
+    """
+    indices, frames_repeated = frame_indices(len(video.frames), frames, stride)
+    generator = clip_generator(video.id, seed)
+    cloud = np.empty((frames, points, 3), np.float32)
+    labels = np.empty((frames, points), np.int64) if video.point_labels is not None else None
+    points_repeated = 0
+    for f, source in enumerate(indices):
+        frame = video.frames[source]
+        if len(frame) == 0:
+            raise DataError(f"frame {source} has no points", video.id, "drop the frame from the recording, or the recording from the split")
+        chosen, repeated = point_indices(len(frame), points, generator)
+        points_repeated += repeated
+        cloud[f] = frame[chosen]
+        if labels is not None:
+            labels[f] = video.point_labels[source][chosen]
+    check_finite(cloud, video.id)
+    return Clip(cloud, video.id, video.label, video.subject, labels, indices, frames_repeated, points_repeated)
+
+
+def check_finite(points: np.ndarray, where: str) -> None:
+    """Raise DataError naming the first frame and point whose coordinates are not finite. points : (T, N, 3)."""
+    bad = ~np.isfinite(points).all(-1)
+    if bad.any():
+        f, n = np.argwhere(bad)[0]
+        raise DataError(f"frame {f}, point {n} is not finite: {points[f, n].tolist()}", where, "remove NaN and infinite points before making a clip")

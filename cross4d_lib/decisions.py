@@ -1,0 +1,63 @@
+"""Everything the paper leaves open and we had to choose, in one place, each with its reason.
+
+The paper gives no code and does not state the values below. They are OUR decisions, not the authors'. The rest of the
+library imports the numbers from here, so changing one here changes it everywhere; ``table()`` prints them all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One open question of the paper: our ``value``, its ``unit``, the section or equation it belongs to, and why."""
+
+    name: str
+    value: object
+    unit: str
+    belongs_to: str
+    why: str
+
+
+_ALL: dict[str, Decision] = {}
+
+
+def _decide(name: str, value, unit: str, belongs_to: str, why: str):
+    _ALL[name] = Decision(name, value, unit, belongs_to, why)
+    return value
+
+
+# --- render (Eq. 1) ---------------------------------------------------------------------------------------------------
+FIELD_OF_VIEW = _decide("field of view", 40.0, "degrees", "Eq. 1", "mild perspective, near that of a depth camera; the back-off makes up for it")
+BACK_OFF_MARGIN = _decide("back-off margin", 0.05, "share of the half image", "Eq. 1", "the nearest distance at which every point of every frame falls inside the image, less this margin: as many patches on the subject as a fixed camera allows")
+SPLAT = _decide("splat radius", 0.55, "x image side / sqrt(points a frame)", "Eq. 1", "scales with the spacing of the points, so the surface closes at 512 points as at 2,048 (1.5 px at 126 px and 2,048 points)")
+SHADE_FAR = _decide("shade of the far end", 0.25, "grey, 0..1 (near end 1, background 0)", "Eq. 1", "linear in depth between the clip's 1st and 99th percentile; far surface stays apart from the background")
+SHADE_QUANTILES = (0.01, 0.99)
+VISIBILITY = _decide("visible", "owns at least one pixel", "", "Eq. 3", "the z-buffer's own answer, no tolerance to tune; considered: depth within a tolerance of the buffer at the point's own pixel")
+
+# --- targets (Eq. 2-4) ------------------------------------------------------------------------------------------------
+PROJECTION_SEED = _decide("seed of the random projection W", 0, "", "Eq. 2", "one W for all clips and runs, entries N(0, 1/d_p)")
+CENTRE_TARGETS = _decide("targets are centred", True, "", "Eq. 5", "the mean over the training set's targets is subtracted: it holds most of their energy, and uncentred cosine is nearly solved by a constant")
+GLOBAL_TARGET = _decide("global target", "class", "", "Table 1", "the class token averaged over the clip's frames; the patch mean is measured beside it")
+GLOBAL_LOSS = _decide("global loss", "1 - cos(psi(mean_j t_j), target)", "", "Table 1", "Eq. 5 with one token a clip: nothing but the granularity differs")
+CAMERA_YAWS = _decide("several cameras", "evenly spaced around the vertical axis", "", "Table 15", "the first is always the frontal one; a token's target is the mean over the cameras that see it")
+
+# --- Point4D (Sec. 3.2, Table 9) --------------------------------------------------------------------------------------
+NEIGHBOURS = _decide("neighbours in a set abstraction", 16, "points, k nearest", "Sec. 3.2", "k nearest needs no radius, so no unit; the paper names neither radius nor k")
+FIRST_LEVEL = _decide("centres of the first set abstraction", 4, "x the tokens a frame", "Sec. 3.2", "2,048 -> 256 -> 64: two equal steps in density")
+POSITION = _decide("position embedding", "linear (x, y, z, t) -> C, GELU, linear C -> C; added to the token", "", "Sec. 3.2", "P4Transformer's linear position with one more layer, which also brings the parameters to 3.28 M")
+CLIP_SCALE = _decide("clip scale inside the encoder", "centroid 0, root-mean-square radius 1", "", "Sec. 3.2", "unit-free and not moved by one stray point; centres are returned in input coordinates")
+
+# --- training ---------------------------------------------------------------------------------------------------------
+BATCH = _decide("batch size", 16, "clips", "Sec. 4.1", "not stated; fits every profile's memory")
+GRADIENT_CLIP = _decide("gradient clipping", 1.0, "global 2-norm", "Sec. 4.1", "not stated; guards the first steps after warm-up")
+VARIANCE_EPS = _decide("eps in sigma_k", 1e-4, "", "Eq. 6", "VICReg's value; not stated")
+
+# --- probes (Sec. 4.1, Table 11) --------------------------------------------------------------------------------------
+PROBE_RATE = _decide("probe optimiser", 1e-3, "Adam learning rate, batch 64", "Sec. 4.1", "not stated; 300 epochs are")
+
+
+def table() -> list[Decision]:
+    """Every decision, in the order of the method."""
+    return list(_ALL.values())

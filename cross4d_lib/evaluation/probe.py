@@ -1,0 +1,142 @@
+"""The linear probe of Sec. 4.1 and two others beside it, because the probe moves the answer as much as the pretext does.
+
+- ``linear_probe(standardize=False)``: the paper's. A linear head on mean-pooled features, 300 epochs, no standardisation.
+- ``linear_probe(standardize=True)``: the same on z-scored features (Table 11).
+- ``converged_probe``: multinomial logistic regression on z-scored features, L-BFGS until it converges, its regularisation
+  chosen by leaving training subjects out. No training length to argue about, and the test subjects choose nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+from ..datasets import ClipDataset
+from ..decisions import PROBE_RATE
+from ..encoders import Encoder
+from ..errors import ConfigError
+from .features import pooled_features
+from .statistics import bootstrap_interval
+
+EPOCHS, BATCH = 300, 64
+PENALTIES = tuple(10.0**k for k in range(-4, 3))  # C of the logistic regression, strongest first
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """accuracy, its 95 % bootstrap interval over test clips, per_clip (n,) bool correct or not, predictions and labels (n,),
+    and what was selected (``{"C": ...}``) for the converged probe."""
+
+    accuracy: float
+    interval: tuple[float, float]
+    per_clip: np.ndarray
+    predictions: np.ndarray
+    labels: np.ndarray
+    selected: dict
+
+    @property
+    def clips_evaluated(self) -> int:
+        return len(self.labels)
+
+    def per_class(self, classes: tuple[str, ...]) -> list[dict]:
+        """Rows of class, clips, accuracy, and the class it is most often taken for."""
+        rows = []
+        for label, name in enumerate(classes):
+            mine = self.labels == label
+            wrong = self.predictions[mine & ~self.per_clip]
+            taken = classes[np.bincount(wrong).argmax()] if len(wrong) else ""
+            rows.append({"class": name, "clips": int(mine.sum()), "accuracy": float(self.per_clip[mine].mean()) if mine.any() else float("nan"), "most often taken for": taken})
+        return rows
+
+
+def _result(predictions: np.ndarray, labels: np.ndarray, selected: dict) -> ProbeResult:
+    correct = predictions == labels
+    return ProbeResult(float(correct.mean()), bootstrap_interval(correct), correct, predictions, labels, selected)
+
+
+def linear_probe(encoder: Encoder, train: ClipDataset, test: ClipDataset, standardize: bool = False, seed: int = 0) -> ProbeResult:
+    """The paper's linear probe (Sec. 4.1; ``standardize=True``: Table 11's other column) on a frozen encoder."""
+    return probe_features(pooled_features(encoder, train), train.labels, pooled_features(encoder, test), test.labels, standardize, seed)
+
+
+def converged_probe(encoder: Encoder, train: ClipDataset, test: ClipDataset) -> ProbeResult:
+    """Logistic regression run to convergence; C chosen by leaving training subjects out. Deterministic."""
+    return converged_probe_features(pooled_features(encoder, train), train.labels, train.subjects, pooled_features(encoder, test), test.labels)
+
+
+def probe_all(encoder: Encoder, train: ClipDataset, test: ClipDataset, seed: int = 0) -> dict[str, ProbeResult]:
+    """All three probes on one pass over the clips: {"linear", "standardized", "converged"}."""
+    x, z = pooled_features(encoder, train), pooled_features(encoder, test)
+    return {
+        "linear": probe_features(x, train.labels, z, test.labels, False, seed),
+        "standardized": probe_features(x, train.labels, z, test.labels, True, seed),
+        "converged": converged_probe_features(x, train.labels, train.subjects, z, test.labels),
+    }
+
+
+@contextmanager
+def one_thread():
+    """A probe is thousands of tiny products: threads cost more than they bring, up to fifty times on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def standardise(train: torch.Tensor, test: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """z-score both (n, C) with the training clips' mean and deviation."""
+    mean, deviation = train.mean(0), train.std(0).clamp_min(1e-8)
+    return (train - mean) / deviation, (test - mean) / deviation
+
+
+@one_thread()
+def probe_features(train: torch.Tensor, train_labels: np.ndarray, test: torch.Tensor, test_labels: np.ndarray, standardize: bool = False, seed: int = 0, epochs: int = EPOCHS) -> ProbeResult:
+    """The trained linear head on given features (n, C). The last epoch counts, never the best."""
+    if len(train) != len(train_labels) or len(test) != len(test_labels):
+        raise ConfigError(f"{len(train)} and {len(test)} features for {len(train_labels)} and {len(test_labels)} labels", "linear probe", "one label a feature")
+    if standardize:
+        train, test = standardise(train, test)
+    y = torch.as_tensor(train_labels)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = nn.Linear(train.shape[1], int(max(train_labels.max(), test_labels.max())) + 1)
+    optimiser = torch.optim.Adam(head.parameters(), lr=PROBE_RATE)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(train), generator=generator).split(BATCH):
+            optimiser.zero_grad(set_to_none=True)
+            nn.functional.cross_entropy(head(train[rows]), y[rows]).backward()
+            optimiser.step()
+    with torch.no_grad():
+        return _result(head(test).argmax(1).numpy(), np.asarray(test_labels), {})
+
+
+@one_thread()
+def converged_probe_features(train: torch.Tensor, train_labels: np.ndarray, subjects: list[str], test: torch.Tensor, test_labels: np.ndarray) -> ProbeResult:
+    """The converged probe on given features. subjects : of the training clips; each is left out once to choose C.
+
+    Ties go to the stronger penalty. Raises ConfigError when there is one training subject only.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    groups = np.unique(subjects, return_inverse=True)[1]
+    if groups.max() < 1:
+        raise ConfigError("one training subject", "converged probe", "at least two: one is left out to choose the regularisation")
+    fit = lambda x, y, penalty: LogisticRegression(C=penalty, max_iter=2000, tol=1e-4).fit(x, y)
+    scores = dict.fromkeys(PENALTIES, 0.0)
+    for left_out in range(groups.max() + 1):
+        inside = groups != left_out
+        x, held = (part.numpy() for part in standardise(train[inside], train[~inside]))
+        for penalty in PENALTIES:
+            scores[penalty] += float((fit(x, train_labels[inside], penalty).predict(held) == train_labels[~inside]).sum())
+    best = max(PENALTIES, key=lambda penalty: (scores[penalty], -penalty))
+    x, z = (part.numpy() for part in standardise(train, test))
+    return _result(fit(x, train_labels, best).predict(z), np.asarray(test_labels), {"C": best, "left-out accuracy": scores[best] / len(train_labels)})

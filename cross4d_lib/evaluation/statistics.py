@@ -1,0 +1,32 @@
+"""How sure we are: intervals over test clips, and a paired comparison of two encoders on the same clips."""
+
+from __future__ import annotations
+
+import numpy as np
+
+RESAMPLES = 2000
+
+
+def bootstrap_interval(correct: np.ndarray, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+    """Percentile bootstrap interval of an accuracy over test clips. correct (n,) bool -> (low, high).
+
+    It says how far the number would move with other test clips from the same subjects; not with other seeds or subjects.
+    """
+    correct = np.asarray(correct, float)
+    draws = np.random.default_rng(seed).integers(0, len(correct), (resamples, len(correct)))
+    low, high = np.quantile(correct[draws].mean(1), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def paired_bootstrap(first: np.ndarray, second: np.ndarray, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, float]:
+    """Difference of accuracy of two encoders on the same clips, resampling clips together.
+
+    first, second : (n,) or (seeds, n) correct or not; seeds are averaged first. Returns difference, low, high of the
+    interval, and ``p``, the two-sided share of resamples that contradict the sign of the difference.
+    """
+    gap = np.atleast_2d(np.asarray(first, float)).mean(0) - np.atleast_2d(np.asarray(second, float)).mean(0)
+    draws = np.random.default_rng(seed).integers(0, len(gap), (resamples, len(gap)))
+    means = gap[draws].mean(1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    against = min((means <= 0).mean(), (means >= 0).mean())
+    return {"difference": float(gap.mean()), "low": float(low), "high": float(high), "p": float(min(1.0, 2 * against))}

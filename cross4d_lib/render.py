@@ -1,0 +1,181 @@
+"""Eq. 1: I_f = R(P_f; pi). One fixed pinhole camera a clip, a z-buffered splat of discs, the index of the point in each pixel.
+
+The index map is the whole trick of the method: because we draw the image ourselves, we know which 3D point every pixel
+shows, so no calibration is needed to carry a 2D feature back (Eq. 3, in ``correspondence.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .clips import check_finite
+from .decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, SHADE_FAR, SHADE_QUANTILES, SPLAT
+from .errors import ConfigError, DataError
+
+EMPTY = torch.iinfo(torch.int64).max  # a pixel that no point covers
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera pi, fixed for a whole clip.
+
+    rotation : (3, 3) float32, world to camera. position : (3,) float32, world. focal : in pixels. size : image side in
+    pixels; the principal point is the image's centre.
+    """
+
+    rotation: torch.Tensor
+    position: torch.Tensor
+    focal: float
+    size: int
+
+    def project(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """World points (..., 3) -> pixel coordinates (..., 2) float (column, row) and depth (...,), in world units.
+
+        Depth <= 0 lies behind the camera; its pixel coordinates mean nothing.
+        """
+        local = (points - self.position.to(points)) @ self.rotation.to(points).T  # (..., 3)
+        depth = local[..., 2]
+        pixels = local[..., :2] / depth.clamp_min(1e-12)[..., None] * self.focal + self.size / 2
+        return pixels, depth
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What R returns for a clip.
+
+    image : (T, 3, H, W) float32 in [0, 1], the same grey in the three channels, 0 where nothing is seen.
+    index : (T, H, W) int64, the nearest point in that pixel, -1 where nothing is seen.
+    visible : (T, N) bool, the point owns at least one pixel of its frame (the set V_f of Eq. 3).
+    pixel : (T, N, 2) int64, column and row of the pixel the point projects to; may lie outside the image.
+    camera : the Camera.
+    """
+
+    image: torch.Tensor
+    index: torch.Tensor
+    visible: torch.Tensor
+    pixel: torch.Tensor
+    camera: Camera
+
+
+def fit_camera(points: torch.Tensor, size: int = 126, yaw: float = 0.0) -> Camera:
+    """The fixed camera of a clip: looks at the clip's centroid, backed off until every point of every frame is inside.
+
+    points : (T, N, 3). yaw : radians the camera is carried around the vertical axis; 0 looks along +z like the sensor.
+    A point (x, y, z) relative to the centroid is inside when max(|x|, |y|) <= t (z + d), t the tangent of half the field of
+    view less the margin; d is the smallest distance that satisfies all points. Units cancel. If all points coincide the
+    distance is 1.
+    """
+    tangent = math.tan(math.radians(FIELD_OF_VIEW) / 2)
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    rotation = torch.tensor([[cos, 0.0, -sin], [0.0, 1.0, 0.0], [sin, 0.0, cos]], device=points.device)
+    flat = points.reshape(-1, 3).double()
+    centroid = flat.mean(0)
+    local = (flat - centroid) @ rotation.double().T  # (T*N, 3)
+    extent = local.norm(dim=-1).max().item()
+    if extent == 0:
+        distance = 1.0
+    else:
+        inside = local[:, :2].abs().amax(-1) / (tangent * (1 - BACK_OFF_MARGIN)) - local[:, 2]
+        in_front = -local[:, 2].min() + 0.1 * extent  # never nearer than a tenth of the extent to the first point
+        distance = max(inside.max().item(), in_front.item())
+    position = centroid - distance * rotation[2].double()
+    return Camera(rotation, position.float(), size / 2 / tangent, size)
+
+
+def splat_radius(size: int, points: int) -> float:
+    """Radius in pixels of the disc drawn for a point: it grows with the spacing of the points, so that surfaces close."""
+    return SPLAT * size / math.sqrt(points)
+
+
+def disc(radius: float) -> list[tuple[int, int]]:
+    """Pixel offsets (dx, dy) of a disc: dx^2 + dy^2 <= radius^2. Always holds (0, 0)."""
+    reach = int(radius)
+    return [(dx, dy) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1) if dx * dx + dy * dy <= radius * radius]
+
+
+def z_buffer(pixel: torch.Tensor, depth: torch.Tensor, size: int, radius: float) -> torch.Tensor:
+    """The nearest point in every pixel. pixel (T, N, 2) int64, depth (T, N) float32 -> (T, H, W) int64, -1 where empty.
+
+    Every point draws a disc of constant depth. Depth and point index are packed into one int64, so one minimum per pixel
+    is an exact z-buffer whose ties go to the lower index: the bits of a positive float sort like the float itself.
+    Points at depth <= 0 are behind the camera and draw nothing. The loop runs over the disc's few offsets, never over
+    points or pixels.
+    """
+    frames, count = depth.shape
+    key = (depth.contiguous().view(torch.int32).long() << 32) | torch.arange(count, device=depth.device)  # (T, N)
+    first_row = torch.arange(frames, device=depth.device)[:, None] * size  # (T, 1) row of the frame in the tall image
+    outside = frames * size * size  # one spare pixel takes what falls beside the image
+    buffer = torch.full((outside + 1,), EMPTY, device=depth.device)
+    column, row = pixel.unbind(-1)
+    drawn = depth > 0
+    for dx, dy in disc(radius):
+        x, y = column + dx, row + dy
+        inside = drawn & (x >= 0) & (x < size) & (y >= 0) & (y < size)
+        place = torch.where(inside, (first_row + y) * size + x, outside)
+        buffer.scatter_reduce_(0, place.view(-1), key.view(-1), "amin")
+    buffer = buffer[:-1].view(frames, size, size)
+    return torch.where(buffer == EMPTY, -1, buffer & 0xFFFFFFFF)
+
+
+def depth_range(depth: torch.Tensor) -> tuple[float, float]:
+    """Near and far end of a clip's grey scale: two percentiles of its points' depths. depth (T, N), world units."""
+    in_front = depth[depth > 0]
+    if not len(in_front):
+        return 0.0, 1.0
+    near, far = torch.quantile(_thin(in_front), in_front.new_tensor(SHADE_QUANTILES)).tolist()
+    return near, far
+
+
+def shade(index: torch.Tensor, depth: torch.Tensor, near, far) -> torch.Tensor:
+    """Depth-shaded image (T, 3, H, W) float32 from the index map (T, H, W) and point depths (T, N).
+
+    Grey is linear in depth: 1 at ``near``, SHADE_FAR at ``far`` (numbers, or tensors that broadcast to (T, N)). A clip has
+    one range for all its frames, so a surface keeps its grey while it stays where it is.
+    """
+    nearness = 1 - ((depth - near) / (far - near + 1e-12)).clamp(0, 1)  # (T, N)
+    grey = SHADE_FAR + (1 - SHADE_FAR) * nearness
+    frames, height, width = index.shape
+    image = torch.gather(grey, 1, index.clamp_min(0).view(frames, -1)).view(frames, height, width)
+    image = torch.where(index >= 0, image, 0.0)
+    return image[:, None].expand(-1, 3, -1, -1).contiguous()
+
+
+def _thin(values: torch.Tensor, most: int = 1 << 16) -> torch.Tensor:
+    """Every k-th value, at most ``most`` of them: a quantile does not need more."""
+    return values[:: -(-len(values) // most)]
+
+
+def render(points: np.ndarray | torch.Tensor, size: int = 126, camera: Camera | None = None, radius: float | None = None, device: str | torch.device | None = None) -> Rendering:
+    """Render a clip (Eq. 1). points : (T, N, 3) in any unit -> Rendering.
+
+    size : image side in pixels (paper: 126; ablated 98 and 168). camera : None fits one to the clip. radius : of the splat
+    in pixels; None derives it from size and N. Runs where ``points`` lies, or on ``device``.
+
+    Raises DataError on a coordinate that is not finite or a clip without points, ConfigError on a shape or size that is none.
+    """
+    cloud = torch.as_tensor(points, dtype=torch.float32, device=device)
+    if cloud.ndim != 3 or cloud.shape[-1] != 3:
+        raise ConfigError(f"points of shape {tuple(cloud.shape)}", "render", "give one clip, (T, N, 3)")
+    if cloud.shape[0] == 0 or cloud.shape[1] == 0:
+        raise DataError(f"a clip of {cloud.shape[0]} frames x {cloud.shape[1]} points has nothing to draw", "render", "sample at least one frame and one point")
+    if size < 1:
+        raise ConfigError(f"size={size}", "render", "at least 1 pixel")
+    if not torch.isfinite(cloud).all():
+        check_finite(cloud.cpu().numpy(), "render")
+    camera = camera or fit_camera(cloud, size)
+    position, depth = camera.project(cloud)
+    pixel = position.clamp(-1e6, 1e6).floor().long()  # (T, N, 2)
+    index = z_buffer(pixel, depth, camera.size, splat_radius(camera.size, cloud.shape[1]) if radius is None else radius)
+    return Rendering(shade(index, depth, *depth_range(depth)), index, owners(index, cloud.shape[1]), pixel, camera)
+
+
+def owners(index: torch.Tensor, count: int) -> torch.Tensor:
+    """Which points own at least one pixel. index (T, H, W) int64 -> (T, count) bool."""
+    frames = index.shape[0]
+    slot = torch.where(index >= 0, index, count).view(frames, -1)  # empty pixels go to a spare slot
+    seen = torch.zeros(frames, count + 1, dtype=torch.bool, device=index.device)
+    return seen.scatter_(1, slot, True)[:, :count]

@@ -1,0 +1,277 @@
+"""The cached targets (Sec. 3.1): what the frozen teacher says about each token, computed once and read for every epoch.
+
+A store is a folder of zarr arrays, one chunk a clip, every chunk with a checksum. Its name is the hash of everything that
+decides its content (clips, camera and render, teacher, projection, the encoder's token rule), so a store is never mistaken
+for another. Clips are written in any order, by any number of processes; a clip counts only after its last array, so killing
+a build loses at most the clip under way. On opening, every chunk is read back; one that is torn, corrupted or lost is made
+again. No label is stored.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import zarr
+from tqdm.auto import tqdm
+from zarr.codecs import Crc32cCodec, ZstdCodec
+
+from .correspondence import patch_index, point_features, render_cameras
+from .datasets import ClipDataset
+from .decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, SHADE_FAR, SHADE_QUANTILES, SPLAT
+from .errors import ConfigError, TargetError
+from .teachers import Teacher, pca_projection, random_projection
+
+FORMAT = 1  # raised whenever the same key would hold other arrays
+PCA_CLIPS = 64  # clips whose patch features the PCA is fitted on
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a training step reads: B clips with their targets.
+
+    points : (B, T, N, 3) float32. grouping : the encoder's index tensors, leading dimension B. targets : (B, M, d_p)
+    float32, 0 where the token's point is occluded. visible : (B, M) bool. summaries : name -> (B, d_p) float32, the
+    global targets of the clip: ``class`` (mean class token) and ``mean`` (mean over visible points).
+    """
+
+    points: torch.Tensor
+    grouping: dict[str, torch.Tensor]
+    targets: torch.Tensor
+    visible: torch.Tensor
+    summaries: dict[str, torch.Tensor]
+
+    def to(self, device) -> Batch:
+        move = lambda d: {k: v.to(device) for k, v in d.items()}
+        return Batch(self.points.to(device), move(self.grouping), self.targets.to(device), self.visible.to(device), move(self.summaries))
+
+
+def cache_folder() -> Path:
+    """Where stores lie unless told otherwise: $CROSS4D_CACHE, or ~/.cache/cross4d."""
+    return Path(os.environ.get("CROSS4D_CACHE") or Path.home() / ".cache" / "cross4d")
+
+
+def store_spec(dataset: ClipDataset, teacher: Teacher, encoder, dim: int, size: int, projection: str, cameras: int) -> dict:
+    """Everything that decides a store's content, JSON-ready; its hash is the store's key."""
+    return {
+        "format": FORMAT, "clips": dataset.settings(), "teacher": teacher.revision, "dim": dim, "projection": projection,
+        "render": {"size": size, "cameras": cameras, "field_of_view": FIELD_OF_VIEW, "margin": BACK_OFF_MARGIN, "splat": SPLAT, "shade": [SHADE_FAR, *SHADE_QUANTILES]},
+        "tokens": encoder.token_rule(),
+    }  # fmt: skip
+
+
+def key_of(spec: dict) -> str:
+    """The content key: SHA-256 of the canonical JSON, 16 hex digits."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def clip_targets(points: np.ndarray, teacher: Teacher, projection: torch.Tensor, encoder, size: int = 126, cameras: int = 1) -> dict[str, np.ndarray]:
+    """All arrays of one clip: Eq. 1 to 4 from points (T, N, 3) to targets per token (M, d_p).
+
+    With several cameras a token's target is the mean over the cameras that see its point, a summary the mean over all.
+    """
+    cloud = torch.as_tensor(points)
+    grouping = {name: index[0] for name, index in encoder.group(cloud[None]).items()}
+    frame, point = grouping["frame"], grouping["point"]  # (M,)
+    views = render_cameras(cloud, size, cameras)
+    total, seen, summaries, means = 0, 0, [], []
+    for view in views:
+        features = teacher(view.image)
+        carried = point_features(features.patches @ projection, patch_index(view, teacher.patch))  # (T, N, d_p), NaN where occluded
+        visible = view.visible[frame, point]  # (M,)
+        total = total + torch.where(visible[:, None], carried[frame, point], 0.0)
+        seen = seen + visible.float()
+        summaries.append(features.summary @ projection)  # (T, d_p)
+        means.append(carried.nanmean(1).nan_to_num())  # (T, d_p)
+    arrays = {
+        "points": cloud.numpy(),
+        "targets": (total / seen.clamp_min(1)[:, None]).half().numpy(),
+        "visible": (seen > 0).numpy(),
+        "class": torch.stack(summaries).mean(0).half().numpy(),
+        "mean": torch.stack(means).mean(0).half().numpy(),
+        "coverage": torch.stack([v.visible for v in views]).any(0).float().mean().numpy(),
+    }
+    small = {name: index.to(torch.int16 if index.max() < 2**15 else torch.int32).numpy() for name, index in grouping.items()}
+    return arrays | {f"grouping/{name}": index for name, index in small.items()}
+
+
+class TargetStore:
+    """A finished (or growing) store. ``batch(indices)`` gives a Batch; ``len`` is the number of clips.
+
+    path, key, spec : where and what it is. ids : clip ids in order. mean : {"dense", "class", "mean"} -> (d_p,) float32,
+    the means over this store's clips that centring subtracts. coverage : share of points with a target.
+    """
+
+    def __init__(self, path: Path, key: str, clips: int):
+        self.path, self.key, self.clips = Path(path), key, clips
+        try:
+            self._root = zarr.open_group(str(path), mode="r+")
+            self.spec, self.ids = self._root.attrs["spec"], list(self._root.attrs["ids"])
+        except Exception as error:
+            raise TargetError(f"not a target store ({type(error).__name__})", path, "delete the folder and build the targets again") from error
+        if key_of(self.spec) != key or len(self.ids) != clips:
+            raise TargetError(f"the store says key {key_of(self.spec)} with {len(self.ids)} clips, asked for {key} with {clips}", path, "delete the folder and build the targets again")
+        self._memory: list[dict[str, torch.Tensor] | None] = [None] * clips
+
+    def __len__(self) -> int:
+        return self.clips
+
+    def read(self, i: int) -> dict[str, np.ndarray]:
+        """All arrays of clip i from disk, checksums verified. Raises TargetError when it is unfinished, torn or corrupted."""
+        try:
+            if not self._root["finished"][i]:
+                raise TargetError(f"clip {self.ids[i]} is not built yet", self.path, "run build_targets again: it goes on where it stopped")
+            arrays = {name: self._root[name][i] for name in self._root.attrs["arrays"]}
+        except TargetError:
+            raise
+        except Exception as error:  # zarr and its codecs raise ValueError, RuntimeError, KeyError or OSError on a damaged chunk
+            raise TargetError(f"clip {self.ids[i]} is damaged ({type(error).__name__}: {error})", self.path, "run build_targets again: it makes the damaged clip anew") from error
+        if np.isnan(arrays["points"]).any():  # the fill value: the chunk was lost after the clip was finished
+            raise TargetError(f"clip {self.ids[i]} has lost a chunk", self.path, "run build_targets again: it makes the clip anew")
+        return arrays
+
+    def clip(self, i: int) -> dict[str, torch.Tensor]:
+        """Clip i as tensors, kept in memory in the stored precision after the first reading."""
+        if self._memory[i] is None:
+            self._memory[i] = {name: torch.from_numpy(np.asarray(a)) for name, a in self.read(i).items()}
+        return self._memory[i]
+
+    def unfinished(self) -> list[int]:
+        """Clips that must be built: never finished, torn, corrupted or lost. Reads everything, as training will."""
+        missing = []
+        for i in range(self.clips):
+            try:
+                self.clip(i)
+            except TargetError:
+                missing.append(i)
+        return missing
+
+    def batch(self, indices) -> Batch:
+        """The Batch of some clips. indices : sequence of B ints."""
+        clips = [self.clip(int(i)) for i in indices]
+        stack = lambda name: torch.stack([c[name] for c in clips])
+        grouping = {name.removeprefix("grouping/"): stack(name).long() for name in clips[0] if name.startswith("grouping/")}
+        summaries = {name: stack(name).float().mean(1) for name in ("class", "mean")}
+        return Batch(stack("points"), grouping, stack("targets").float(), stack("visible"), summaries)
+
+    @property
+    def dim(self) -> int:
+        return self.spec["dim"]
+
+    @property
+    def mean(self) -> dict[str, torch.Tensor]:
+        """Mean target over all visible tokens (``dense``), and of each summary over all clips: (d_p,) float32 each."""
+        if not hasattr(self, "_mean"):
+            clips = [self.clip(i) for i in range(self.clips)]
+            total = sum(c["targets"].double().sum(0) for c in clips)  # occluded tokens are 0
+            self._mean = {"dense": (total / max(1, sum(int(c["visible"].sum()) for c in clips))).float()}
+            for name in ("class", "mean"):
+                self._mean[name] = torch.stack([c[name].float().mean(0) for c in clips]).mean(0)
+        return self._mean
+
+    @property
+    def coverage(self) -> float:
+        """Share of all points that have a target (Table 15: .49 on MSR-Action3D)."""
+        return float(np.mean([self.clip(i)["coverage"] for i in range(self.clips)]))
+
+    def measured_bytes(self) -> int:
+        """Bytes the store takes on disk, as they are, not as they ought to be."""
+        return sum(f.stat().st_size for f in self.path.rglob("*") if f.is_file())
+
+    def __repr__(self) -> str:
+        return f"TargetStore({self.key}, {self.clips} clips, d_p = {self.dim}, {self.path})"
+
+
+def build_targets(dataset: ClipDataset, teacher: Teacher, dim: int = 384, size: int = 126, projection: str = "random", cameras: int = 1, *, encoder, cache: str | os.PathLike | None = None, workers: int = 1, progress: bool = True) -> TargetStore:
+    """Build the targets of a dataset under a teacher, or open them when they are there (Eq. 1-4, Sec. 3.1).
+
+    dim : d_p, 384 in the paper. size : render side in pixels. projection : "random" or "pca" (fitted on this dataset, Table
+    10). cameras : Table 15. encoder : its grouping decides the tokens. cache : folder of all
+    stores. workers : threads that prepare clips side by side.
+
+    Raises ConfigError on an unknown projection, TargetError when the disk is full or the store is another's; what was
+    finished before stays, and the next call goes on from there.
+    """
+    if projection not in ("random", "pca"):
+        raise ConfigError(f"projection {projection!r}", "build_targets", '"random" or "pca"')
+    spec = store_spec(dataset, teacher, encoder, dim, size, projection, cameras)
+    key = key_of(spec)
+    path = Path(cache or cache_folder()) / "targets" / f"{key}.zarr"
+    if path.exists():
+        store = TargetStore(path, key, len(dataset))
+        missing = store.unfinished()
+        if not missing:
+            return store
+    else:
+        store, missing = None, list(range(len(dataset)))
+    matrix = random_projection(teacher.dim, dim) if projection == "random" else fit_pca(dataset, teacher, dim, size)
+    make = lambda i: (i, clip_targets(dataset[i].points, teacher, matrix, encoder, size, cameras))
+    try:
+        if store is None:
+            store = _create(path, key, spec, dataset.ids, make(0)[1])
+        with ThreadPoolExecutor(max(1, workers)) as pool, tqdm(total=len(missing), desc=f"targets {key}", disable=not progress, mininterval=1) as bar:
+            for some in _chunks(missing, 4 * max(1, workers)):  # a few at a time: finished clips are written, not piled up
+                for future in as_completed([pool.submit(make, i) for i in some]):
+                    _write(store, *future.result())
+                    bar.update()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise TargetError("the disk is full", path, f"free {_needed(store, len(missing))} or set CROSS4D_CACHE to another disk, then run again: finished clips are kept") from error
+        raise TargetError(f"the store cannot be written ({error})", path, "check the folder's permissions, or set CROSS4D_CACHE") from error
+    return store
+
+
+def fit_pca(dataset: ClipDataset, teacher: Teacher, dim: int, size: int) -> torch.Tensor:
+    """W by PCA over the foreground patch features of up to PCA_CLIPS clips, spread evenly over the dataset. (D, d_p)."""
+    rows = []
+    for i in np.unique(np.linspace(0, len(dataset) - 1, PCA_CLIPS).astype(int)):
+        view = render_cameras(dataset[int(i)].points, size)[0]
+        patches, index = teacher(view.image).patches, patch_index(view, teacher.patch)
+        rows.append(point_features(patches, index)[index >= 0][::7])  # (n, D): every seventh visible point is plenty
+    return pca_projection(torch.cat(rows), dim)
+
+
+def _create(path: Path, key: str, spec: dict, ids: list[str], example: dict[str, np.ndarray]) -> TargetStore:
+    """Lay out an empty store beside its place and move it there whole, so that no half-made store is ever opened."""
+    draft = path.with_name(f"{path.name}.draft-{os.getpid()}")
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(draft, ignore_errors=True)
+    root = zarr.open_group(str(draft), mode="w")
+    arrays = {**example, "finished": np.zeros((), np.uint8)}
+    for name, array in arrays.items():
+        fill = np.nan if array.dtype.kind == "f" else 0
+        root.create_array(name, shape=(len(ids), *array.shape), dtype=array.dtype, chunks=(1, *array.shape), fill_value=fill, compressors=(ZstdCodec(level=1), Crc32cCodec()))
+    root.attrs.update({"spec": spec, "ids": ids, "arrays": list(example)})
+    try:
+        draft.rename(path)
+    except OSError:  # another process was faster
+        if not path.exists():
+            raise
+        shutil.rmtree(draft, ignore_errors=True)
+    return TargetStore(path, key, len(ids))
+
+
+def _write(store: TargetStore, i: int, arrays: dict[str, np.ndarray]) -> None:
+    """Write one clip, its ``finished`` mark last. A chunk that cannot be written leaves the clip unfinished."""
+    store._root["finished"][i] = 0
+    for name, array in arrays.items():
+        store._root[name][i] = array
+    store._root["finished"][i] = 1
+    store._memory[i] = None
+
+
+def _chunks(items: list, size: int):
+    return (items[k : k + size] for k in range(0, len(items), size))
+
+
+def _needed(store: TargetStore | None, missing: int) -> str:
+    done = len(store) - missing if store else 0
+    return f"about {store.measured_bytes() / done * missing / 1e6:.0f} MB" if done else "some space"
