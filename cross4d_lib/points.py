@@ -81,8 +81,8 @@ def gather_points(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Rows of ``values`` at ``index``, frame by frame; differentiable in values.
 
     values : (..., N, C). index : (..., M) or (..., M, k) int64, with the same leading dimensions.
-    Returns (..., M, C) or (..., M, k, C). Reading whole rows of one flat table is the fastest of torch's ways, forward and
-    backward (benchmarks/bench_points.py). On CUDA the backward adds in no fixed order, unless torch's deterministic
+    Returns (..., M, C) or (..., M, k, C). Reading whole rows of one flat table is the fastest of torch's ways on one core, forward
+    and backward (benchmarks/bench_points.py). On CUDA the backward adds in no fixed order, unless torch's deterministic
     algorithms are asked for.
     """
     lead, (n, c) = values.shape[:-2], values.shape[-2:]

@@ -1,0 +1,114 @@
+"""Which runs feed which table and figure, and which notebook shows it. The one place that knows.
+
+Tables and figures of the paper that are not built yet are listed with the notebook planned for them and ``ready=False``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..datasets import load_source
+from ..errors import Cross4DError
+from .profiles import Profile
+from .spec import RunSpec, make_spec
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A table or figure: kind ("table" or "figure"), title, the notebook that shows it, whether it is built, and its runs."""
+
+    kind: str
+    title: str
+    notebook: str
+    ready: bool = False
+    runs: Callable[[Profile], list[RunSpec]] = lambda profile: []
+
+
+def main_dataset(profile: Profile) -> str:
+    """The profile's dataset when its files are there, else its embedded fallback. Raises DataError when there is neither."""
+    try:
+        if load_source(profile.dataset).entries(None):
+            return profile.dataset
+    except Cross4DError:
+        if profile.fallback is None:
+            raise
+    return profile.fallback or profile.dataset
+
+
+def granularity_runs(profile: Profile) -> list[RunSpec]:
+    """Table 1 and our control beside it: random, global, dense, and dense from the untrained teacher; every seed."""
+    dataset = main_dataset(profile)
+    rows = [(pretext, {}) for pretext in ("random", "global", "dense")]
+    if profile.teacher == "cross4d-tiny":
+        rows.append(("dense", {"teacher": "cross4d-tiny/untrained"}))
+    return [make_spec(profile, dataset, pretext, seed, **changes) for pretext, changes in rows for seed in profile.seeds]
+
+
+def standardisation_runs(profile: Profile) -> list[RunSpec]:
+    """Table 11 reads the same runs: every row holds all three probes."""
+    return [spec for spec in granularity_runs(profile) if spec.pretext in ("random", "dense") and "untrained" not in spec.teacher]
+
+
+def global_target_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: the class token or the patch mean as global target, every seed."""
+    dataset = main_dataset(profile)
+    return [make_spec(profile, dataset, "global", seed, summary=summary) for summary in ("class", "mean") for seed in profile.seeds]
+
+
+def centring_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: dense with and without centred targets, every seed."""
+    dataset = main_dataset(profile)
+    return [make_spec(profile, dataset, "dense", seed, centre=centre) for centre in (True, False) for seed in profile.seeds]
+
+
+def variance_runs(profile: Profile) -> list[RunSpec]:
+    """Table 14: dense with the variance term of Eq. 6 and without, every seed."""
+    dataset = main_dataset(profile)
+    return [make_spec(profile, dataset, "dense", seed, variance_weight=weight) for weight in (1.0, 0.0) for seed in profile.seeds]
+
+
+def example_runs(profile: Profile) -> list[RunSpec]:
+    """Figure 2 shows one encoder of each kind: the first seed's."""
+    return [spec for spec in granularity_runs(profile) if spec.seed == profile.seeds[0] and "untrained" not in spec.teacher]
+
+
+ARTIFACTS: dict[str, Artifact] = {
+    "table01": Artifact("table", "Granularity: random, global, dense", "06_linear_probe", True, granularity_runs),
+    "table02": Artifact("table", "Teacher x granularity", "07_teachers"),
+    "table03": Artifact("table", "Backbone x granularity", "08_backbones"),
+    "table04": Artifact("table", "Fine-tuning with fewer labels", "09_label_efficiency"),
+    "table05": Artifact("table", "Transfer across datasets", "10_transfer"),
+    "table06": Artifact("table", "Segmentation, frozen encoder", "11_segmentation"),
+    "table07": Artifact("table", "4D self-supervised methods", "13_other_pretexts"),
+    "table08": Artifact("table", "Clip settings", "01_clips", True),
+    "table09": Artifact("table", "Parameters and FLOPs", "04_point4d", True),
+    "table10": Artifact("table", "Sensitivity", "14_ablations_and_robustness"),
+    "table11": Artifact("table", "Feature standardisation in the probe", "06_linear_probe", True, standardisation_runs),
+    "table12": Artifact("table", "Transfer, full matrix", "10_transfer"),
+    "table13": Artifact("table", "Test-time corruption", "14_ablations_and_robustness"),
+    "table14": Artifact("table", "The variance term", "05_pretrain", True, variance_runs),
+    "table15": Artifact("table", "Cameras and coverage", "12_correspondence_and_cameras"),
+    "table16": Artifact("table", "Correspondence over time", "12_correspondence_and_cameras"),
+    "table17": Artifact("table", "Segmentation, fine-tuned", "11_segmentation"),
+    "table18": Artifact("table", "Modality of the global teacher", "07_teachers"),
+    "table19": Artifact("table", "Latent forecasting", "13_other_pretexts"),
+    "table20": Artifact("table", "Dense across backbones", "08_backbones"),
+    "control_global_target": Artifact("table", "Ours: which global target", "05_pretrain", True, global_target_runs),
+    "control_centring": Artifact("table", "Ours: centred targets or not", "05_pretrain", True, centring_runs),
+    "figure01": Artifact("figure", "Method overview", "00_start_here", True),
+    "figure02": Artifact("figure", "Features as colours: input, dense, global, random", "06_linear_probe", True, example_runs),
+    "figure03": Artifact("figure", "The same across datasets", "10_transfer"),
+    "figure04": Artifact("figure", "Segmentation beside ground truth", "11_segmentation"),
+    "figure05": Artifact("figure", "One motion in one PCA", "12_correspondence_and_cameras"),
+    "figure06": Artifact("figure", "Label efficiency", "09_label_efficiency"),
+    "figure07": Artifact("figure", "The pipeline on one frame", "03_teacher_and_targets", True),
+    "figure08": Artifact("figure", "Figure 2 for six actions", "06_linear_probe"),
+}
+
+
+def runs_for(profile: Profile, only: list[str] | None = None) -> list[RunSpec]:
+    """The runs of some artifacts (None: all that are ready), each once, in manifest order."""
+    wanted = [ARTIFACTS[name] for name in (only or ARTIFACTS)]
+    specs = [spec for artifact in wanted if artifact.ready for spec in artifact.runs(profile)]
+    return list({spec.key: spec for spec in specs}.values())

@@ -1,0 +1,60 @@
+"""The three profiles: data, not branches. Everything a run needs that is a matter of size stands here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A size at which everything can be run.
+
+    dataset : read by the main tables. fallback : the embedded dataset used when it is not there, or None. teacher : name.
+    frames, points, stride : of a clip (Table 8). clips : most training (and test) clips, None for all. size : render side in
+    pixels. dim : d_p. encoder : fields of Point4DConfig that differ from the paper's. epochs, batch : of pretraining.
+    seeds : of every mean and deviation. meant_for : one line.
+    """
+
+    name: str
+    dataset: str
+    fallback: str | None
+    teacher: str
+    frames: int
+    points: int
+    stride: int | str
+    clips: int | None
+    size: int
+    dim: int
+    encoder: dict = field(default_factory=dict)
+    epochs: int = 100
+    batch: int = 16
+    seeds: tuple[int, ...] = (0, 1, 2)
+    meant_for: str = ""
+
+
+PROFILES = {
+    "quick": Profile(
+        "quick", "synthetic-actions", None, "cross4d-tiny", frames=8, points=256, stride="uniform", clips=80, size=126, dim=64,
+        encoder={"tokens": 16, "dim": 64, "depth": 2, "heads": 2}, epochs=20, batch=8, seeds=(0, 1, 2),
+        meant_for="every notebook, on two CPU cores, in minutes; stored in the notebooks",
+    ),
+    "course": Profile(
+        "course", "msr-action3d", "synthetic-actions", "cross4d-tiny", frames=12, points=512, stride="uniform", clips=None, size=126, dim=192,
+        encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3}, epochs=40, batch=16, seeds=(0, 1, 2),
+        meant_for="a laptop's afternoon, or minutes on a GPU",
+    ),
+    "paper": Profile(
+        "paper", "msr-action3d", None, "facebook/dinov2-large", frames=24, points=2048, stride=1, clips=None, size=126, dim=384,
+        encoder={}, epochs=100, batch=16, seeds=(0, 1, 2),
+        meant_for="the paper's size (Table 8), on one GPU",
+    ),
+}  # fmt: skip
+
+
+def load_profile(name: str) -> Profile:
+    """A profile by name. Raises ConfigError on an unknown one."""
+    if name not in PROFILES:
+        raise ConfigError(f"no profile is called {name!r}", "load_profile", f"one of {', '.join(PROFILES)}")
+    return PROFILES[name]

@@ -1,0 +1,60 @@
+"""Run what a profile still lacks, one after another or over processes. An interrupted queue goes on where it stopped."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+import torch
+
+from ..errors import ConfigError, Cross4DError
+from .manifest import ARTIFACTS, runs_for
+from .profiles import load_profile
+from .run import load_row, run
+from .spec import RunSpec
+
+
+def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1) -> int:
+    """Run every missing run of some artifacts of a profile. Returns the number of runs that failed; prints a line each.
+
+    only : artifact names such as "table01"; None takes all that are ready. jobs : processes; the cores are shared out among
+    them. Raises ConfigError on an artifact that does not exist or is not built yet.
+    """
+    for name in only or ():
+        if name not in ARTIFACTS or not ARTIFACTS[name].ready:
+            raise ConfigError(f"no artifact {name!r} to run", "run_queue", f"one of {', '.join(n for n, a in ARTIFACTS.items() if a.ready)}")
+    specs = runs_for(load_profile(profile), only)
+    missing = [spec for spec in specs if load_row(spec) is None]
+    print(f"{profile}: {len(specs)} runs, {len(specs) - len(missing)} there, {len(missing)} to do")
+    failed = 0
+    if jobs <= 1:
+        for spec in missing:
+            failed += not _report(spec, *_attempt(spec, None))
+        return failed
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(_attempt, spec, threads): spec for spec in missing}
+        for future in as_completed(futures):
+            failed += not _report(futures[future], *future.result())
+    return failed
+
+
+def _attempt(spec: RunSpec, threads: int | None) -> tuple[dict | None, str, float]:
+    if threads:
+        torch.set_num_threads(threads)
+    started = time.perf_counter()
+    try:
+        return run(spec, progress=threads is None), "", time.perf_counter() - started
+    except Cross4DError as error:
+        return None, str(error), time.perf_counter() - started
+
+
+def _report(spec: RunSpec, row: dict | None, error: str, seconds: float) -> bool:
+    if row is None:
+        print(f"FAILED  {spec}: {error}", flush=True)
+        return False
+    accuracy = "  ".join(f"{name} {probe['accuracy']:.3f}" for name, probe in row["metrics"].items())
+    print(f"done    {spec.key}  {spec}: {accuracy}  ({seconds:.0f} s)", flush=True)
+    return True

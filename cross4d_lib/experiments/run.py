@@ -1,0 +1,158 @@
+"""Run a spec once, and write what came of it: one JSON file a run."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+import time
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from ..datasets import ClipDataset, load_dataset
+from ..encoders import Encoder, load_encoder
+from ..evaluation import probe_all
+from ..targets import TargetStore, build_targets, cache_folder
+from ..teachers import load_teacher
+from ..training import pretrain
+from .spec import RunSpec
+
+RESULTS = Path(os.environ.get("CROSS4D_RESULTS") or Path(__file__).resolve().parents[2] / "results")
+PACKAGES = ("torch", "numpy", "transformers", "scikit-learn", "zarr")
+
+
+def rows_folder(profile: str) -> Path:
+    """Where the rows of a profile lie."""
+    return RESULTS / profile / "runs"
+
+
+def row_path(spec: RunSpec) -> Path:
+    return rows_folder(spec.profile) / f"{spec.key}.json"
+
+
+def load_row(spec: RunSpec) -> dict | None:
+    """The run's row if it has been run, else None."""
+    path = row_path(spec)
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def load_rows(profile: str) -> list[dict]:
+    """All rows of a profile, by key."""
+    return [json.loads(path.read_text()) for path in sorted(rows_folder(profile).glob("*.json"))]
+
+
+def clips_of(spec: RunSpec, split: str) -> ClipDataset:
+    """The spec's clips of a split. The sampling seed is 0 for every run: seeds vary the encoder, not the data."""
+    return load_dataset(spec.dataset, split, frames=spec.frames, points=spec.points, stride=spec.stride, limit=spec.clips)
+
+
+def fresh_encoder(spec: RunSpec) -> Encoder:
+    """The spec's encoder with the weights of its seed, before any training: the ``random`` row itself."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.seed)
+        return load_encoder({"encoder": "point4d", **dict(spec.encoder)})
+
+
+def targets_of(spec: RunSpec, encoder: Encoder, train: ClipDataset, device="cpu", progress: bool = True) -> TargetStore:
+    """The spec's target store, built or opened."""
+    teacher = load_teacher(spec.teacher, device=device)
+    return build_targets(train, teacher, spec.dim, spec.size, spec.projection, spec.cameras, encoder=encoder, progress=progress)
+
+
+def default_device() -> torch.device:
+    """CUDA when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tuple[Encoder, dict]:
+    """The spec's encoder, trained now or loaded from the cache, with what was measured on the way.
+
+    The measures: seconds of building targets and of training, clips a second, losses of the first and last epoch, coverage,
+    bytes of the store. They are kept beside the weights, so a loaded encoder reports the run that made it.
+    """
+    device = torch.device(device or default_device())
+    encoder = fresh_encoder(spec).to(device)
+    if spec.pretext == "random":
+        return encoder.eval(), {}
+    weights = cache_folder() / "encoders" / f"{spec.key}.safetensors"
+    notes = weights.with_suffix(".json")
+    if weights.is_file() and notes.is_file():
+        encoder.load_state_dict(load_file(weights))
+        return encoder.eval(), json.loads(notes.read_text())
+    started = time.perf_counter()
+    targets = targets_of(spec, encoder, clips_of(spec, "train"), device, progress)
+    built = time.perf_counter() - started
+    checkpoint = cache_folder() / "checkpoints" / f"{spec.key}.pt"
+    log = pretrain(encoder, targets, spec.pretext, spec.epochs, spec.seed, variance_weight=spec.variance_weight, centre=spec.centre, summary=spec.summary or "class", checkpoint=checkpoint, batch=spec.batch)
+    measures = {
+        "teacher_revision": targets.spec["teacher"], "targets_seconds": built, "training_seconds": log.seconds,
+        "training_clips_per_second": log.clips_per_second, "first_epoch": log.epochs[0], "last_epoch": log.epochs[-1],
+        "coverage": targets.coverage, "store_bytes": targets.measured_bytes(), "store_clips": len(targets),
+    }  # fmt: skip
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}, weights)
+    notes.write_text(json.dumps(measures))
+    checkpoint.unlink(missing_ok=True)
+    return encoder.eval(), measures
+
+
+def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) -> dict:
+    """Run a spec unless its row is there; returns the row. again : run it even so."""
+    row = load_row(spec)
+    if row is not None and not again:
+        return row
+    started = time.perf_counter()
+    device = torch.device(device or default_device())
+    train, test = clips_of(spec, "train"), clips_of(spec, "test")
+    encoder, measures = pretrained_encoder(spec, device, progress)
+    probes = probe_all(encoder, train, test, spec.seed)
+    metrics = {}
+    for name, probe in probes.items():
+        metrics[name] = {"accuracy": probe.accuracy, "low": probe.interval[0], "high": probe.interval[1], **probe.selected}
+        metrics[name]["correct"] = "".join("01"[int(c)] for c in probe.per_clip)  # one digit a test clip, in id order: for paired tests
+    data = {"train": train.fingerprint(), "test": test.fingerprint()}
+    row = {
+        "key": spec.key, "spec": spec.canonical(), "profile": spec.profile, "dataset": spec.dataset,
+        "stand_in": train.source.stand_in, "teacher": spec.teacher, "teacher_revision": measures.pop("teacher_revision", ""),
+        "seed": spec.seed, "metrics": metrics, "measures": measures, "chance": 1 / len(train.classes),
+        "clips_trained": len(train), "clips_evaluated": probes["linear"].clips_evaluated, "found": train.found(),
+        "padded": {split: {k: v for k, v in ds.counts().items() if k != "clips"} for split, ds in (("train", train), ("test", test))},
+        **provenance(), "config_hash": spec.key, "data_hash": data, "device": device_name(device),
+        "seconds": time.perf_counter() - started,
+    }  # fmt: skip
+    path = row_path(spec)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".draft-{os.getpid()}")
+    draft.write_text(json.dumps(row, indent=1) + "\n")
+    draft.replace(path)
+    return row
+
+
+def provenance() -> dict:
+    """Commit, whether the library differs from it, package versions and date."""
+    commit, dirty = git_state()
+    return {"commit": commit, "dirty": dirty, "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}}, "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+
+
+@lru_cache
+def git_state() -> tuple[str, bool | None]:
+    """(commit, dirty) of the library's checkout; ("", None) outside of one. Only the library counts as dirty, not results."""
+    here = Path(__file__).resolve().parents[2]
+    git = lambda *words: subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True).stdout.strip()
+    try:
+        return git("rev-parse", "HEAD")[:12], bool(git("status", "--porcelain", "--", "cross4d_lib"))
+    except (OSError, subprocess.CalledProcessError):
+        return "", None
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words: the GPU's name, or the CPU's cores and threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} of {os.cpu_count()} cores"

@@ -1,0 +1,196 @@
+"""Tables from rows: the paper's value, ours, chance, and what ours was measured on. Nothing is computed here but means.
+
+Every table is a long pandas frame, one line a measured quantity, written to ``results/<profile>/tables/``. ``side_by_side``
+turns such frames into what a reader wants to see: one column a source of numbers, each column saying what it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..datasets import load_dataset, load_source
+from ..encoders import Point4D, count_flops, count_parameters
+from ..errors import Cross4DError
+from ..evaluation import bootstrap_interval, paired_bootstrap
+from ..experiments import ARTIFACTS, RESULTS, Profile, RunSpec, load_profile, load_row, main_dataset
+from . import paper
+
+PROBES = {"linear": "300 epochs, as in the paper", "standardized": "300 epochs, z-scored", "converged": "L-BFGS, z-scored"}
+
+
+def method_of(spec: RunSpec) -> str:
+    """The name of a run's line in a table."""
+    name = spec.pretext
+    if spec.teacher.endswith("/untrained"):
+        name += " (UNTRAINED teacher)"
+    if spec.summary == "mean":
+        name += " (patch mean)"
+    if spec.pretext == "dense" and not spec.centre:
+        name += " (not centred)"
+    if spec.pretext == "dense" and spec.variance_weight == 0:
+        name += " (lambda = 0)"
+    return name
+
+
+def correct_matrix(rows: list[dict], probe: str) -> np.ndarray:
+    """Which test clips each row got right: (rows, clips) bool."""
+    return np.array([[c == "1" for c in row["metrics"][probe]["correct"]] for row in rows])
+
+
+def measured(profile: Profile, specs: list[RunSpec]) -> pd.DataFrame:
+    """One line a method and probe: mean and deviation over seeds, interval over clips, and the whole provenance.
+
+    Methods none of whose runs has been run are left out; ``seeds`` says which seeds a line holds. The interval resamples
+    test clips, each counted by its mean over seeds.
+    """
+    groups: dict[str, list[RunSpec]] = {}
+    for spec in specs:
+        groups.setdefault(method_of(spec), []).append(spec)
+    lines = []
+    for method, group in groups.items():
+        rows = [row for row in map(load_row, group) if row is not None]
+        for probe in PROBES if rows else ():
+            accuracy = np.array([row["metrics"][probe]["accuracy"] for row in rows])
+            low, high = bootstrap_interval(correct_matrix(rows, probe).mean(0))
+            lines.append({
+                "method": method, "probe": probe, "accuracy": accuracy.mean(), "std": accuracy.std(ddof=1) if len(rows) > 1 else np.nan,
+                "low": low, "high": high, "seeds": " ".join(str(row["seed"]) for row in rows), "chance": rows[0]["chance"],
+                **provenance_columns(profile, rows),
+            })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def provenance_columns(profile: Profile, rows: list[dict]) -> dict:
+    """What a line was measured on: data and its kind, teacher, size, clips, device, commit, dates, and the rows' keys."""
+    first, spec = rows[0], rows[0]["spec"]
+    joined = lambda field: " ".join(sorted({str(row[field]) for row in rows}))
+    return {
+        "data": first["dataset"], "kind": "synthetic stand-in" if first["stand_in"] else "real", "teacher": first["teacher"] or "none",
+        "profile": profile.name, "clip": f"{spec['frames']} x {spec['points']}, stride {spec['stride']}", "epochs": spec["epochs"],
+        "clips_trained": first["clips_trained"], "clips_evaluated": first["clips_evaluated"], "device": joined("device"),
+        "commit": joined("commit"), "dirty": joined("dirty"), "date": max(row["date"] for row in rows), "runs": joined("key"),
+    }  # fmt: skip
+
+
+def table01(profile: Profile) -> pd.DataFrame:
+    """Table 1 with our control and all three probes; the paper's value where it has one."""
+    dataset = main_dataset(profile)
+    frame = measured(profile, ARTIFACTS["table01"].runs(profile))
+    stated = paper.TABLE_1[paper.EMBEDDED_AS.get(dataset, dataset)]
+    return with_paper(frame, lambda line: stated.get(line["method"], (np.nan, None))[0] if line["probe"] == "linear" else np.nan)
+
+
+def table11(profile: Profile) -> pd.DataFrame:
+    """Table 11: the same encoders under the probe without and with standardisation, and the converged one."""
+    columns = {"linear": 0, "standardized": 1}
+    frame = measured(profile, ARTIFACTS["table11"].runs(profile))
+    return with_paper(frame, lambda line: paper.TABLE_11[line["method"]][columns[line["probe"]]] if line["probe"] in columns else np.nan)
+
+
+def table14(profile: Profile) -> pd.DataFrame:
+    """Table 14: with and without the variance term."""
+    frame = measured(profile, ARTIFACTS["table14"].runs(profile))
+    return with_paper(frame, lambda line: paper.TABLE_14[0.0 if "lambda" in line["method"] else 1.0][0] if line["probe"] == "linear" else np.nan)
+
+
+def control_global_target(profile: Profile) -> pd.DataFrame:
+    """Ours: class token or patch mean as the global target."""
+    return with_paper(measured(profile, ARTIFACTS["control_global_target"].runs(profile)), lambda line: np.nan)
+
+
+def control_centring(profile: Profile) -> pd.DataFrame:
+    """Ours: targets centred or not."""
+    return with_paper(measured(profile, ARTIFACTS["control_centring"].runs(profile)), lambda line: np.nan)
+
+
+def with_paper(frame: pd.DataFrame, value) -> pd.DataFrame:
+    """Insert the column ``paper`` before ``accuracy``; value(line) gives its entry."""
+    if len(frame):
+        frame.insert(2, "paper", [value(line) for _, line in frame.iterrows()])
+    return frame
+
+
+def table08(profile: Profile) -> pd.DataFrame:
+    """Table 8: the paper's clip settings beside this profile's, with videos found, and what sampling repeated."""
+    lines = []
+    for name in dict.fromkeys([main_dataset(profile), "synthetic-actions", "msr-action3d"]):
+        source, stated = load_source(name), paper.TABLE_8[paper.EMBEDDED_AS.get(name, name)]
+        line = {"data": name, "kind": "synthetic stand-in" if source.stand_in else "real"}
+        line |= {f"paper {field}": stated[field] for field in ("frames", "points", "stride", "epochs", "train", "test", "classes")}
+        line |= {"frames": profile.frames, "points": profile.points, "stride": profile.stride, "epochs": profile.epochs, "classes": len(source.classes), "profile": profile.name}
+        for split in ("train", "test"):
+            try:
+                clips = load_dataset(name, split, frames=profile.frames, points=profile.points, stride=profile.stride, limit=profile.clips)
+                line |= {split: len(clips), f"{split} found": clips.found(), **{f"{split} {k}": v for k, v in clips.counts().items() if k != "clips"}}
+            except Cross4DError as error:
+                line |= {split: 0, f"{split} found": f"not present ({error.what})"}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def table09(profile: Profile) -> pd.DataFrame:
+    """Table 9: parameters and FLOPs of one 24 x 2048 clip at the paper's size, counted, attention with and without."""
+    encoder, tokens = Point4D(), 24 * 64
+    flops = count_flops(encoder, 24, 2048)
+    head = encoder.dim * 384 + 384
+    ours = {"Point4D encoder": (count_parameters(encoder), flops["all"], flops["without_attention"]), "dense per-token head": (head, 2 * encoder.dim * 384 * tokens, 2 * encoder.dim * 384 * tokens)}
+    lines = []
+    for component, (parameters, all_flops, without) in ours.items():
+        stated = paper.TABLE_9[component]
+        lines.append({"component": component, "paper parameters (M)": stated[0], "parameters (M)": parameters / 1e6, "paper FLOPs (G)": stated[1], "FLOPs without attention products (G)": without / 1e9, "FLOPs with joint attention (G)": all_flops / 1e9})
+    return pd.DataFrame(lines)
+
+
+def comparison(profile: Profile, first: str = "dense", second: str = "global", probe: str = "linear") -> dict:
+    """Paired bootstrap over clips of two methods of Table 1 (seeds averaged), and the difference seed by seed."""
+    groups = {name: [row for spec in ARTIFACTS["table01"].runs(profile) if method_of(spec) == name and (row := load_row(spec))] for name in (first, second)}
+    if not all(groups.values()):
+        return {}
+    a, b = (correct_matrix(groups[name], probe) for name in (first, second))
+    seeds = [round(float(x.mean() - y.mean()), 4) for x, y in zip(a, b)]
+    return {"first": first, "second": second, "probe": probe, **paired_bootstrap(a, b), "by seed": seeds}
+
+
+def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")) -> pd.DataFrame:
+    """The paper's column and one column a profile that has rows: ``mean +- std [low, high]``. table : e.g. ``table01``.
+
+    A column's name says the profile, the data and its kind, the clip and the number of test clips. A profile whose data or
+    runs are not there has no column.
+    """
+    columns: dict[str, dict] = {}
+    stated: dict = {}
+    for name in profiles:
+        try:
+            frame = table(load_profile(name))
+        except Cross4DError:
+            continue
+        for _, line in frame.iterrows():
+            index = (line["method"], line["probe"])
+            head = f"{name}: {line['kind'].upper()} {line['data']}, {line['clip']}, {line['clips_evaluated']} test clips"
+            if not np.isnan(line["paper"]):
+                stated[index] = f"{line['paper']:.2f}"
+            spread = "" if np.isnan(line["std"]) else f" ± {line['std']:.3f}"
+            columns.setdefault(head, {})[index] = f"{line['accuracy']:.3f}{spread} [{line['low']:.2f}, {line['high']:.2f}]"
+            columns[head].setdefault(("chance", ""), f"{line['chance']:.3f}")
+    order = list(dict.fromkeys(index for column in columns.values() for index in column))
+    order.sort(key=lambda index: index[0] != "chance")
+    frame = pd.DataFrame({"paper: DINOv2-large, 24 x 2048": {i: stated.get(i, "") for i in order}, **{h: {i: c.get(i, "") for i in order} for h, c in columns.items()}})
+    frame.index = pd.MultiIndex.from_tuples(order, names=["method", "probe"]) if order else frame.index
+    return frame
+
+
+TABLES = {"table01": table01, "table08": table08, "table09": table09, "table11": table11, "table14": table14, "control_global_target": control_global_target, "control_centring": control_centring}
+
+
+def write_tables(profile: Profile) -> list:
+    """Write every table that has lines to results/<profile>/tables/. Returns the paths."""
+    folder = RESULTS / profile.name / "tables"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, table in TABLES.items():
+        frame = table(profile)
+        if len(frame):
+            frame.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f")
+            written.append(folder / f"{name}.csv")
+    return written
