@@ -67,7 +67,8 @@ def fit_camera(points: torch.Tensor, size: int = 126, yaw: float = 0.0) -> Camer
     points : (T, N, 3). yaw : radians the camera is carried around the vertical axis; 0 looks along +z like the sensor.
     A point (x, y, z) relative to the centroid is inside when max(|x|, |y|) <= t (z + d), t the tangent of half the field of
     view less the margin; d is the smallest distance that satisfies all points. Units cancel. If all points coincide the
-    distance is 1.
+    distance is 1. It is never under a hundred-thousandth of the centroid's distance from the origin: nearer, float32 could
+    not tell the camera from the points.
     """
     tangent = math.tan(math.radians(FIELD_OF_VIEW) / 2)
     cos, sin = math.cos(yaw), math.sin(yaw)
@@ -82,6 +83,7 @@ def fit_camera(points: torch.Tensor, size: int = 126, yaw: float = 0.0) -> Camer
         inside = local[:, :2].abs().amax(-1) / (tangent * (1 - BACK_OFF_MARGIN)) - local[:, 2]
         in_front = -local[:, 2].min() + 0.1 * extent  # never nearer than a tenth of the extent to the first point
         distance = max(inside.max().item(), in_front.item())
+    distance = max(distance, 1e-5 * centroid.norm().item())
     position = centroid - distance * rotation[2].double()
     return Camera(rotation, position.float(), size / 2 / tangent, size)
 
@@ -134,9 +136,11 @@ def shade(index: torch.Tensor, depth: torch.Tensor, near, far) -> torch.Tensor:
     """Depth-shaded image (T, 3, H, W) float32 from the index map (T, H, W) and point depths (T, N).
 
     Grey is linear in depth: 1 at ``near``, SHADE_FAR at ``far`` (numbers, or tensors that broadcast to (T, N)). A clip has
-    one range for all its frames, so a surface keeps its grey while it stays where it is.
+    one range for all its frames, so a surface keeps its grey while it stays where it is. An empty range makes a step: 1 up to
+    ``near``, SHADE_FAR beyond.
     """
-    nearness = 1 - ((depth - near) / (far - near + 1e-12)).clamp(0, 1)  # (T, N)
+    reach = torch.as_tensor(far - near).clamp_min(torch.finfo(torch.float32).tiny)  # relative to no unit
+    nearness = 1 - ((depth - near) / reach).clamp(0, 1)  # (T, N)
     grey = SHADE_FAR + (1 - SHADE_FAR) * nearness
     frames, height, width = index.shape
     image = torch.gather(grey, 1, index.clamp_min(0).view(frames, -1)).view(frames, height, width)
@@ -155,15 +159,18 @@ def render(points: np.ndarray | torch.Tensor, size: int = 126, camera: Camera | 
     size : image side in pixels (paper: 126; ablated 98 and 168). camera : None fits one to the clip. radius : of the splat
     in pixels; None derives it from size and N. Runs where ``points`` lies, or on ``device``.
 
-    Raises DataError on a coordinate that is not finite or a clip without points, ConfigError on a shape or size that is none.
+    Raises DataError on a coordinate that is not finite or a clip without points, ConfigError on a shape, size or radius that
+    is none.
     """
     cloud = torch.as_tensor(points, dtype=torch.float32, device=device)
     if cloud.ndim != 3 or cloud.shape[-1] != 3:
         raise ConfigError(f"points of shape {tuple(cloud.shape)}", "render", "give one clip, (T, N, 3)")
     if cloud.shape[0] == 0 or cloud.shape[1] == 0:
         raise DataError(f"a clip of {cloud.shape[0]} frames x {cloud.shape[1]} points has nothing to draw", "render", "sample at least one frame and one point")
-    if size < 1:
-        raise ConfigError(f"size={size}", "render", "at least 1 pixel")
+    if size < 1 or size != int(size):
+        raise ConfigError(f"size={size}", "render", "a whole number of pixels, at least 1")
+    if radius is not None and not 0 <= radius < float("inf"):
+        raise ConfigError(f"radius={radius}", "render", "0 for single pixels, or more")
     if not torch.isfinite(cloud).all():
         check_finite(cloud.cpu().numpy(), "render")
     camera = camera or fit_camera(cloud, size)

@@ -3,8 +3,8 @@
 A store is a folder of zarr arrays, one chunk a clip, every chunk with a checksum. Its name is the hash of everything that
 decides its content (clips, camera and render, teacher, projection, the encoder's token rule), so a store is never mistaken
 for another. Clips are written in any order, by any number of processes; a clip counts only after its last array, so killing
-a build loses at most the clip under way. On opening, every chunk is read back; one that is torn, corrupted or lost is made
-again. No label is stored.
+a build loses at most the clips under way. What marks a clip as finished is a checksum over all its arrays: on opening, every
+clip is read back, and one that is torn, corrupted or lost is made again. No label is stored.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
+import zlib
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +28,11 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from .correspondence import patch_index, point_features, render_cameras
 from .datasets import ClipDataset
-from .decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, SHADE_FAR, SHADE_QUANTILES, SPLAT
+from .decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, PROJECTION_SEED, SHADE_FAR, SHADE_QUANTILES, SPLAT
 from .errors import ConfigError, TargetError
 from .teachers import Teacher, pca_projection, random_projection
 
-FORMAT = 1  # raised whenever the same key would hold other arrays
+FORMAT = 2  # raised whenever the same key would hold other arrays
 PCA_CLIPS = 64  # clips whose patch features the PCA is fitted on
 
 
@@ -62,7 +64,8 @@ def cache_folder() -> Path:
 def store_spec(dataset: ClipDataset, teacher: Teacher, encoder, dim: int, size: int, projection: str, cameras: int) -> dict:
     """Everything that decides a store's content, JSON-ready; its hash is the store's key."""
     return {
-        "format": FORMAT, "clips": dataset.settings(), "teacher": teacher.revision, "dim": dim, "projection": projection,
+        "format": FORMAT, "clips": dataset.settings(), "teacher": teacher.revision, "dim": dim,
+        "projection": [projection, PROJECTION_SEED if projection == "random" else PCA_CLIPS],
         "render": {"size": size, "cameras": cameras, "field_of_view": FIELD_OF_VIEW, "margin": BACK_OFF_MARGIN, "splat": SPLAT, "shade": [SHADE_FAR, *SHADE_QUANTILES]},
         "tokens": encoder.token_rule(),
     }  # fmt: skip
@@ -99,8 +102,16 @@ def clip_targets(points: np.ndarray, teacher: Teacher, projection: torch.Tensor,
         "mean": torch.stack(means).mean(0).half().numpy(),
         "coverage": torch.stack([v.visible for v in views]).any(0).float().mean().numpy(),
     }
-    small = {name: index.to(torch.int16 if index.max() < 2**15 else torch.int32).numpy() for name, index in grouping.items()}
-    return arrays | {f"grouping/{name}": index for name, index in small.items()}
+    integer = torch.int16 if max(cloud.shape[:2]) <= 2**15 else torch.int32  # an index is below T or N
+    return arrays | {f"grouping/{name}": index.to(integer).numpy() for name, index in grouping.items()}
+
+
+def checksum(arrays: dict[str, np.ndarray]) -> int:
+    """CRC-32 over names and bytes of a clip's arrays, made never 0: the mark of a finished clip."""
+    crc = 0
+    for name in sorted(arrays):
+        crc = zlib.crc32(np.ascontiguousarray(arrays[name]), zlib.crc32(name.encode(), crc))
+    return crc | 1 << 32
 
 
 class TargetStore:
@@ -115,6 +126,8 @@ class TargetStore:
         try:
             self._root = zarr.open_group(str(path), mode="r+")
             self.spec, self.ids = self._root.attrs["spec"], list(self._root.attrs["ids"])
+            self._arrays = {name: self._root[name] for name in self._root.attrs["arrays"]}
+            self._finished = self._root["finished"]
         except Exception as error:
             raise TargetError(f"not a target store ({type(error).__name__})", path, "delete the folder and build the targets again") from error
         if key_of(self.spec) != key or len(self.ids) != clips:
@@ -127,37 +140,39 @@ class TargetStore:
     def read(self, i: int) -> dict[str, np.ndarray]:
         """All arrays of clip i from disk, checksums verified. Raises TargetError when it is unfinished, torn or corrupted."""
         try:
-            if not self._root["finished"][i]:
+            mark = int(self._finished[i])
+            if not mark:
                 raise TargetError(f"clip {self.ids[i]} is not built yet", self.path, "run build_targets again: it goes on where it stopped")
-            arrays = {name: self._root[name][i] for name in self._root.attrs["arrays"]}
+            arrays = {name: np.asarray(array[i]) for name, array in self._arrays.items()}
         except TargetError:
             raise
         except Exception as error:  # zarr and its codecs raise ValueError, RuntimeError, KeyError or OSError on a damaged chunk
             raise TargetError(f"clip {self.ids[i]} is damaged ({type(error).__name__}: {error})", self.path, "run build_targets again: it makes the damaged clip anew") from error
-        if np.isnan(arrays["points"]).any():  # the fill value: the chunk was lost after the clip was finished
-            raise TargetError(f"clip {self.ids[i]} has lost a chunk", self.path, "run build_targets again: it makes the clip anew")
+        if checksum(arrays) != mark:  # zarr reads a chunk that was lost as zeros
+            raise TargetError(f"clip {self.ids[i]} has lost or foreign chunks", self.path, "run build_targets again: it makes the clip anew")
         return arrays
 
     def clip(self, i: int) -> dict[str, torch.Tensor]:
         """Clip i as tensors, kept in memory in the stored precision after the first reading."""
         if self._memory[i] is None:
-            self._memory[i] = {name: torch.from_numpy(np.asarray(a)) for name, a in self.read(i).items()}
+            self._memory[i] = {name: torch.from_numpy(a) for name, a in self.read(i).items()}
         return self._memory[i]
+
+    def has(self, i: int) -> bool:
+        """Is clip i finished and whole?"""
+        try:
+            return self.clip(i) is not None
+        except TargetError:
+            return False
 
     def unfinished(self) -> list[int]:
         """Clips that must be built: never finished, torn, corrupted or lost. Reads everything, as training will."""
-        missing = []
-        for i in range(self.clips):
-            try:
-                self.clip(i)
-            except TargetError:
-                missing.append(i)
-        return missing
+        return [i for i in range(self.clips) if not self.has(i)]
 
-    def batch(self, indices) -> Batch:
-        """The Batch of some clips. indices : sequence of B ints."""
+    def batch(self, indices, device: str | torch.device = "cpu") -> Batch:
+        """The Batch of some clips. indices : sequence of B ints. They travel to ``device`` as they are stored, half the size."""
         clips = [self.clip(int(i)) for i in indices]
-        stack = lambda name: torch.stack([c[name] for c in clips])
+        stack = lambda name: torch.stack([c[name] for c in clips]).to(device)
         grouping = {name.removeprefix("grouping/"): stack(name).long() for name in clips[0] if name.startswith("grouping/")}
         summaries = {name: stack(name).float().mean(1) for name in ("class", "mean")}
         return Batch(stack("points"), grouping, stack("targets").float(), stack("visible"), summaries)
@@ -165,6 +180,14 @@ class TargetStore:
     @property
     def dim(self) -> int:
         return self.spec["dim"]
+
+    @property
+    def projection(self) -> torch.Tensor:
+        """W of Eq. 2, (D, d_p) float32, as it was when the store was laid out: a PCA is not fitted twice alike everywhere."""
+        try:
+            return torch.from_numpy(np.asarray(self._root["projection"][:]))
+        except Exception as error:
+            raise TargetError(f"the projection is damaged ({type(error).__name__}: {error})", self.path, "delete the folder and build the targets again") from error
 
     @property
     def mean(self) -> dict[str, torch.Tensor]:
@@ -205,26 +228,28 @@ def build_targets(dataset: ClipDataset, teacher: Teacher, dim: int = 384, size: 
     spec = store_spec(dataset, teacher, encoder, dim, size, projection, cameras)
     key = key_of(spec)
     path = Path(cache or cache_folder()) / "targets" / f"{key}.zarr"
-    if path.exists():
+    store, left = None, len(dataset)
+    try:
+        if not path.exists():
+            matrix = random_projection(teacher.dim, dim) if projection == "random" else fit_pca(dataset, teacher, dim, size)
+            _create(path, key, spec, dataset.ids, matrix, clip_targets(dataset[0].points, teacher, matrix, encoder, size, cameras))
         store = TargetStore(path, key, len(dataset))
         missing = store.unfinished()
         if not missing:
             return store
-    else:
-        store, missing = None, list(range(len(dataset)))
-    matrix = random_projection(teacher.dim, dim) if projection == "random" else fit_pca(dataset, teacher, dim, size)
-    make = lambda i: (i, clip_targets(dataset[i].points, teacher, matrix, encoder, size, cameras))
-    try:
-        if store is None:
-            store = _create(path, key, spec, dataset.ids, make(0)[1])
-        with ThreadPoolExecutor(max(1, workers)) as pool, tqdm(total=len(missing), desc=f"targets {key}", disable=not progress, mininterval=1) as bar:
+        left, matrix = len(missing), store.projection
+        # Every process takes its own order, so that several rarely work on the same clip; what another finished is skipped.
+        missing = np.random.default_rng(os.getpid()).permutation(missing).tolist()
+        make = lambda i: (i, None if store.has(i) else clip_targets(dataset[i].points, teacher, matrix, encoder, size, cameras))
+        with ThreadPoolExecutor(max(1, workers)) as pool, tqdm(total=left, desc=f"targets {key}", disable=not progress, mininterval=1) as bar:
             for some in _chunks(missing, 4 * max(1, workers)):  # a few at a time: finished clips are written, not piled up
                 for future in as_completed([pool.submit(make, i) for i in some]):
                     _write(store, *future.result())
+                    left -= 1
                     bar.update()
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TargetError("the disk is full", path, f"free {_needed(store, len(missing))} or set CROSS4D_CACHE to another disk, then run again: finished clips are kept") from error
+            raise TargetError("the disk is full", path, f"free {_needed(store, left)} or set CROSS4D_CACHE to another disk, then run again: finished clips are kept") from error
         raise TargetError(f"the store cannot be written ({error})", path, "check the folder's permissions, or set CROSS4D_CACHE") from error
     return store
 
@@ -239,32 +264,35 @@ def fit_pca(dataset: ClipDataset, teacher: Teacher, dim: int, size: int) -> torc
     return pca_projection(torch.cat(rows), dim)
 
 
-def _create(path: Path, key: str, spec: dict, ids: list[str], example: dict[str, np.ndarray]) -> TargetStore:
-    """Lay out an empty store beside its place and move it there whole, so that no half-made store is ever opened."""
-    draft = path.with_name(f"{path.name}.draft-{os.getpid()}")
+def _create(path: Path, key: str, spec: dict, ids: list[str], projection: torch.Tensor, first: dict[str, np.ndarray]) -> None:
+    """Lay out a store with its first clip beside its place and move it there whole: no half-made store is ever opened."""
+    draft = path.with_name(f"{path.name}.draft-{uuid.uuid4().hex}")
     draft.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(draft, ignore_errors=True)
-    root = zarr.open_group(str(draft), mode="w")
-    arrays = {**example, "finished": np.zeros((), np.uint8)}
-    for name, array in arrays.items():
-        fill = np.nan if array.dtype.kind == "f" else 0
-        root.create_array(name, shape=(len(ids), *array.shape), dtype=array.dtype, chunks=(1, *array.shape), fill_value=fill, compressors=(ZstdCodec(level=1), Crc32cCodec()))
-    root.attrs.update({"spec": spec, "ids": ids, "arrays": list(example)})
+    codecs = ZstdCodec(level=1), Crc32cCodec()
     try:
+        root = zarr.open_group(str(draft), mode="w")
+        for name, array in {**first, "finished": np.zeros((), np.uint64)}.items():
+            root.create_array(name, shape=(len(ids), *array.shape), dtype=array.dtype, chunks=(1, *array.shape), fill_value=0, compressors=codecs)
+        root.create_array("projection", data=projection.numpy(), chunks=tuple(projection.shape), compressors=codecs)
+        root.attrs.update({"spec": spec, "ids": ids, "arrays": list(first)})
+        _write(TargetStore(draft, key, len(ids)), 0, first)
         draft.rename(path)
-    except OSError:  # another process was faster
-        if not path.exists():
-            raise
+    except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
-    return TargetStore(path, key, len(ids))
+        if not (isinstance(error, OSError) and path.exists()):  # else another process was faster
+            raise
 
 
-def _write(store: TargetStore, i: int, arrays: dict[str, np.ndarray]) -> None:
-    """Write one clip, its ``finished`` mark last. A chunk that cannot be written leaves the clip unfinished."""
-    store._root["finished"][i] = 0
+def _write(store: TargetStore, i: int, arrays: dict[str, np.ndarray] | None) -> None:
+    """Write one clip (None: it is there), its mark last. A chunk that cannot be written leaves the clip unfinished.
+
+    Clips are the same whoever makes them, so a clip that others already read may be written over.
+    """
+    if arrays is None:
+        return
     for name, array in arrays.items():
-        store._root[name][i] = array
-    store._root["finished"][i] = 1
+        store._arrays[name][i] = array
+    store._finished[i] = checksum(arrays)
     store._memory[i] = None
 
 
@@ -272,6 +300,8 @@ def _chunks(items: list, size: int):
     return (items[k : k + size] for k in range(0, len(items), size))
 
 
-def _needed(store: TargetStore | None, missing: int) -> str:
-    done = len(store) - missing if store else 0
-    return f"about {store.measured_bytes() / done * missing / 1e6:.0f} MB" if done else "some space"
+def _needed(store: TargetStore | None, left: int) -> str:
+    """How much ``left`` clips take at most, in words: their arrays uncompressed."""
+    if store is None:
+        return "some space"
+    return f"about {left * sum(a.nbytes // len(store) for a in store._arrays.values()) / 1e6:.0f} MB"

@@ -65,12 +65,13 @@ def has_half(device: torch.device) -> bool:
     return device.type == "cpu" and torch.cpu._is_amx_tile_supported()
 
 
-def train(modules: nn.ModuleDict, losses: Callable[[list[int], torch.autocast], dict[str, torch.Tensor]], clips: int, options: Optimisation, checkpoint: Path | None = None, progress: str = "training", after_epoch: Callable[[int, dict], None] | None = None) -> TrainingLog:
+def train(modules: nn.ModuleDict, losses: Callable[[list[int], torch.autocast], dict[str, torch.Tensor]], clips: int, options: Optimisation, checkpoint: Path | None = None, progress: str = "training", after_epoch: Callable[[int, dict], None] | None = None, run: dict | None = None) -> TrainingLog:
     """Train ``modules`` in place. losses(indices, precision) returns a dict whose "loss" is minimised; it enters ``precision``
     (bfloat16 or not) for the forward pass. clips : number of training clips.
 
     checkpoint : a file written after every epoch and resumed from when it is there; removed by nobody. after_epoch(epoch,
-    row) is called after each. Raises ConfigError when the checkpoint belongs to other options.
+    row) is called after each. run : what else must be the same when it is resumed, JSON-ready. Raises ConfigError when the
+    checkpoint is damaged or belongs to other options or another run.
     """
     if clips < 1 or options.epochs < 1 or options.batch < 1:
         raise ConfigError(f"clips={clips}, epochs={options.epochs}, batch={options.batch}", "train", "all at least 1")
@@ -82,7 +83,7 @@ def train(modules: nn.ModuleDict, losses: Callable[[list[int], torch.autocast], 
     order = torch.Generator().manual_seed(options.seed)
     log, first = TrainingLog(), 0
     if checkpoint and checkpoint.exists():
-        first = _resume(checkpoint, modules, optimiser, order, log, options)
+        first = _resume(checkpoint, modules, optimiser, order, log, vars(options) | (run or {}))
     batches = -(-clips // options.batch)
     modules.train()
     for epoch in (bar := tqdm(range(first, options.epochs), initial=first, total=options.epochs, desc=progress, mininterval=2)):
@@ -102,35 +103,38 @@ def train(modules: nn.ModuleDict, losses: Callable[[list[int], torch.autocast], 
         log.epochs.append({"epoch": epoch + 1, **sums})
         bar.set_postfix({name: f"{value:.3f}" for name, value in sums.items()})
         if checkpoint:
-            _save(checkpoint, modules, optimiser, order, log, options)
+            _save(checkpoint, modules, optimiser, order, log, vars(options) | (run or {}))
         if after_epoch:
             after_epoch(epoch + 1, log.epochs[-1])
     modules.eval()
     return log
 
 
-def _save(path: Path, modules, optimiser, order, log, options) -> None:
+def _save(path: Path, modules, optimiser, order, log, options: dict) -> None:
     """Write the checkpoint whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.draft-{os.getpid()}")
-    state = {"options": vars(options), "modules": modules.state_dict(), "optimiser": optimiser.state_dict(), "order": order.get_state(), "random": torch.get_rng_state(), "log": vars(log)}
+    state = {"options": options, "modules": modules.state_dict(), "optimiser": optimiser.state_dict(), "order": order.get_state(), "random": torch.get_rng_state(), "log": vars(log)}
     torch.save(state, draft)
     draft.replace(path)
 
 
-def _resume(path: Path, modules, optimiser, order, log, options) -> int:
+def _resume(path: Path, modules, optimiser, order, log, options: dict) -> int:
     try:
         state = torch.load(path, weights_only=True)
-        same = state["options"] == vars(options)
+        other = [name for name in {**state["options"], **options} if state["options"].get(name) != options.get(name)]
     except Exception as error:
         raise ConfigError(f"a damaged checkpoint ({type(error).__name__})", path, "delete it to start again") from error
-    if not same:
-        raise ConfigError("a checkpoint of a run with other options", path, "delete it, or give this run another checkpoint")
-    modules.load_state_dict(state["modules"])
-    optimiser.load_state_dict(state["optimiser"])
-    order.set_state(state["order"])
-    torch.set_rng_state(state["random"])
-    log.epochs, log.seconds, log.clips = state["log"]["epochs"], state["log"]["seconds"], state["log"]["clips"]
+    if other:
+        raise ConfigError(f"a checkpoint of a run with other options ({', '.join(other)})", path, "delete it, or give this run another checkpoint")
+    try:
+        modules.load_state_dict(state["modules"])
+        optimiser.load_state_dict(state["optimiser"])
+        order.set_state(state["order"])
+        torch.set_rng_state(state["random"])
+        log.epochs, log.seconds, log.clips = state["log"]["epochs"], state["log"]["seconds"], state["log"]["clips"]
+    except Exception as error:
+        raise ConfigError(f"a checkpoint of another model ({str(error).splitlines()[0]})", path, "delete it, or give this run another checkpoint") from error
     return len(log.epochs)
 
 
@@ -149,9 +153,10 @@ def pretrain(encoder, targets, granularity: str = "dense", epochs: int = 100, se
     modules = nn.ModuleDict({"encoder": encoder, "pretext": pretext})
 
     def losses(indices: list[int], precision) -> dict[str, torch.Tensor]:
-        batch = targets.batch(indices).to(device)
+        batch = targets.batch(indices, device)
         with precision:
             tokens = encoder(batch.points, batch.grouping)
         return pretext.loss(tokens, batch)  # in float32: the targets were rounded once already
 
-    return train(modules, losses, len(targets), Optimisation(epochs=epochs, seed=seed, **options), checkpoint, f"{granularity} pretraining", after_epoch)
+    run = {"targets": targets.key, "granularity": granularity, "variance_weight": variance_weight, "centre": centre, "summary": summary}
+    return train(modules, losses, len(targets), Optimisation(epochs=epochs, seed=seed, **options), checkpoint, f"{granularity} pretraining", after_epoch, run)

@@ -163,7 +163,9 @@ def test_msr_finds_its_files_below_the_root_whatever_their_extension_and_ignores
     (tmp_path / "a01_s01_e01_sdepth.bin").write_bytes(bin_bytes(depth + 1))
     (tmp_path / "a20_s06_e03_sdepth.BIN").write_bytes(mat_bytes(depth))  # a .mat under the other's extension
     (tmp_path / "a02_s10_e02_sdepth.mat").write_bytes(bin_bytes(depth))
-    for name in ("a01_s01_e02_skeleton.txt", "a21_s01_e01_sdepth.bin", "a01_s11_e01_sdepth.bin", "a00_s01_e01_sdepth.bin", "notes.mat", "._a01_s01_e01_sdepth.bin", "a01_s02_e01_sdepth.bin.part"):
+    others = ["a01_s01_e02_skeleton.txt", "notes.mat", "._a01_s01_e01_sdepth.bin", "a01_s02_e01_sdepth.bin.part"]
+    of_no_such_class_or_subject = ["a21_s01_e01_sdepth.bin", "a00_s01_e01_sdepth.bin", "a01_s11_e01_sdepth.bin"]
+    for name in others + of_no_such_class_or_subject:
         (tmp_path / name).write_bytes(b"?")
     (tmp_path / "a05_s05_e01_sdepth.bin").mkdir()  # a folder of that name is no video
     found = MSR.entries(tmp_path)
@@ -177,7 +179,8 @@ def test_msr_finds_its_files_below_the_root_whatever_their_extension_and_ignores
 
 
 def test_utd_finds_its_files_and_splits_odd_from_even_subjects(tmp_path):
-    for name in ("a1_s1_t1_depth.mat", "a27_s8_t4_depth.mat", "a10_s3_t2_depth.mat", "a28_s1_t1_depth.mat", "a1_s9_t1_depth.mat", "a1_s1_t1_skeleton.mat"):
+    others = ["a28_s1_t1_depth.mat", "a1_s9_t1_depth.mat", "a1_s1_t1_skeleton.mat"]
+    for name in ["a1_s1_t1_depth.mat", "a27_s8_t4_depth.mat", "a10_s3_t2_depth.mat", *others]:
         (tmp_path / name).write_bytes(mat_bytes(moving_patch(), "d_depth"))
     found = UTD.entries(tmp_path)
     assert [(e.id, e.label, e.subject) for e in found] == [("a01_s1_t1", 0, "s1"), ("a10_s3_t2", 9, "s3"), ("a27_s8_t4", 26, "s8")]
@@ -277,8 +280,8 @@ BAD_MATS = {
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(200), r"7\.3 \(HDF5\)"),
     "big-endian": (GOOD_UTD[:124] + b"\x01\x00MI" + GOOD_UTD[128:], "big-endian"),
     "another name": (saved(depth=moving_patch()), r"no array 'd_depth' among \['depth'\]"),
-    "doubles": (saved(d_depth=moving_patch().astype(float)), "stored as numbers of type 9"),
-    "complex": (saved(d_depth=moving_patch() * 1j), "no array of real numbers"),
+    "doubles": (mat_bytes(moving_patch().astype(float), "d_depth"), "stored as numbers of type 9"),
+    "complex": (mat_bytes(moving_patch() * 1j, "d_depth"), "no array of real numbers"),
     "text": (saved(d_depth="depth"), "no array of real numbers"),
     "four axes": (saved(d_depth=np.zeros((2, 24, 32, 2), np.uint16)), "shape"),
     "frames first": (saved(d_depth=moving_patch()), "no depth video"),

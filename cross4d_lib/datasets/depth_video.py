@@ -21,7 +21,7 @@ from ..errors import DataError
 # Kinect v1, fitted to MSR-Action3D's published skeletons on 320 x 240 maps (median residual 0.25 pixel).
 FOCAL_PIXELS, FOCAL_COLUMNS = 285.63, 320
 
-MAX_PIXELS = 400 * 240 * 320  # of one video: 400 frames; the longest of MSR-Action3D has 76, of UTD-MHAD about 125
+MAX_PIXELS = 400 * 240 * 320  # of one video: 400 frames of 320 x 240; the longest of MSR-Action3D has 76
 MAX_COLUMNS, MAX_ROWS = 640, 480  # the most a Kinect v1 sends
 MAX_DEPTH = 65_535  # 16 bits
 

@@ -1,4 +1,4 @@
-"""MSR-Action3D: 20 actions, 10 subjects, 567 depth videos cut out of their background (Sec. 5, Tables 1 and 8).
+"""MSR-Action3D: 20 actions, 10 subjects, 567 depth videos cut out of their background (Table 8).
 
 Files ``aXX_sYY_eZZ_sdepth`` (action, subject, episode), in the original headered ``.bin`` or in MATLAB's ``.mat`` (array
 ``depth``); which of the two a file is, its content says. Subjects 1-5 train, 6-10 test.

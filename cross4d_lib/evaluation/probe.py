@@ -97,18 +97,22 @@ def standardise(train: torch.Tensor, test: torch.Tensor) -> tuple[torch.Tensor, 
     return (train - mean) / deviation, (test - mean) / deviation
 
 
+def _check_labels(train: torch.Tensor, train_labels: np.ndarray, test: torch.Tensor, test_labels: np.ndarray) -> None:
+    if len(train) != len(train_labels) or len(test) != len(test_labels):
+        raise ConfigError(f"{len(train)} and {len(test)} features for {len(train_labels)} and {len(test_labels)} labels", "probe", "one label a feature")
+
+
 @one_thread()
 def probe_features(train: torch.Tensor, train_labels: np.ndarray, test: torch.Tensor, test_labels: np.ndarray, standardize: bool = False, seed: int = 0, epochs: int = EPOCHS) -> ProbeResult:
     """The trained linear head on given features (n, C). The last epoch counts, never the best."""
-    if len(train) != len(train_labels) or len(test) != len(test_labels):
-        raise ConfigError(f"{len(train)} and {len(test)} features for {len(train_labels)} and {len(test_labels)} labels", "linear probe", "one label a feature")
+    _check_labels(train, train_labels, test, test_labels)
     if standardize:
         train, test = standardise(train, test)
     y = torch.as_tensor(train_labels)
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        head = nn.Linear(train.shape[1], int(max(train_labels.max(), test_labels.max())) + 1)
+        head = nn.Linear(train.shape[1], int(train_labels.max()) + 1)
     optimiser = torch.optim.Adam(head.parameters(), lr=PROBE_RATE)
     for _ in range(epochs):
         for rows in torch.randperm(len(train), generator=generator).split(BATCH):
@@ -123,10 +127,14 @@ def probe_features(train: torch.Tensor, train_labels: np.ndarray, test: torch.Te
 def converged_probe_features(train: torch.Tensor, train_labels: np.ndarray, subjects: list[str], test: torch.Tensor, test_labels: np.ndarray) -> ProbeResult:
     """The converged probe on given features. subjects : of the training clips; each is left out once to choose C.
 
-    Ties go to the stronger penalty. Raises ConfigError when there is one training subject only.
+    Ties go to the stronger penalty. Raises ConfigError when there is one training subject only, or one class only (also
+    after a subject has been left out).
     """
     from sklearn.linear_model import LogisticRegression
 
+    _check_labels(train, train_labels, test, test_labels)
+    if len(subjects) != len(train):
+        raise ConfigError(f"{len(subjects)} subjects for {len(train)} training clips", "converged probe", "one subject a clip")
     groups = np.unique(subjects, return_inverse=True)[1]
     if groups.max() < 1:
         raise ConfigError("one training subject", "converged probe", "at least two: one is left out to choose the regularisation")
@@ -134,6 +142,8 @@ def converged_probe_features(train: torch.Tensor, train_labels: np.ndarray, subj
     scores = dict.fromkeys(PENALTIES, 0.0)
     for left_out in range(groups.max() + 1):
         inside = groups != left_out
+        if len(np.unique(train_labels[inside])) < 2:
+            raise ConfigError("one class is left when a subject is left out", "converged probe", "at least two classes among the clips of any but one subject")
         x, held = (part.numpy() for part in standardise(train[inside], train[~inside]))
         for penalty in PENALTIES:
             scores[penalty] += float((fit(x, train_labels[inside], penalty).predict(held) == train_labels[~inside]).sum())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 
 import torch
 
@@ -18,6 +20,8 @@ from .spec import RunSpec
 
 def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1) -> int:
     """Run every missing run of some artifacts of a profile. Returns the number of runs that failed; prints a line each.
+
+    A run that fails, for whatever reason, is named and does not stop the others.
 
     only : artifact names such as "table01"; None takes all that are ready. jobs : processes; the cores are shared out among
     them. Raises ConfigError on an artifact that does not exist or is not built yet.
@@ -37,7 +41,11 @@ def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1) -> int
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures = {pool.submit(_attempt, spec, threads): spec for spec in missing}
         for future in as_completed(futures):
-            failed += not _report(futures[future], *future.result())
+            try:
+                outcome = future.result()
+            except BrokenProcessPool as error:  # a process was killed, most often for memory
+                outcome = None, f"{error} Mend: run the queue again with fewer jobs", 0.0
+            failed += not _report(futures[future], *outcome)
     return failed
 
 
@@ -49,6 +57,8 @@ def _attempt(spec: RunSpec, threads: int | None) -> tuple[dict | None, str, floa
         return run(spec, progress=threads is None), "", time.perf_counter() - started
     except Cross4DError as error:
         return None, str(error), time.perf_counter() - started
+    except Exception:  # a bug, or memory: say where
+        return None, traceback.format_exc(), time.perf_counter() - started
 
 
 def _report(spec: RunSpec, row: dict | None, error: str, seconds: float) -> bool:

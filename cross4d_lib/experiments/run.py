@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from ..datasets import ClipDataset, load_dataset
 from ..encoders import Encoder, load_encoder
+from ..errors import DataError
 from ..evaluation import probe_all
 from ..targets import TargetStore, build_targets, cache_folder
 from ..teachers import load_teacher
@@ -37,19 +39,42 @@ def row_path(spec: RunSpec) -> Path:
 
 
 def load_row(spec: RunSpec) -> dict | None:
-    """The run's row if it has been run, else None."""
+    """The run's row if it has been run, else None. Raises DataError on a damaged one."""
     path = row_path(spec)
-    return json.loads(path.read_text()) if path.is_file() else None
+    return _read_row(path) if path.is_file() else None
 
 
 def load_rows(profile: str) -> list[dict]:
-    """All rows of a profile, by key."""
-    return [json.loads(path.read_text()) for path in sorted(rows_folder(profile).glob("*.json"))]
+    """All rows of a profile, by key. Raises DataError on a damaged one."""
+    return [_read_row(path) for path in sorted(rows_folder(profile).glob("*.json"))]
+
+
+def _read_row(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise DataError(f"a damaged row ({error})", path, "restore it from git, or delete it and run again") from error
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all: ``write`` is given a draft beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.draft-{os.getpid()}")
+    write(draft)
+    draft.replace(path)
 
 
 def clips_of(spec: RunSpec, split: str) -> ClipDataset:
-    """The spec's clips of a split. The sampling seed is 0 for every run: seeds vary the encoder, not the data."""
-    return load_dataset(spec.dataset, split, frames=spec.frames, points=spec.points, stride=spec.stride, limit=spec.clips)
+    """The spec's clips of a split. The sampling seed is 0 for every run: seeds vary the encoder, not the data.
+
+    Runs on the same clips share them within a process: making or reading them takes longer than a small run's training.
+    """
+    return _shared_clips(spec.dataset, split, spec.frames, spec.points, spec.stride, spec.clips, os.environ.get("CROSS4D_DATA"))
+
+
+@lru_cache(maxsize=4)
+def _shared_clips(dataset: str, split: str, frames: int, points: int, stride: int | str, clips: int | None, root: str | None) -> ClipDataset:
+    return load_dataset(dataset, split, frames=frames, points=points, stride=stride, limit=clips)
 
 
 def fresh_encoder(spec: RunSpec) -> Encoder:
@@ -95,9 +120,8 @@ def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tup
         "training_clips_per_second": log.clips_per_second, "first_epoch": log.epochs[0], "last_epoch": log.epochs[-1],
         "coverage": targets.coverage, "store_bytes": targets.measured_bytes(), "store_clips": len(targets),
     }  # fmt: skip
-    weights.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}, weights)
-    notes.write_text(json.dumps(measures))
+    _write_whole(weights, lambda draft: save_file({name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}, draft))
+    _write_whole(notes, lambda draft: draft.write_text(json.dumps(measures)))
     checkpoint.unlink(missing_ok=True)
     return encoder.eval(), measures
 
@@ -126,11 +150,7 @@ def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) 
         **provenance(), "config_hash": spec.key, "data_hash": data, "device": device_name(device),
         "seconds": time.perf_counter() - started,
     }  # fmt: skip
-    path = row_path(spec)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".draft-{os.getpid()}")
-    draft.write_text(json.dumps(row, indent=1) + "\n")
-    draft.replace(path)
+    _write_whole(row_path(spec), lambda draft: draft.write_text(json.dumps(row, indent=1) + "\n"))
     return row
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from ..decisions import CENTRE_TARGETS, GLOBAL_TARGET
@@ -43,14 +44,16 @@ class RunSpec:
     batch: int = 0
 
     def canonical(self) -> dict:
-        """JSON-ready form that the key is made of: all fields but the profile's name, and the teacher's content.
+        """JSON-ready form that the key is made of: all fields but the profile's name, and the contents behind two names.
 
-        The shipped teacher can change under its name, so the digest of its weights belongs to the run.
+        The shipped teacher and the embedded datasets can change under their names, so the digest of the teacher's weights
+        and that of the generator belong to the run.
         """
         fields = asdict(self)
         del fields["profile"]
         fields["encoder"] = dict(self.encoder)
         fields["teacher_content"] = shipped_digest(self.teacher)
+        fields["data_content"] = embedded_digest(self.dataset)
         return fields
 
     @property
@@ -90,3 +93,15 @@ def shipped_digest(teacher: str) -> str:
     folder = SHIPPED.get(stem) or (Path(stem) if stem else None)
     name = "config.json" if teacher.endswith(UNTRAINED) else "model.safetensors"
     return file_digest(folder / name) if folder and (folder / name).is_file() else ""
+
+
+@lru_cache
+def embedded_digest(dataset: str) -> str:
+    """Digest of what identifies an embedded dataset's videos (its generator's version); "" for recorded data, whose files
+    are not needed to name a run: a row's ``data_hash`` says which they were."""
+    from ..datasets import load_source
+
+    source = load_source(dataset)
+    if not source.stand_in:
+        return ""
+    return hashlib.sha256(json.dumps([source.fingerprint_of(entry) for entry in source.entries(None)]).encode()).hexdigest()[:16]

@@ -22,7 +22,8 @@ def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
 
     Raises TeacherError when it cannot be loaded, ConfigError when the name is empty.
     """
-    if not name:
+    name = str(name)
+    if name in ("", UNTRAINED):
         raise ConfigError("an empty teacher name", "load_teacher", f"one of {', '.join(SHIPPED)}, a folder, or a hub id")
     untrained = name.endswith(UNTRAINED)
     stem = name.removesuffix(UNTRAINED)

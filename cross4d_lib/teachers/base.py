@@ -42,7 +42,7 @@ class Teacher:
         with torch.inference_mode():
             features = self.forward(image)
         if not (torch.isfinite(features.patches).all() and torch.isfinite(features.summary).all()):
-            raise TeacherError("features that are not finite", self.name, "the weights are damaged, or the precision too low for this model: load it again, or with dtype='float32'")
+            raise TeacherError("features that are not finite", self.name, "the weights are damaged, or the precision too low for this model: load it again, or with dtype=torch.float32")
         return features
 
     def forward(self, image: torch.Tensor) -> Features:

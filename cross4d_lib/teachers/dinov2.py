@@ -21,6 +21,7 @@ class Dinov2Teacher(Teacher):
     The only preprocessing is mean and standard deviation: no resize, no crop, or pixels and patches would part ways. Models
     whose configuration sets ``foreground_tokens_only`` (ours does) are run on the patches that show something; the empty
     ones are left out of attention, which is how they were trained and four times as fast. Their features are returned as 0.
+    An image's features do not depend on the others in its batch.
 
     batch : images a forward pass. dtype : of the weights; None takes bfloat16 where the device multiplies it in hardware.
     """
@@ -46,10 +47,11 @@ class Dinov2Teacher(Teacher):
         grid = image.shape[-1] // self.patch
         tokens = self.model.embeddings(((image - self.mean) / self.std).to(self.dtype))  # (b, 1 + h*w, D)
         if self.foreground_only:
-            keep = foreground_patches(image, self.patch)  # (b, k)
-            out = encode(self.model, select_tokens(tokens, keep)).float()
+            keep = foreground_patches(image, self.patch)  # (b, k), k the largest count in the batch ...
+            shown = foreground_share(image, self.patch).gather(1, keep) > 0  # (b, k) ... so some of the others' are empty
+            out = encode(self.model, select_tokens(tokens, keep), shown).float()
             patches = out.new_zeros(len(image), grid * grid, self.dim)
-            patches.scatter_(1, keep[..., None].expand(-1, -1, self.dim), out[:, 1:])
+            patches.scatter_(1, keep[..., None].expand(-1, -1, self.dim), out[:, 1:].masked_fill(~shown[..., None], 0))
         else:
             out = encode(self.model, tokens).float()
             patches = out[:, 1:]
@@ -65,12 +67,17 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+def foreground_share(image: torch.Tensor, patch: int) -> torch.Tensor:
+    """Share of each patch's pixels that show something. image (b, 3, H, W) with background exactly 0 -> (b, h*w), in [0, 1]."""
+    return torch.nn.functional.avg_pool2d((image[:, :1] > 0).float(), patch).flatten(1)
+
+
 def foreground_patches(image: torch.Tensor, patch: int, most: int | None = None) -> torch.Tensor:
     """Indices of the patches with the most foreground pixels, as many for every image of the batch: (b, k) int64, ascending.
 
     image (b, 3, H, W) with background exactly 0. k is the largest count of non-empty patches in the batch, or ``most``.
     """
-    share = torch.nn.functional.avg_pool2d((image[:, :1] > 0).float(), patch).flatten(1)  # (b, h*w)
+    share = foreground_share(image, patch)  # (b, h*w)
     k = most or max(1, int((share > 0).sum(1).max()))
     return share.sort(dim=1, descending=True, stable=True).indices[:, :k].sort(dim=1).values
 
@@ -81,9 +88,16 @@ def select_tokens(tokens: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     return torch.cat([tokens[:, :1], chosen], 1)
 
 
-def encode(model: Dinov2Model, tokens: torch.Tensor) -> torch.Tensor:
-    """Blocks and final LayerNorm over embedded tokens (b, n, D) -> (b, n, D)."""
-    return model.layernorm(model.encoder(tokens).last_hidden_state)
+def encode(model: Dinov2Model, tokens: torch.Tensor, shown: torch.Tensor | None = None) -> torch.Tensor:
+    """Blocks and final LayerNorm over embedded tokens (b, 1 + k, D) -> (b, 1 + k, D).
+
+    shown (b, k) bool : the patch tokens that the others may attend to; None is all of them.
+    """
+    mask = None
+    if shown is not None and not shown.all():
+        mask = tokens.new_zeros(len(tokens), 1, 1, tokens.shape[1])
+        mask[..., 1:].masked_fill_(~shown[:, None, None], -torch.inf)  # added to the scores; the class token is never hidden
+    return model.layernorm(model.encoder(tokens, attention_mask=mask).last_hidden_state)
 
 
 def load_dinov2(folder_or_id: str, name: str, untrained_seed: int | None = None, **options) -> Dinov2Teacher:
@@ -111,19 +125,30 @@ def load_dinov2(folder_or_id: str, name: str, untrained_seed: int | None = None,
             model, report = Dinov2Model.from_pretrained(folder_or_id, attn_implementation="sdpa", use_safetensors=True, output_loading_info=True)
             if report["missing_keys"]:
                 raise TeacherError(f"weights missing for {len(report['missing_keys'])} tensors, the first {sorted(report['missing_keys'])[0]}", folder_or_id, "the file is not a whole Dinov2Model; copy it again")
+        mean, std = preprocessing(folder)
     except TeacherError:
         raise
     except Exception as error:  # transformers, safetensors and the hub raise a dozen unrelated types here
         mend = "the weights are damaged or of another architecture: copy them again" if local else "a hub id needs the network once; offline, give a folder, or use cross4d-tiny, which ships with the library"
-        raise TeacherError(f"the teacher cannot be loaded ({type(error).__name__}: {str(error).splitlines()[0][:200]})", folder_or_id, mend) from error
-    mean, std = IMAGENET_MEAN, IMAGENET_STD
-    if local and (folder / "preprocessor_config.json").is_file():
-        stated = json.loads((folder / "preprocessor_config.json").read_text())
-        mean, std = stated.get("image_mean", mean), stated.get("image_std", std)
+        raise TeacherError(f"the teacher cannot be loaded ({type(error).__name__}: {str(error).partition(chr(10))[0][:200]})", folder_or_id, mend) from error
     description = f"DINOv2, {model.config.num_hidden_layers} layers, D = {model.config.hidden_size}, patch {model.config.patch_size}"
     if untrained_seed is not None:
         description += ", UNTRAINED (random weights)"
-    return Dinov2Teacher(model, name, description, untrained_seed is None, weights_digest(model), mean, std, **options)
+    return Dinov2Teacher(model, name, description, untrained_seed is None, model_digest(model, mean, std), mean, std, **options)
+
+
+def preprocessing(folder: Path) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of the three channels, as the folder's preprocessor_config.json states them, else ImageNet's."""
+    file = folder / "preprocessor_config.json"
+    stated = json.loads(file.read_text()) if file.is_file() else {}
+    return list(stated.get("image_mean") or IMAGENET_MEAN), list(stated.get("image_std") or IMAGENET_STD)
+
+
+def model_digest(model: Dinov2Model, mean: list[float], std: list[float]) -> str:
+    """A hash of all that decides the features, 16 hex digits: the weights, the settings no weight shows, the preprocessing."""
+    config = model.config
+    settings = [config.num_attention_heads, config.hidden_act, config.layer_norm_eps, bool(getattr(config, "foreground_tokens_only", False))]
+    return hashlib.sha256(json.dumps([weights_digest(model), settings, mean, std]).encode()).hexdigest()[:16]
 
 
 def weights_digest(model: torch.nn.Module) -> str:

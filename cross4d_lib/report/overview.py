@@ -1,0 +1,1 @@
+def figure01(): pass
