@@ -26,7 +26,7 @@ reproduce: $(INSTALLED)  ## (default) run every notebook on embedded data: pages
 setup: $(INSTALLED)  ## only install
 
 test: $(INSTALLED)  ## run all tests, the notebooks among them
-	$(PY) -m pytest --nbval-lax --nbval-current-env $(ARGS)
+	$(PY) -m pytest -q -rs --nbval-lax --nbval-current-env $(ARGS)
 
 notebooks: $(INSTALLED)  ## run the notebooks in place, so that their stored outputs are fresh
 	$(PY) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb

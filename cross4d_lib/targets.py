@@ -241,7 +241,7 @@ def build_targets(dataset: ClipDataset, teacher: Teacher, dim: int = 384, size: 
         # Every process takes its own order, so that several rarely work on the same clip; what another finished is skipped.
         missing = np.random.default_rng(os.getpid()).permutation(missing).tolist()
         make = lambda i: (i, None if store.has(i) else clip_targets(dataset[i].points, teacher, matrix, encoder, size, cameras))
-        with ThreadPoolExecutor(max(1, workers)) as pool, tqdm(total=left, desc=f"targets {key}", disable=not progress, mininterval=1) as bar:
+        with ThreadPoolExecutor(max(1, workers)) as pool, tqdm(total=left, desc=f"targets {key}", disable=None if progress else True, mininterval=1) as bar:
             for some in _chunks(missing, 4 * max(1, workers)):  # a few at a time: finished clips are written, not piled up
                 for future in as_completed([pool.submit(make, i) for i in some]):
                     _write(store, *future.result())

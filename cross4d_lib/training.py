@@ -86,7 +86,7 @@ def train(modules: nn.ModuleDict, losses: Callable[[list[int], torch.autocast], 
         first = _resume(checkpoint, modules, optimiser, order, log, vars(options) | (run or {}))
     batches = -(-clips // options.batch)
     modules.train()
-    for epoch in (bar := tqdm(range(first, options.epochs), initial=first, total=options.epochs, desc=progress, mininterval=2)):
+    for epoch in (bar := tqdm(range(first, options.epochs), initial=first, total=options.epochs, desc=progress, mininterval=2, disable=None)):
         started, sums = time.perf_counter(), {}
         for b, indices in enumerate(torch.randperm(clips, generator=order).split(options.batch)):
             for group in optimiser.param_groups:

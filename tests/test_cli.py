@@ -28,13 +28,12 @@ def bare(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def book(monkeypatch, tmp_path):
+def book(monkeypatch, tmp_path, results):
     """book(stem, source) writes a notebook of two cells, parameters and ``source``, into a checkout of its own."""
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)
     monkeypatch.setattr(reproduce, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(reproduce, "LIBRARY", tmp_path / "library")
     monkeypatch.setattr(reproduce, "BUILD", tmp_path / "build")
-    monkeypatch.setattr(sys.modules["cross4d_lib.experiments.run"], "RESULTS", tmp_path / "results")
     monkeypatch.setattr(reproduce, "write_report", lambda profile: [])
     (tmp_path / "notebooks").mkdir()
 
@@ -192,9 +191,9 @@ def test_resume_keeps_what_is_still_true(book, tmp_path, capsys):
     assert cli.main(resume) == 0 and statuses() == ["kept", "ok"]
 
 
-def test_a_result_row_decides_whether_a_copy_is_kept(book, tmp_path):
+def test_a_result_row_decides_whether_a_copy_is_kept(book, results):
     book("06_linear_probe")
-    row = tmp_path / "results" / "course" / "runs" / "abc.json"
+    row = results / "course" / "runs" / "abc.json"
     before = reproduce.row_key("06_linear_probe", "quick")
     row.parent.mkdir(parents=True)
     row.write_text("{}")

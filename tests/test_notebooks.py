@@ -74,10 +74,12 @@ def test_names_no_path_of_one_machine(notebook):
 
 
 def test_pictures_are_described(notebook):
-    """After a picture comes text that says what to look for, and what is on it for those who cannot see it."""
+    """After a picture comes text that says what to look for; what is on it is told to those who cannot see it."""
     for cell, following in zip(notebook.cells, [*notebook.cells[1:], None]):
-        if cell.cell_type == "code" and any("image/png" in output.get("data", {}) for output in cell.outputs):
+        pictures = [output for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})]
+        if pictures:
             shown = cell.source[:200]
             assert following is not None and following.cell_type == "markdown", f"no text follows the picture of: {shown}"
             assert "**What to look for**" in following.source, f"no 'What to look for' after the picture of: {shown}"
-            assert "Alt text:" in following.source or "alt" in cell.metadata, f"no 'Alt text:' after the picture of: {shown}"
+            told = all(output.metadata.get("image/png", {}).get("alt") for output in pictures) or "Alt text:" in following.source
+            assert told, f"no alt text, neither in the output's metadata nor as 'Alt text:' below the picture of: {shown}"

@@ -185,7 +185,7 @@ def test_the_camera_is_as_near_as_it_can_be():
 
 
 @settings(deadline=None, max_examples=30)
-@given(affine_clips(), st.integers(-10, 10))
+@given(affine_clips(), st.integers(-20, 20))
 def test_a_power_of_two_changes_no_bit(clip, power):
     assert_same(render(clip, 28), render(clip * 2.0**power, 28))
 

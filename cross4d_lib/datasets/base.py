@@ -6,6 +6,7 @@ the rest for all of them: sampling, counting, fingerprints.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -123,6 +124,16 @@ class ClipDataset(Sequence):
     @property
     def subjects(self) -> list[str]:
         return [e.subject for e in self.entries]
+
+    def of_subjects(self, subjects) -> ClipDataset:
+        """The same split with the clips of some subjects only: a part held out for choosing, never for reporting."""
+        part = copy.copy(self)
+        part.entries = [e for e in self.entries if e.subject in set(subjects)]
+        part._clips = {}
+        part.__dict__.pop("_fingerprint", None)
+        if not part.entries:
+            raise ConfigError(f"no clip of subjects {sorted(subjects)}", repr(self), f"some of {sorted(set(self.subjects))}")
+        return part
 
     def found(self) -> str:
         """What was found beside what the literature counts, in one line: ``266 of 270 (train), 556 of 567 in all``."""

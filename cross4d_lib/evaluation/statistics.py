@@ -18,6 +18,16 @@ def bootstrap_interval(correct: np.ndarray, level: float = 0.95, resamples: int 
     return float(low), float(high)
 
 
+def grouped_bootstrap(correct: np.ndarray, groups, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+    """The interval of an accuracy when whole groups are drawn instead of clips: with subjects as groups, how far the number
+    would move with other people. correct (n,), groups (n,) -> (low, high). With few groups it is itself rough."""
+    correct, member = np.asarray(correct, float), np.unique(groups, return_inverse=True)[1]
+    right, clips = np.bincount(member, correct), np.bincount(member)  # (g,)
+    draws = np.random.default_rng(seed).integers(0, len(clips), (resamples, len(clips)))
+    low, high = np.quantile(right[draws].sum(1) / clips[draws].sum(1), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def paired_bootstrap(first: np.ndarray, second: np.ndarray, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, float]:
     """Difference of accuracy of two encoders on the same clips, resampling clips together.
 

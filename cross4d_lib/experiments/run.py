@@ -98,8 +98,8 @@ def default_device() -> torch.device:
 def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tuple[Encoder, dict]:
     """The spec's encoder, trained now or loaded from the cache, with what was measured on the way.
 
-    The measures: seconds of building targets and of training, clips a second, losses of the first and last epoch, coverage,
-    bytes of the store. They are kept beside the weights, so a loaded encoder reports the run that made it.
+    The measures: seconds of building targets and of training, clips a second, losses of the first and last epoch and the
+    whole curve, coverage, bytes of the store. They are kept beside the weights, so a loaded encoder reports the run that made it.
     """
     device = torch.device(device or default_device())
     encoder = fresh_encoder(spec).to(device)
@@ -118,6 +118,7 @@ def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tup
     measures = {
         "teacher_revision": targets.spec["teacher"], "targets_seconds": built, "training_seconds": log.seconds,
         "training_clips_per_second": log.clips_per_second, "first_epoch": log.epochs[0], "last_epoch": log.epochs[-1],
+        "curve": {name: [round(epoch[name], 4) for epoch in log.epochs] for name in log.epochs[0] if name != "epoch"},
         "coverage": targets.coverage, "store_bytes": targets.measured_bytes(), "store_clips": len(targets),
     }  # fmt: skip
     _write_whole(weights, lambda draft: save_file({name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}, draft))

@@ -4,8 +4,16 @@ from pathlib import Path
 
 
 def write_report(profile: str) -> list[Path]:
-    """Write all tables of a profile from its rows, ``results/<profile>/tables/*.csv``. Returns the paths written."""
+    """Write all tables of a profile from its rows, ``results/<profile>/tables/*.csv``, and the README's results section.
+
+    Returns the paths written.
+    """
     from ..experiments import load_profile
+    from .readme import README, with_results
     from .tables import write_tables
 
-    return write_tables(load_profile(profile))
+    written = write_tables(load_profile(profile))
+    if README.is_file():  # not in an installed package
+        README.write_text(with_results(README.read_text()))
+        written.append(README)
+    return written

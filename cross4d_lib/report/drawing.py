@@ -77,8 +77,8 @@ def draw_cloud(ax: Axes, points: np.ndarray, camera: Camera, colours, hidden: np
 
 def mark(ax: Axes, position: np.ndarray, size: float = 130) -> None:
     """Ring the anchor at (2,): white under vermilion, so that it shows on any colour."""
-    ax.scatter(*position, s=size, facecolors="none", edgecolors="white", linewidths=4.5, zorder=5)
-    ax.scatter(*position, s=size, facecolors="none", edgecolors=ANCHOR, linewidths=2.2, zorder=6)
+    ax.scatter(*position, s=size, facecolors="none", edgecolors="white", linewidths=4.5, zorder=5, clip_on=False)
+    ax.scatter(*position, s=size, facecolors="none", edgecolors=ANCHOR, linewidths=2.2, zorder=6, clip_on=False)
 
 
 def draw_image(ax: Axes, image: np.ndarray, pixels: float = 1.0, **options) -> None:
@@ -131,7 +131,7 @@ def outline_patch(ax: Axes, cell: int, patch: int, columns: int, width: float = 
 
 def over(ax: Axes, head: str, kind: str = "") -> None:
     """Two lines above a panel: a bold one and a small one."""
-    box = ax.get_position()
+    box = ax.get_position(original=True)
     x, figure = (box.x0 + box.x1) / 2, ax.figure
     line = 0.19 / figure.get_size_inches()[1]
     if kind:
@@ -154,7 +154,7 @@ def point_key(figure: Figure, at: tuple[float, float], entries: list[tuple[str, 
 
 def span(figure: Figure, first: Axes, last: Axes, text: str, above: float = 0.27) -> None:
     """A heading with a rule under it, over several panels. above : inches over them."""
-    left, right, top = first.get_position().x0, last.get_position().x1, last.get_position().y1
+    left, right, top = first.get_position(True).x0, last.get_position(True).x1, last.get_position(True).y1
     height = figure.get_size_inches()[1]
     y = top + above / height
     figure.add_artist(Line2D([left + 0.01, right - 0.01], [y, y], color=MUTED, linewidth=0.8))

@@ -9,14 +9,15 @@ import torch
 
 from ..clips import Clip
 from ..correspondence import patch_index, point_features
-from ..encoders import Encoder
+from ..encoders import Encoder, Tokens
 from ..errors import ConfigError
 from ..points import nearest_neighbours, nearest_point
 from ..render import Rendering, render
-from ..teachers import Teacher
+from ..teachers import Teacher, random_projection
 from .colours import PcaRgb, fit_pca_rgb, similarity
 
 REACH = 0.95  # quantile of the motion of a frame's points that says how far the frame has moved
+TARGET_DIM = 384  # d_p, Table 8
 NEIGHBOURS = 8  # points whose motion is averaged, so that one stray point is not the anchor
 
 
@@ -54,6 +55,12 @@ def chosen_frame(clip: Clip, frame: int | None) -> int:
     return frame
 
 
+def nearness(clip: Clip, frame: int) -> np.ndarray:
+    """(N,) in [0, 1]: 1 for the clip's nearest points, 0 for its farthest."""
+    near, far = np.quantile(clip.points[..., 2], [0.01, 0.99])
+    return np.clip((far - clip.points[frame, :, 2]) / max(far - near, 1e-9), 0, 1)
+
+
 @dataclass(frozen=True)
 class PipelineFrame:
     """Eq. 1 to 3 on one frame f of a clip, and the colours of what they give.
@@ -61,7 +68,8 @@ class PipelineFrame:
     view : the Rendering of the whole clip. patch : side in pixels. index : (N,) patch of each point, -1 where occluded.
     foreground : (h, w) bool, the patch shows something. anchor : the marked point, visible. pca : fitted on the foreground
     patches of all frames. patch_rgb (h, w, 3), point_rgb (N, 3): both under it. patch_alike (h, w), point_alike (N,):
-    cosine with the anchor's patch, features less their mean; NaN where there is no feature.
+    cosine with the anchor's patch, features less their mean; NaN where there is no feature. carried : (N, D), the teacher's
+    features on the points, NaN where occluded.
     """
 
     clip: Clip
@@ -76,6 +84,7 @@ class PipelineFrame:
     point_rgb: np.ndarray
     patch_alike: np.ndarray
     point_alike: np.ndarray
+    carried: np.ndarray
 
 
 def pipeline_frame(clip: Clip, teacher: Teacher, frame: int | None = None, size: int = 126) -> PipelineFrame:
@@ -93,16 +102,23 @@ def pipeline_frame(clip: Clip, teacher: Teacher, frame: int | None = None, size:
     return PipelineFrame(
         clip, frame, view, teacher.patch, index[frame].numpy(), foreground[frame].numpy(), anchor, pca,
         pca(shown), pca(carried), similarity(pca.centred(shown), like), similarity(pca.centred(carried), like),
+        carried.numpy(),
     )  # fmt: skip
 
 
-def token_features(clip: Clip, encoder: Encoder) -> np.ndarray:
-    """Every point takes the feature of the nearest token of its own frame (Figure 2). Returns (T, N, C) float32."""
+def run_encoder(clip: Clip, encoder: Encoder) -> Tokens:
+    """The encoder's tokens for one clip, in evaluation mode and without a gradient."""
     was_training = encoder.training
     cloud = torch.as_tensor(clip.points)[None].to(next(encoder.parameters()).device)  # (1, T, N, 3)
     with torch.inference_mode():
         tokens = encoder.eval()(cloud)
     encoder.train(was_training)
+    return tokens
+
+
+def token_features(clip: Clip, encoder: Encoder) -> np.ndarray:
+    """Every point takes the feature of the nearest token of its own frame (Figure 2). Returns (T, N, C) float32."""
+    tokens = run_encoder(clip, encoder)
     centres, features, frame = tokens.centres[0].cpu(), tokens.features[0].float().cpu(), tokens.frame[0].cpu()
     rows = []
     for f, points in enumerate(torch.as_tensor(clip.points)):
@@ -111,6 +127,37 @@ def token_features(clip: Clip, encoder: Encoder) -> np.ndarray:
             raise ConfigError(f"no token lies in frame {f}", clip.id, "figures of tokens need an encoder with tokens in every frame")
         rows.append(features[own][nearest_point(points, centres[own])])  # (N, C)
     return torch.stack(rows).numpy()
+
+
+@dataclass(frozen=True)
+class OverviewFrame:
+    """Figure 1's evidence: the frozen side of one frame (``pipeline``) and the tokens of that frame beside it.
+
+    centres : (m, 3). rgb : (m, 3), token features under a PCA of the clip's tokens. visible : (m,) bool, n*(j) is visible.
+    features, targets : (m, k), a few entries of t_j and of y_j in units of their deviations; NaN where there is no target.
+    """
+
+    pipeline: PipelineFrame
+    centres: np.ndarray
+    rgb: np.ndarray
+    visible: np.ndarray
+    features: np.ndarray
+    targets: np.ndarray
+
+
+def overview_frame(clip: Clip, teacher: Teacher, encoder: Encoder, frame: int | None = None, entries: int = 16) -> OverviewFrame:
+    """One pass of the teacher and one of the encoder over the clip; ``entries`` of each feature are kept for show."""
+    pipeline = pipeline_frame(clip, teacher, frame)
+    tokens = run_encoder(clip, encoder)
+    own = (tokens.frame[0] == pipeline.frame).cpu()
+    point = tokens.point[0].cpu()[own].numpy()
+    features = tokens.features[0].float().cpu().numpy()  # (M, C)
+    targets = pipeline.carried @ random_projection(teacher.dim, max(TARGET_DIM, entries)).numpy()  # (N, d_p)
+    scaled = lambda rows: (rows - np.nanmean(rows, 0)) / np.maximum(np.nanstd(rows, 0), 1e-9)
+    return OverviewFrame(
+        pipeline, tokens.centres[0].cpu()[own].numpy(), fit_pca_rgb(features)(features[own.numpy()]), pipeline.index[point] >= 0,
+        scaled(features)[own.numpy(), :entries], scaled(targets)[point, :entries],
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -16,22 +16,16 @@ from ..encoders import Encoder
 from ..render import fit_camera
 from ..teachers import Teacher
 from . import drawing
-from .evidence import PipelineFrame, TokenFrames, busiest_point, chosen_frame, pipeline_frame, token_frames
+from .evidence import PipelineFrame, TokenFrames, busiest_point, chosen_frame, nearness, pipeline_frame, token_frames
 from .overview import figure01
 from .style import ANCHOR, FROZEN, HIDDEN, INK, MUTED, SMALL, TEXT, WIDTH, look
 
-ROW = 1.75  # inches, a row of Figure 2
+ROW = 1.7  # inches, a row of Figure 2
 PANEL = 0.8  # width / height of a panel of Figure 7
 
 __all__ = ["figure01", "figure02", "figure07"]
 
 OBLIQUE = -0.6  # radians the camera of the point panels is carried round, so that occluded points come into sight
-
-
-def nearness(clip: Clip, frame: int) -> np.ndarray:
-    """(N,) in [0, 1]: 1 for the clip's nearest points, 0 for its farthest."""
-    near, far = np.quantile(clip.points[..., 2], [0.01, 0.99])
-    return np.clip((far - clip.points[frame, :, 2]) / max(far - near, 1e-9), 0, 1)
 
 
 @look
@@ -145,20 +139,20 @@ def figure02(clips: list[Clip], encoders: dict[str, Encoder], frame: int | None 
 def draw_token_frames(clips: list[Clip], frames: list[int], anchors: list[int], seen: dict[str, TokenFrames], names: list[str], note: str = "") -> Figure:
     """Figure 2 from what was computed."""
     k, rows = len(seen), len(clips)
-    height = ROW * rows + 1.35
+    height = ROW * rows + 1.3
     figure = Figure(figsize=(WIDTH, height))
     inch = lambda inches: inches / height
     widths = [1.0] * (k + 1) + [0.12] + [1.0] * k
-    place = figure.add_gridspec(rows, len(widths), left=0.032, right=0.998, top=1 - inch(0.7), bottom=inch(0.62), wspace=0.02, hspace=0.05, width_ratios=widths)
+    place = figure.add_gridspec(rows, len(widths), left=0.032, right=0.998, top=1 - inch(0.62), bottom=inch(0.66), wspace=0.02, hspace=0.03, width_ratios=widths)
     panels = np.array([[drawing.bare(figure.add_subplot(place[r, c])) for c in range(len(widths)) if c != k + 1] for r in range(rows)])
     for r, (clip, f, anchor) in enumerate(zip(clips, frames, anchors)):
         camera = fit_camera(torch.as_tensor(clip.points))
         positions = camera.project(torch.as_tensor(clip.points[f]))[0].numpy()  # (N, 2)
-        box = panels[r, 0].get_position()
+        box = panels[r, 0].get_position(original=True)
         aspect = box.width * WIDTH / (box.height * height)
         colours = [nearness(clip, f), *(s.rgb[r] for s in seen.values()), *((s.alike[r] + 1) / 2 for s in seen.values())]
         for c, (ax, colour) in enumerate(zip(panels[r], colours)):
-            drawing.look_at(ax, drawing.window(positions, margin=4, aspect=aspect))
+            drawing.look_at(ax, drawing.window(positions, margin=3, aspect=aspect))
             drawing.draw_cloud(ax, clip.points[f], camera, colour)
             if c == 0 or c > k:
                 drawing.mark(ax, positions[anchor], 70)
@@ -167,9 +161,9 @@ def draw_token_frames(clips: list[Clip], frames: list[int], anchors: list[int], 
         drawing.over(panels[0, c], name)
     drawing.span(figure, panels[0, 1], panels[0, k], "PCA as colours, one PCA an encoder")
     drawing.span(figure, panels[0, k + 1], panels[0, 2 * k], "cosine to the marked point")
-    left, right = panels[-1, k + 1].get_position().x0, panels[-1, 2 * k].get_position().x1
-    drawing.similarity_bar(figure, (left + 0.15 * (right - left), inch(0.36), 0.7 * (right - left), inch(0.13)), -1, 1, "")
-    figure.text(0.032, inch(0.4), "input: light = near; ring = the marked point", fontsize=SMALL, color=MUTED, va="center")
+    left, right = panels[-1, k + 1].get_position(original=True).x0, panels[-1, 2 * k].get_position(original=True).x1
+    drawing.similarity_bar(figure, (left + 0.15 * (right - left), inch(0.45), 0.7 * (right - left), inch(0.13)), -1, 1, "")
+    figure.text(0.032, inch(0.5), "input: light = near; ring = the marked point", fontsize=SMALL, color=MUTED, va="center")
     drawing.small_note(figure, note)
     figure.set_label(
         f"{rows} actions ({', '.join(names)}), one frame each. Columns: the input, then every point in the colour of its nearest token under {', '.join(seen)}, "

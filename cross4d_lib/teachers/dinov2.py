@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from transformers import Dinov2Config, Dinov2Model
+from transformers.utils import logging as transformers_logging
 
 from ..errors import TeacherError
 from .base import Features, Teacher
@@ -122,7 +124,8 @@ def load_dinov2(folder_or_id: str, name: str, untrained_seed: int | None = None,
                 torch.manual_seed(untrained_seed)
                 model = Dinov2Model(config)
         else:
-            model, report = Dinov2Model.from_pretrained(folder_or_id, attn_implementation="sdpa", use_safetensors=True, output_loading_info=True)
+            with bars(shown=not local):
+                model, report = Dinov2Model.from_pretrained(folder_or_id, attn_implementation="sdpa", use_safetensors=True, output_loading_info=True)
             if report["missing_keys"]:
                 raise TeacherError(f"weights missing for {len(report['missing_keys'])} tensors, the first {sorted(report['missing_keys'])[0]}", folder_or_id, "the file is not a whole Dinov2Model; copy it again")
         mean, std = preprocessing(folder)
@@ -135,6 +138,19 @@ def load_dinov2(folder_or_id: str, name: str, untrained_seed: int | None = None,
     if untrained_seed is not None:
         description += ", UNTRAINED (random weights)"
     return Dinov2Teacher(model, name, description, untrained_seed is None, model_digest(model, mean, std), mean, std, **options)
+
+
+@contextmanager
+def bars(shown: bool):
+    """transformers' progress bars: worth it for a download, noise where a file is read in a blink."""
+    before = transformers_logging.is_progress_bar_enabled()
+    if not shown:
+        transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if before:
+            transformers_logging.enable_progress_bar()
 
 
 def preprocessing(folder: Path) -> tuple[list[float], list[float]]:

@@ -147,7 +147,7 @@ def pick_pairs(patch_a, patch_b, seen, keep_a, keep_b, pairs: int, generator: to
     return place_a.gather(1, order), place_b.gather(1, order), usable.gather(1, order)
 
 
-def train_teacher(pool: FramePool, recipe: TeacherRecipe = TeacherRecipe(), probe: Callable[[Dinov2Model], dict] | None = None, probe_every: int = 500, minutes: float | None = None, checkpoint: Path | None = None) -> tuple[Dinov2Model, list[dict]]:
+def train_teacher(pool: FramePool, recipe: TeacherRecipe = TeacherRecipe(), probe: Callable[[Dinov2Model], dict] | None = None, probe_every: int = 400, minutes: float | None = None, checkpoint: Path | None = None) -> tuple[Dinov2Model, list[dict]]:
     """Train a DINOv2-architecture teacher on a pool of frames. Returns the EMA model and the log (one dict every 50 steps).
 
     probe : called with the EMA model every ``probe_every`` steps, its dict joins the log. minutes : stop early (the schedule
@@ -225,11 +225,13 @@ def train_teacher(pool: FramePool, recipe: TeacherRecipe = TeacherRecipe(), prob
             row = {"step": step, "minutes": (time.time() - started) / 60, "renders": (step + 1) * 2 * batch, **{k: v.item() for k, v in losses.items()}}
             log.append(row)
             progress.set_postfix({k: f"{v.item():.2f}" for k, v in losses.items()})
-        if probe and step and step % probe_every == 0:
+        if probe and step % probe_every == 0:
             log[-1] |= probe(ema.eval())
             ema.train()
             if checkpoint:
                 save_teacher(ema, checkpoint, recipe, log)
+    if probe and log:
+        log.append(log[-1] | {"step": step, "minutes": (time.time() - started) / 60} | probe(ema.eval()))
     return ema.eval(), log
 
 

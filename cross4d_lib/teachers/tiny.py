@@ -15,7 +15,9 @@ import torch
 from tqdm.auto import tqdm
 
 from ..clips import sample_clip
+from ..datasets import ClipDataset, load_dataset
 from ..datasets.synthetic.actions import CLASSES, GENERATOR_VERSION, make_video, video_length
+from ..errors import Cross4DError
 from .recipe import FramePool, TeacherRecipe, save_teacher, train_teacher
 
 FIRST_BODY = 1000
@@ -41,11 +43,33 @@ def make_pool(videos: int = POOL_VIDEOS, workers: int = 2) -> FramePool:
         return FramePool.from_clips(tqdm(clips, total=videos, desc="bodies", mininterval=5))
 
 
-def make_tiny(out: Path, recipe: TeacherRecipe = TeacherRecipe(), videos: int = POOL_VIDEOS, minutes: float | None = None, workers: int = 2, probe=None) -> None:
-    """Train and save the teacher in ``out``: config.json, model.safetensors, training.json and its card, README.md."""
+def make_tiny(out: Path, recipe: TeacherRecipe = TeacherRecipe(), videos: int = POOL_VIDEOS, minutes: float | None = None, workers: int = 2) -> None:
+    """Train and save the teacher in ``out``: config.json, model.safetensors, training.json and its card, README.md.
+
+    minutes : stop then, the schedule following the clock; None trains recipe.steps. The probes of ``probe_sets`` are logged
+    from the untrained model on; they choose nothing.
+    """
+    probe = make_probe(probe_sets(), recipe.image)
     model, log = train_teacher(make_pool(videos, workers), recipe, probe, minutes=minutes, checkpoint=out)
     save_teacher(model, out, recipe, log)
     (out / "README.md").write_text(card(recipe, log, videos, sum(p.numel() for p in model.parameters())))
+
+
+def probe_sets() -> dict[str, tuple[ClipDataset, ClipDataset]]:
+    """What the training log is probed on: pairs (fit, held out) of disjoint subjects.
+
+    The embedded actions, and, where it is present, real MSR-Action3D: subjects 1-3 against 4-5, all five from its TRAINING
+    split, so that no test subject is ever looked at while a teacher is made.
+    """
+    clip = {"frames": 8, "points": 1024, "stride": "uniform"}
+    sets = {"synthetic-actions": (load_dataset("synthetic-actions", "train", limit=160, **clip), load_dataset("synthetic-actions", "test", limit=160, **clip))}
+    try:
+        real = load_dataset("msr-action3d", "train", **clip)
+        subjects = sorted(set(real.subjects))
+        sets["msr-action3d training subjects 4-5"] = (real.of_subjects(subjects[:3]), real.of_subjects(subjects[3:]))
+    except Cross4DError:
+        pass  # not here: the log has one curve less
+    return sets
 
 
 def card(recipe: TeacherRecipe, log: list[dict], videos: int, parameters: int) -> str:

@@ -1,0 +1,54 @@
+"""The results section of README.md, written between its two markers from the tables, so that no number there is typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ConfigError
+from ..experiments import RESULTS
+from . import paper
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+BEGIN, END = "<!-- results: written by `make report` -->", "<!-- end of results -->"
+
+
+def results_section() -> str:
+    """Markdown: Table 1 under the paper's probe and the converged one, a column for each profile that has rows."""
+    frames = {}
+    for path in sorted(RESULTS.glob("*/tables/table01.csv"), key=lambda p: ("quick", "course", "paper").index(p.parents[1].name)):
+        frames[path.parents[1].name] = pd.read_csv(path)
+    lines = ["| method | paper: real MSR-Action3D, DINOv2-large, 24 x 2048 |", "|---|---|"]
+    methods = list(dict.fromkeys(m for frame in frames.values() for m in frame["method"]))
+    rows = {method: [method, _stated(method)] for method in ["chance", *methods]}
+    for frame in frames.values():
+        first = frame.iloc[0]
+        for probe in ("linear", "converged"):
+            lines[0] += f" {first['profile']}: **{first['kind']}** {first['data']}, {first['clip']}, {probe} probe |"
+            lines[1] += "---|"
+            rows["chance"].append(f"{first['chance']:.2f}")
+            for method in methods:
+                cell = frame[(frame["method"] == method) & (frame["probe"] == probe)]
+                rows[method].append(_measured(cell.iloc[0]) if len(cell) else "")
+    lines += ["| " + " | ".join(row) + " |" for row in rows.values()]
+    return "\n".join(lines)
+
+
+def _stated(method: str) -> str:
+    mean, deviation = paper.TABLE_1["msr-action3d"].get(method, (None, None))
+    return "" if mean is None else f"{mean:.2f}" + (f" ± {deviation:.2f}" if deviation else "")
+
+
+def _measured(line: pd.Series) -> str:
+    spread = "" if np.isnan(line["std"]) else f" ± {line['std']:.2f}"
+    return f"{line['accuracy']:.2f}{spread} [{line['low']:.2f}, {line['high']:.2f}]"
+
+
+def with_results(text: str) -> str:
+    """README text with its results section made anew. Raises ConfigError when the markers are gone."""
+    if BEGIN not in text or END not in text:
+        raise ConfigError("the markers of the results section are missing", README.name, f"put {BEGIN} and {END} on lines of their own")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{results_section()}\n\n{END}{rest.split(END)[1]}"

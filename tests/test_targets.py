@@ -1,0 +1,529 @@
+"""The cached targets are what Eq. 1 to 4 say, and a store is whole or says that it is not.
+
+Claims proved:
+1. Formula. A token's target is W^T times the teacher's feature of the patch under the token's point n*(j), for points that
+   own a pixel of the z-buffered render; with several cameras the mean over those that see it; rounded to fp16. Spelled out
+   here in loops over frames, points and pixels.
+2. Key. A store's name changes with everything that decides its content, and with nothing else.
+3. No label enters.
+4. Whole or not at all. However a build ends (SIGKILL within any write, full disk, Ctrl-C) and whatever happens to a file
+   later (flipped, cut, lost, swapped), no wrong array is ever read, the next build makes exactly what is missing, and the
+   result is the undisturbed one bit for bit. So it is with several processes or threads building at once.
+"""
+
+import errno
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import fields, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from conftest import DIM, FRAMES, POINTS, SIZE, tiny_encoder
+from zarr.storage import _local
+
+from cross4d_lib import targets as room
+from cross4d_lib.datasets import ClipDataset, load_dataset, load_source
+from cross4d_lib.decisions import SHADE_FAR, SHADE_QUANTILES, SPLAT
+from cross4d_lib.errors import ConfigError, TargetError, TeacherError
+from cross4d_lib.render import fit_camera
+from cross4d_lib.targets import Batch, TargetStore, build_targets, clip_targets, fit_pca, key_of, store_spec
+from cross4d_lib.teachers import load_teacher, random_projection
+
+PATCH = 14
+
+
+class Watched:
+    """A teacher that counts its calls (one a clip and camera) and does something before each."""
+
+    def __init__(self, teacher, before=lambda call: None):
+        self.teacher, self.before, self.calls = teacher, before, 0
+
+    def __getattr__(self, name):
+        return getattr(self.teacher, name)
+
+    def __call__(self, image):
+        self.calls += 1
+        self.before(self.calls)
+        return self.teacher(image)
+
+
+class Fixed(list):
+    """Clips that travel to other processes: all that build_targets asks of a dataset."""
+
+    def __init__(self, dataset):
+        super().__init__(SimpleNamespace(points=dataset[i].points) for i in range(len(dataset)))
+        self.ids, self._settings = dataset.ids, dataset.settings()
+
+    def settings(self):
+        return self._settings
+
+
+def build(clips, teacher, **changes):
+    return build_targets(clips, teacher, **{"dim": DIM, "size": SIZE, "encoder": tiny_encoder(), "progress": False, **changes})
+
+
+def assert_same(store, other):
+    """Every array of every clip holds the same bytes."""
+    assert len(store) == len(other) and store.key == other.key
+    for i in range(len(store)):
+        a, b = store.read(i), other.read(i)
+        assert a.keys() == b.keys()
+        assert all(a[name].tobytes() == b[name].tobytes() for name in a), store.ids[i]
+
+
+def reopened(store):
+    return TargetStore(store.path, store.key, len(store))
+
+
+@pytest.fixture
+def copied(finished, cache):
+    """A copy of the finished store, free to be damaged, where build() looks for it."""
+    path = cache / "targets" / finished.path.name
+    shutil.copytree(finished.path, path)
+    return TargetStore(path, finished.key, len(finished))
+
+
+def nothing_half_made(cache):
+    """Every store that is there opens, and every clip of it is whole or says that it is not."""
+    for path in (cache / "targets").glob("*.zarr"):
+        store = TargetStore(path, path.stem, 6)
+        assert all(isinstance(store.has(i), bool) for i in range(6))
+
+
+# ------------------------------------------------------------------------------------------------ 1. the formula, by hand
+
+
+def render_by_hand(cloud, camera):
+    """Eq. 1 in loops: (T, 3, H, W) image, (T, H, W) owner of each pixel or -1, (T, N) column and row of each point."""
+    place, depth = camera.project(cloud)
+    place = place.floor().long()
+    near, far = torch.quantile(depth.flatten(), torch.tensor(SHADE_QUANTILES)).tolist()
+    radius = SPLAT * SIZE / math.sqrt(cloud.shape[1])
+    reach = range(-math.ceil(radius), math.ceil(radius) + 1)
+    image, owner = torch.zeros(len(cloud), 3, SIZE, SIZE), -torch.ones(len(cloud), SIZE, SIZE, dtype=torch.long)
+    for f in range(len(cloud)):
+        for n in range(cloud.shape[1]):
+            column, row = place[f, n].tolist()
+            for y in (row + dy for dy in reach):
+                for x in (column + dx for dx in reach):
+                    if 0 <= x < SIZE and 0 <= y < SIZE and (x - column) ** 2 + (y - row) ** 2 <= radius**2:
+                        before = owner[f, y, x]
+                        if before < 0 or depth[f, n] < depth[f, before]:  # a tie leaves the lower index
+                            owner[f, y, x] = n
+        for y in range(SIZE):
+            for x in range(SIZE):
+                if (n := owner[f, y, x]) >= 0:
+                    nearness = 1 - min(max((depth[f, n].item() - near) / (far - near), 0), 1)
+                    image[f, :, y, x] = SHADE_FAR + (1 - SHADE_FAR) * nearness
+    return image, owner, place
+
+
+def targets_by_hand(points, teacher, matrix, tokens, cameras):
+    """Eq. 1 to 4 in loops, float64: what clip_targets stores of a clip."""
+    cloud = torch.from_numpy(points)
+    centres, frame = tokens.centres[0], tokens.frame[0]
+    total, times = np.zeros((len(frame), DIM)), np.zeros(len(frame))
+    classes, means, covered = [], [], np.zeros(cloud.shape[:2], bool)
+    for k in range(cameras):
+        image, owner, place = render_by_hand(cloud, fit_camera(cloud, SIZE, 2 * math.pi * k / cameras))
+        features = teacher(image)  # Eq. 2
+        phi = features.patches.double().numpy() @ matrix.double().numpy()  # (T, h, w, d_p)
+        feature_of = {}  # Eq. 3: (f, n) -> y_(f,n), visible points only
+        for f in range(len(cloud)):
+            for n in set(owner[f].flatten().tolist()) - {-1}:
+                column, row = place[f, n].clamp(0, SIZE - 1).tolist()
+                feature_of[f, n] = phi[f, row // PATCH, column // PATCH]
+                covered[f, n] = True
+        for j in range(len(frame)):  # Eq. 4
+            f = int(frame[j])
+            n = min(range(cloud.shape[1]), key=lambda n: float((cloud[f, n] - centres[j]).square().sum()))
+            if (f, n) in feature_of:
+                total[j] += feature_of[f, n]
+                times[j] += 1
+        classes.append(features.summary.double().numpy() @ matrix.double().numpy())
+        means.append([np.mean([y for (g, _), y in feature_of.items() if g == f], axis=0) for f in range(len(cloud))])
+    return {
+        "targets": total / np.maximum(times, 1)[:, None], "visible": times > 0, "class": np.mean(classes, 0), "mean": np.mean(means, 0),
+        "coverage": covered.mean(), "times": times,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("cameras", [1, 2])
+def test_stored_arrays_are_the_formula_by_hand(clips, teacher, cameras):
+    """With two cameras some tokens are seen by one and some by both: the mean is over those that see."""
+    encoder, matrix = tiny_encoder(), random_projection(teacher.dim, DIM)
+    arrays = clip_targets(clips[3].points, teacher, matrix, encoder, SIZE, cameras)
+    with torch.no_grad():
+        tokens = encoder(torch.from_numpy(clips[3].points)[None])
+    by_hand = targets_by_hand(clips[3].points, teacher, matrix, tokens, cameras)
+    assert set(by_hand["times"]) == {0, 1} if cameras == 1 else {1, 2} <= set(by_hand["times"])
+    assert np.array_equal(arrays["visible"], by_hand["visible"]) and np.isclose(arrays["coverage"], by_hand["coverage"])
+    for name in ("targets", "class", "mean"):
+        assert arrays[name].dtype == np.float16
+        rounded = by_hand[name].astype(np.float16)
+        assert (arrays[name] == rounded).mean() > 0.95  # the rest lies on the border between two fp16 numbers
+        np.testing.assert_allclose(arrays[name], rounded, rtol=2**-10, atol=1e-4)
+    assert (arrays["targets"][~arrays["visible"]] == 0).all()
+
+
+def test_the_store_holds_what_clip_targets_returns(clips, teacher, finished):
+    matrix = random_projection(teacher.dim, DIM)
+    assert torch.equal(finished.projection, matrix)
+    for i in range(len(clips)):
+        expected = clip_targets(clips[i].points, teacher, matrix, tiny_encoder(), SIZE)
+        stored = finished.read(i)
+        assert stored.keys() == expected.keys()
+        assert all(np.asarray(expected[name]).tobytes() == stored[name].tobytes() for name in stored)
+
+
+def test_a_batch_is_what_an_encoder_and_a_loss_read(clips, finished):
+    """The grouping inside equals encoder.group; tokens of the encoder are the tokens of the targets; shapes and types."""
+    encoder, batch = tiny_encoder(), finished.batch([4, 1])
+    points = torch.stack([torch.from_numpy(clips[i].points) for i in (4, 1)])
+    assert torch.equal(batch.points, points)
+    grouping = encoder.group(points)
+    assert grouping.keys() == batch.grouping.keys()
+    assert all(torch.equal(grouping[name], batch.grouping[name]) for name in grouping)
+    given, own = encoder(batch.points, batch.grouping), encoder(points)
+    assert torch.equal(given.features, own.features) and torch.equal(given.point, own.point)
+    tokens = FRAMES * encoder.config.tokens
+    assert batch.targets.shape == (2, tokens, DIM) and batch.visible.shape == (2, tokens) and batch.visible.dtype == torch.bool
+    assert batch.targets.dtype == batch.summaries["class"].dtype == torch.float32 and batch.summaries["class"].shape == (2, DIM)
+    np.testing.assert_allclose(batch.summaries["mean"][1], finished.read(1)["mean"].astype(np.float64).mean(0), rtol=1e-5, atol=1e-6)
+
+
+def test_centring_subtracts_the_mean_over_visible_tokens_of_all_clips(finished):
+    arrays = [finished.read(i) for i in range(len(finished))]
+    visible = np.concatenate([a["targets"][a["visible"]] for a in arrays]).astype(np.float64)
+    assert 0 < len(visible) < sum(len(a["targets"]) for a in arrays)
+    np.testing.assert_allclose(finished.mean["dense"], visible.mean(0), rtol=1e-5, atol=1e-7)
+    for name in ("class", "mean"):
+        np.testing.assert_allclose(finished.mean[name], np.mean([a[name].astype(np.float64).mean(0) for a in arrays], 0), rtol=1e-5, atol=1e-6)
+    assert np.isclose(finished.coverage, np.mean([a["coverage"] for a in arrays]))
+
+
+def test_indices_keep_their_value_in_the_store(clips, teacher):
+    """int16 holds the indices of up to 32,768 points; a larger frame is stored in int32, whichever indices a clip happens to use."""
+    cloud = np.random.default_rng(0).standard_normal((1, 2**15 + 1, 3)).astype(np.float32)
+    for points, integer in ((cloud, np.int32), (clips[0].points, np.int16)):
+        arrays = clip_targets(points, teacher, random_projection(teacher.dim, DIM), tiny_encoder(), SIZE)
+        grouping = tiny_encoder().group(torch.from_numpy(points)[None])
+        for name, index in grouping.items():
+            assert arrays[f"grouping/{name}"].dtype == integer and np.array_equal(arrays[f"grouping/{name}"], index[0])
+
+
+def test_pca_projects_onto_directions_fitted_once(clips, teacher, monkeypatch):
+    store = build(clips, teacher, projection="pca")
+    matrix = fit_pca(clips, teacher, DIM, SIZE)
+    assert torch.equal(store.projection, matrix)
+    torch.testing.assert_close(matrix.T @ matrix, torch.eye(DIM), rtol=0, atol=1e-5)
+    assert store.read(2)["targets"].tobytes() == clip_targets(clips[2].points, teacher, matrix, tiny_encoder(), SIZE)["targets"].tobytes()
+    (store.path / "targets" / "c" / "2" / "0" / "0").unlink()
+    monkeypatch.setattr(room, "fit_pca", None)  # a repair reads the matrix from the store
+    assert build(clips, teacher, projection="pca").read(2)["targets"].tobytes() == clip_targets(clips[2].points, teacher, matrix, tiny_encoder(), SIZE)["targets"].tobytes()
+
+
+@pytest.mark.parametrize(("changes", "says"), [({"projection": "pca", "dim": 25}, "25 principal directions"), ({"projection": "tsne"}, "tsne"), ({"dim": 0}, "0 dimensions"), ({"cameras": 0}, "cameras=0")])
+def test_arguments_that_make_no_sense_are_refused_and_leave_nothing(clips, teacher, cache, changes, says):
+    with pytest.raises(ConfigError, match=says):
+        build(clips, teacher, **changes)
+    assert not list(cache.rglob("*.zarr*"))
+
+
+# ------------------------------------------------------------------------------------------------ 2. the key
+
+
+def key(clips=None, teacher="one", encoder=None, dim=DIM, size=SIZE, projection="random", cameras=1, **sampling):
+    clips = clips or load_dataset("synthetic-actions", **{"split": "train", "frames": FRAMES, "points": POINTS, "stride": "uniform", "limit": 6, **sampling})
+    return key_of(store_spec(clips, SimpleNamespace(revision=teacher), encoder or tiny_encoder(), dim, size, projection, cameras))
+
+
+def test_the_key_changes_with_each_ingredient_of_the_content():
+    source = load_source("synthetic-actions")
+    another = ClipDataset(replace(source, fingerprint_of=lambda entry: f"other pixels/{entry.id}"), "train", None, FRAMES, POINTS, "uniform", 0, 6)
+    keys = [
+        key(), key(limit=5), key(split="test"), key(frames=FRAMES + 1), key(points=POINTS + 1), key(stride=1), key(seed=1), key(another),
+        key(teacher="another"), key(size=SIZE + PATCH), key(dim=DIM + 1), key(projection="pca"), key(cameras=2),
+        key(encoder=tiny_encoder(tokens=8)), key(encoder=tiny_encoder(neighbours=7)), key(encoder=tiny_encoder(first_level=3)),
+    ]  # fmt: skip
+    assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize("decision", ["FIELD_OF_VIEW", "BACK_OFF_MARGIN", "SPLAT", "SHADE_FAR", "SHADE_QUANTILES", "PROJECTION_SEED", "FORMAT"])
+def test_the_key_changes_with_each_decision_of_ours(monkeypatch, decision):
+    before = key()
+    value = getattr(room, decision)
+    monkeypatch.setattr(room, decision, (0.05, 0.95) if isinstance(value, tuple) else value + 1)
+    assert key() != before
+
+
+def test_the_key_changes_with_nothing_else():
+    same = [key(encoder=tiny_encoder(seed=1)), key(encoder=tiny_encoder(dim=32)), key(encoder=tiny_encoder(depth=2)), key(encoder=tiny_encoder(heads=4)), key(encoder=tiny_encoder(widths=(4, 8)))]
+    assert set(same) == {key()}
+
+
+def test_a_key_is_the_hash_of_the_canonical_form():
+    """The order of a dict does not matter; the value is fixed for all time."""
+    assert key_of({"a": 1, "b": [2, 3]}) == key_of({"b": [2, 3], "a": 1}) == "d4c23b7a54ba5a86"
+
+
+# ------------------------------------------------------------------------------------------------ 3. no label
+
+
+def test_no_label_enters_a_store(clips, teacher, finished):
+    """Clips with other labels make the same arrays; neither the store nor a Batch has a place for one."""
+    entries = [replace(entry, label=(entry.label + 7) % 20) for entry in clips.entries]
+    relabelled = ClipDataset(replace(clips.source, entries=lambda root: entries, in_split=lambda entry, split: True), "train", None, FRAMES, POINTS, "uniform")
+    assert not np.array_equal(relabelled.labels, clips.labels)
+    store = build(relabelled, teacher)
+    for i in range(len(clips)):
+        a, b = store.read(i), finished.read(i)
+        assert all(a[name].tobytes() == b[name].tobytes() for name in b)
+    grouping = {f"grouping/{name}" for name in ("first", "near_first", "near_second", "point", "frame")}
+    assert finished.read(0).keys() == {"points", "targets", "visible", "class", "mean", "coverage"} | grouping
+    assert {path.parent.relative_to(finished.path).as_posix() for path in finished.path.rglob("zarr.json")} == finished.read(0).keys() | {".", "grouping", "finished", "projection"}
+    assert set(json.loads((finished.path / "zarr.json").read_text())["attributes"]) == {"spec", "ids", "arrays"}
+    assert {field.name for field in fields(Batch)} == {"points", "grouping", "targets", "visible", "summaries"}
+
+
+# ------------------------------------------------------------------------------------------------ 4. whole or not at all
+
+
+def test_opening_a_finished_store_computes_nothing(clips, teacher, finished):
+    watched = Watched(teacher)
+    first = build(clips, watched)
+    assert watched.calls == len(clips)  # one a clip, none twice
+    again = build(clips, watched)
+    assert watched.calls == len(clips)
+    assert_same(again, finished)
+    assert again.measured_bytes() == first.measured_bytes() == sum(f.stat().st_size for f in first.path.rglob("*") if f.is_file()) > 0
+
+
+def test_threads_change_nothing(clips, teacher, finished, tmp_path):
+    assert_same(build(clips, teacher, workers=2, cache=tmp_path / "two"), finished)
+
+
+def die_within_write(number):
+    """Be killed within the ``number``-th write of a file, half of it at its final place: worse than zarr's own draft files."""
+    put, count = _local._put, iter(range(10**6))
+
+    def dying(path, value, exclusive=False):
+        if next(count) == number:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            content = bytes(value.as_buffer_like())
+            path.write_bytes(content[: len(content) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return put(path, value, exclusive)
+
+    _local._put = dying
+
+
+def build_elsewhere(clips, teacher_folder, cache, dies_at=None, ready=None, calls=None, pause=0.0):
+    """A whole build in a process of its own. ready : told before it starts. calls : told how many clips it made."""
+    torch.set_num_threads(1)
+    teacher = Watched(load_teacher(str(teacher_folder), dtype=torch.float32), lambda call: time.sleep(pause))
+    if dies_at is not None:
+        die_within_write(dies_at)
+    if ready:
+        ready.wait()
+    build(clips, teacher, cache=cache)
+    if calls:
+        calls.put(teacher.calls)
+
+
+def finished_clips(cache):
+    """Clips that are whole in the one store under a cache; none when there is no store."""
+    return {(path, i) for path in (cache / "targets").glob("*.zarr") for i in range(6) if TargetStore(path, path.stem, 6).has(i)}
+
+
+def goes_on(clips, teacher, cache, finished):
+    """The next build makes what is missing, only that, and ends where an undisturbed one does."""
+    nothing_half_made(cache)
+    watched, whole = Watched(teacher), finished_clips(cache)
+    store = build(clips, watched, cache=cache)
+    assert watched.calls == len(clips) - len(whole)
+    assert_same(reopened(store), finished)
+
+
+@pytest.mark.parametrize("write", [0, 9, 17, 27, 39, 40, 52, 58, 70])
+def test_a_build_killed_within_a_write_goes_on(clips, teacher, teacher_folder, finished, processes, tmp_path, write):
+    """Writes 0 to 38 lay the store out with its first clip; then each clip takes 11 or 12, its mark the last."""
+    process = processes.Process(target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, write))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    goes_on(clips, teacher, tmp_path, finished)
+
+
+def test_a_build_killed_again_and_again_gets_there(clips, teacher, teacher_folder, finished, processes, tmp_path):
+    """At random moments; what was finished once is never made again."""
+    moments, whole = random.Random(0), set()
+    for _ in range(4):
+        ready = processes.Barrier(2)
+        process = processes.Process(target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, None, ready, None, 0.05))
+        process.start()
+        ready.wait(60)
+        time.sleep(moments.uniform(0.05, 0.4))
+        process.kill()
+        process.join()
+        assert whole <= (whole := finished_clips(tmp_path))
+    goes_on(clips, teacher, tmp_path, finished)
+
+
+def test_two_processes_building_at_once_share_the_work(clips, teacher_folder, finished, processes, tmp_path):
+    ready, calls = processes.Barrier(2), processes.Queue()
+    both = [processes.Process(target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, None, ready, calls, 0.05)) for _ in range(2)]
+    for process in both:
+        process.start()
+    made = [calls.get(timeout=60) for _ in both]
+    for process in both:
+        process.join()
+    path = tmp_path / "targets" / finished.path.name
+    assert_same(TargetStore(path, finished.key, 6), finished)
+    assert 6 <= sum(made) <= 12 and not list(path.parent.glob("*.draft*"))
+
+
+@pytest.mark.parametrize("call", [1, 2, 4])
+def test_what_another_builder_finished_meanwhile_is_not_made_again(clips, teacher, finished, call):
+    """Another build runs from start to end while this one makes its ``call``-th clip (the first: before its store exists)."""
+    watched = Watched(teacher, lambda now: build(clips, teacher) if now == call else None)
+    assert_same(build(clips, watched), finished)
+    assert watched.calls == call
+
+
+# A full disk, an interruption, a failing teacher: reported, and gone on from ----------------------------------------------
+
+
+@pytest.mark.parametrize("writes", [0, 20, 38, 39, 45, 51, 66])
+def test_a_full_disk_is_reported_and_gone_on_from(clips, teacher, finished, cache, monkeypatch, writes):
+    put, count = _local._put, iter(range(10**6))
+
+    def full(path, value, exclusive=False):
+        if next(count) >= writes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return put(path, value, exclusive)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_local, "_put", full)
+        with pytest.raises(TargetError, match="the disk is full.*CROSS4D_CACHE"):
+            build(clips, teacher)
+    assert not list(cache.rglob("*.draft*"))  # no room is lost to a draft
+    assert len(finished_clips(cache)) == (0 if writes <= 38 else 1 + (writes - 39) // 12)
+    goes_on(clips, teacher, cache, finished)
+
+
+def test_a_really_full_disk(clips, teacher, finished, tmp_path):
+    """A file system of 200 KB, which is then given more."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)], capture_output=True, text=True) if shutil.which("mount") else None
+    if mounted is None or mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip() if mounted else 'no mount command'}")
+    try:
+        with pytest.raises(TargetError, match="the disk is full.*free about 0 MB or set CROSS4D_CACHE"):
+            build(clips, teacher, cache=disk)
+        assert 1 <= len(finished_clips(disk)) < 6
+        subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
+        goes_on(clips, teacher, disk, finished)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), TeacherError("features that are not finite"), MemoryError()])
+@pytest.mark.parametrize("call", [1, 2, 5])
+def test_an_interrupted_build_goes_on(clips, teacher, finished, cache, fault, call):
+    def fail(now):
+        if now == call:
+            raise fault
+
+    with pytest.raises(type(fault)):
+        build(clips, Watched(teacher, fail))
+    assert not list(cache.rglob("*.draft*"))
+    assert len(finished_clips(cache)) <= call - 1
+    goes_on(clips, teacher, cache, finished)
+
+
+def test_a_cache_that_cannot_be_written_is_named(clips, teacher, tmp_path):
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(TargetError, match="a file.*CROSS4D_CACHE"):
+        build(clips, teacher, cache=tmp_path / "a file")
+
+
+# Damage after the fact ----------------------------------------------------------------------------------------------------
+
+ARRAYS = ["points", "targets", "visible", "class", "mean", "coverage", "finished", "grouping/first", "grouping/near_first", "grouping/near_second", "grouping/point", "grouping/frame"]
+
+
+def flip(chunk, other):
+    content = bytearray(chunk.read_bytes())
+    content[random.Random(str(chunk.parent.parent.name)).randrange(len(content))] ^= 0x10
+    chunk.write_bytes(content)
+
+
+def cut(chunk, other):
+    chunk.write_bytes(chunk.read_bytes()[:-3])
+
+
+def empty(chunk, other):
+    chunk.write_bytes(b"")
+
+
+def lose(chunk, other):
+    chunk.unlink()
+
+
+def swap(chunk, other):
+    chunk.write_bytes(other.read_bytes())
+
+
+@pytest.mark.parametrize("damage", [flip, cut, empty, lose, swap])
+def test_a_damaged_chunk_is_never_read_and_exactly_its_clip_is_made_again(clips, teacher, copied, finished, damage):
+    """Every array of the clip in turn; a swapped chunk is another clip's, valid in itself."""
+    hurt = 2
+    for name in ARRAYS:
+        chunk, other = (next(p for p in (copied.path / name / "c" / str(i)).rglob("*") if p.is_file()) if (copied.path / name / "c" / str(i)).is_dir() else copied.path / name / "c" / str(i) for i in (hurt, 4))
+        if damage is swap and other.read_bytes() == chunk.read_bytes():
+            continue  # the frame of a token is the same in every clip
+        damage(chunk, other)
+        store = reopened(copied)
+        with pytest.raises(TargetError, match=f"clip {clips.ids[hurt]} .*run build_targets again"):
+            store.read(hurt)
+        assert store.unfinished() == [hurt], name
+        watched = Watched(teacher)
+        assert_same(reopened(build(clips, watched)), finished)
+        assert watched.calls == 1
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"zarr_format": 3, "node_type": "group", "attributes": {}}'])
+@pytest.mark.parametrize("where", ["zarr.json", "targets/zarr.json", "finished/zarr.json"])
+def test_a_damaged_description_is_refused_with_a_mend(clips, teacher, copied, where, content):
+    (copied.path / where).unlink()
+    if content is not None:
+        (copied.path / where).write_text(content)
+    with pytest.raises(TargetError, match="delete the folder and build the targets again"):
+        build(clips, teacher)
+
+
+def test_a_store_under_anothers_name_is_refused(clips, teacher, copied, finished):
+    other = build(clips, teacher, dim=DIM + 1)
+    shutil.rmtree(copied.path)
+    other.path.rename(copied.path)
+    with pytest.raises(TargetError, match=f"says key {other.key} .* asked for {finished.key}.*delete the folder"):
+        build(clips, teacher)
+
+
+def test_a_damaged_projection_is_refused_when_clips_are_missing(clips, teacher, copied):
+    (chunk,) = (p for p in (copied.path / "projection" / "c").rglob("*") if p.is_file())
+    flip(chunk, None)
+    build(clips, teacher)  # nothing is missing: the matrix is not needed
+    lose(copied.path / "finished" / "c" / "0", None)
+    with pytest.raises(TargetError, match="projection is damaged.*delete the folder"):
+        build(clips, teacher)
