@@ -22,7 +22,7 @@ def patch_index(view: Rendering, patch: int = 14) -> torch.Tensor:
     """
     size = view.index.shape[-1]
     if patch < 1 or size % patch:
-        raise ConfigError(f"patches of {patch} px do not divide an image of {size} px", "patch_index", f"render at a multiple, e.g. size={max(1, round(size / max(patch, 1))) * patch}")
+        raise ConfigError(f"patches of {patch} px do not divide an image of {size} px", "patch_index", f"render at a multiple, e.g. size={max(1, round(size / max(patch, 1))) * max(patch, 1)}")
     grid = size // patch
     column, row = (view.pixel.clamp(0, size - 1) // patch).unbind(-1)  # a disc can reach in from a point just outside
     return torch.where(view.visible, row * grid + column, -1)

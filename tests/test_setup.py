@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PIN = re.compile(r"^([\w-]+)==(\d[\w.]*)$")
-MACHINE_PATH = re.compile(r"""(?<![\w.~$})-])/(home|root|work|tmp|Users)/""")
+MACHINE_PATH = re.compile(r"(?<![\w.~$})-])/(home|root|work|tmp|Users)/")
 
 
 def lines_of(name):
@@ -31,14 +31,14 @@ def pins(name):
 
 def imports_of(folder):
     """Top-level modules that the Python files of a folder import, the standard library's and our own left out."""
-    found = set()
-    for path in (ROOT / folder).rglob("*.py"):
+    files, found = list((ROOT / folder).rglob("*.py")), set()
+    for path in files:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 found.add(node.module.split(".")[0])
-    return found - sys.stdlib_module_names - {"cross4d_lib"}
+    return found - sys.stdlib_module_names - {"cross4d_lib", *(path.stem for path in files)}
 
 
 def tracked_files():

@@ -26,4 +26,4 @@ def direction_spread(features: torch.Tensor) -> float:
     pointing nowhere.
     """
     unit = torch.nn.functional.normalize(features.double(), dim=-1)
-    return float(1 - unit.mean(0).square().sum())
+    return max(0.0, float(1 - unit.mean(0).square().sum()))

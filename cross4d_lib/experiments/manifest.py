@@ -42,7 +42,7 @@ def granularity_runs(profile: Profile) -> list[RunSpec]:
     rows = [(pretext, {}) for pretext in ("random", "global", "dense")]
     if profile.teacher == "cross4d-tiny":
         rows.append(("dense", {"teacher": "cross4d-tiny/untrained"}))
-    return [make_spec(profile, dataset, pretext, seed, **changes) for pretext, changes in rows for seed in profile.seeds]
+    return [make_spec(profile, dataset, pretext, seed, **changes) for seed in profile.seeds for pretext, changes in rows]
 
 
 def standardisation_runs(profile: Profile) -> list[RunSpec]:

@@ -12,9 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from ..render import Camera
-from .style import ANCHOR, HIDDEN, INK, MUTED, SCALAR, SMALL
+from .style import ANCHOR, HIDDEN, INK, MUTED, PALE, SCALAR, SMALL
 
 COVER = 1.25  # diameter of a drawn point, x the spacing of the points in the panel
+RING = 9.0  # square points: smaller markers are too small for a ring
 
 
 def bare(ax: Axes, title: str = "") -> Axes:
@@ -61,15 +62,16 @@ def point_area(ax: Axes, positions: np.ndarray, scale: float = 1.0) -> float:
 def draw_cloud(ax: Axes, points: np.ndarray, camera: Camera, colours, hidden: np.ndarray | None = None, scale: float = 1.0, marker: str = "o") -> np.ndarray:
     """Points (N, 3) as the camera sees them, near ones last. colours : (N, 3), or (N,) numbers in [0, 1] for cividis.
 
-    hidden : (N,) bool, drawn as small hollow grey rings. Set the panel's limits beforehand. Returns the positions
+    hidden : (N,) bool, drawn as hollow grey rings (as pale dots where a ring would be too small to see). Set the panel's limits beforehand. Returns the positions
     (N, 2) in pixels.
     """
     position, depth = (v.numpy() for v in camera.project(torch.as_tensor(points)))
     rgb = matplotlib.colormaps[SCALAR](colours)[:, :3] if np.ndim(colours) == 1 else np.array(colours)
-    size = np.full(len(points), point_area(ax, position, scale))
-    face, edge = rgb.copy(), rgb.copy()
+    area = point_area(ax, position, scale)
+    size, face, edge = np.full(len(points), area), rgb.copy(), rgb.copy()
     if hidden is not None:
-        face[hidden], edge[hidden], size[hidden] = to_rgb("white"), to_rgb(HIDDEN), 0.75 * size[hidden]
+        face[hidden], edge[hidden] = to_rgb("white" if area > RING else PALE), to_rgb(HIDDEN if area > RING else PALE)
+        size[hidden] *= 0.75
     order = np.argsort(-depth, kind="stable")
     ax.scatter(*position[order].T, s=size[order], c=face[order], edgecolors=edge[order], linewidths=0.6, marker=marker)
     return position

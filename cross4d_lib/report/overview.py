@@ -20,8 +20,9 @@ from .evidence import OverviewFrame, nearness, overview_frame
 from .style import FROZEN, HIDDEN, INK, MUTED, SMALL, TEXT, TRAINED, WIDTH, look
 
 ACROSS, DOWN = 16.0, 7.0  # the canvas, in its units
-TOP, BOTTOM, MIDDLE = 5.0, 2.05, 3.5  # heights of the frozen row, the trained row, and what belongs to both
+TOP, BOTTOM, MIDDLE = 5.08, 1.92, 3.6  # heights of the frozen row, the trained row, and what belongs to both
 TINT = {FROZEN: "#E8F1F8", TRAINED: "#FCEFE6"}
+LINE = 0.31  # between two lines of text
 TOKENS_SHOWN = 12  # rows of the two tables of features
 
 
@@ -42,8 +43,8 @@ def draw_overview(seen: OverviewFrame, note: str = "") -> Figure:
     canvas = figure.add_axes((0, 0, 1, 1))
     canvas.set(xlim=(0, ACROSS), ylim=(0, DOWN))
     canvas.set_axis_off()
-    band(canvas, 2.85, 3.62, 9.75, 3.23, FROZEN, "frozen: computed once, then cached")
-    band(canvas, 2.85, 0.42, 11.1, 3.0, TRAINED, "trained: learns to say the same from points alone")
+    band(canvas, 2.85, 3.68, 9.75, 3.2, FROZEN, "frozen: a 2D teacher $g_\\phi$, run once and cached")
+    band(canvas, 2.85, 0.3, 11.1, 3.2, TRAINED, "trained: Point4D $f_\\theta$ and a linear head $\\psi$")
     draw_clip(canvas, seen)
     draw_frozen(canvas, seen)
     draw_trained(canvas, seen)
@@ -70,14 +71,14 @@ def inset(canvas: Axes, x: float, y: float, width: float, height: float) -> Axes
     return drawing.bare(ax)
 
 
-def box(canvas: Axes, x: float, y: float, width: float, height: float, colour: str, text: str, small: str = "") -> None:
-    """A model: a trapezoid that narrows to the right, its name and one small line."""
-    half, narrow = height / 2, 0.72 * height / 2
+def box(canvas: Axes, x: float, y: float, width: float, height: float, colour: str, lines: list[str]) -> None:
+    """A model: a trapezoid that narrows to the right. lines : its name, then small lines."""
+    half, narrow = height / 2, 0.76 * height / 2
     corners = [(x - width / 2, y - half), (x - width / 2, y + half), (x + width / 2, y + narrow), (x + width / 2, y - narrow)]
     canvas.add_patch(Polygon(corners, closed=True, facecolor="white", edgecolor=colour, linewidth=1.8, linestyle="--" if colour == FROZEN else "-"))
-    canvas.text(x, y + (0.16 if small else 0), text, ha="center", va="center", fontweight="bold", fontsize=TEXT, color=INK)
-    if small:
-        canvas.text(x, y - 0.17, small, ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
+    for k, line in enumerate(lines):
+        style = {"fontsize": TEXT - 0.5, "color": INK} if k == 0 else {"fontsize": SMALL - 0.5, "color": MUTED}
+        canvas.text(x, y + LINE * ((len(lines) - 1) / 2 - k), line, ha="center", va="center", **style)
 
 
 def arrow(canvas: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = INK, **options) -> None:
@@ -86,11 +87,10 @@ def arrow(canvas: Axes, start: tuple[float, float], end: tuple[float, float], co
     canvas.add_patch(FancyArrowPatch(start, end, **style))
 
 
-def name(canvas: Axes, x: float, y: float, text: str, equation: str = "") -> None:
-    """What a panel shows, above it, and its equation."""
-    canvas.text(x, y, text, ha="center", va="center", fontsize=SMALL + 0.5, color=INK)
-    if equation:
-        canvas.text(x, y - 2.42, equation, ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
+def name(canvas: Axes, x: float, y: float, text: str, below: str = "") -> None:
+    """What the panel in the middle of (x, y) shows, and a small line below it."""
+    canvas.text(x, y + 1.16, text, ha="center", va="center", fontsize=TEXT - 0.5, color=INK)
+    canvas.text(x, y - 1.16, below, ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
 
 
 def draw_clip(canvas: Axes, seen: OverviewFrame) -> None:
@@ -99,53 +99,55 @@ def draw_clip(canvas: Axes, seen: OverviewFrame) -> None:
     frames = sorted({0, f, len(clip.points) - 1}) if 0 < f < len(clip.points) - 1 else np.linspace(0, len(clip.points) - 1, 3).astype(int)
     camera = seen.pipeline.view.camera
     rectangle = drawing.window(*(camera.project(torch.as_tensor(clip.points[k]))[0].numpy() for k in frames), margin=2)
-    for k, x in zip(frames, (0.62, 1.4, 2.18)):
-        ax = inset(canvas, x, MIDDLE, 1.25, 1.75)
+    for k, x in zip(frames, (0.5, 1.25, 2.0)):
+        ax = inset(canvas, x, MIDDLE, 1.25, 1.9)
         drawing.look_at(ax, rectangle)
         drawing.draw_cloud(ax, clip.points[k], camera, nearness(clip, k), scale=0.8)
-    canvas.text(1.4, MIDDLE + 1.52, "clip $P$", ha="center", fontweight="bold", fontsize=TEXT)
-    canvas.text(1.4, MIDDLE + 1.2, f"{len(clip.points)} frames of {clip.points.shape[1]:,} points", ha="center", fontsize=SMALL - 0.5, color=MUTED)
-    arrow(canvas, (0.5, MIDDLE - 1.1), (2.35, MIDDLE - 1.1), MUTED, linewidth=1.0, mutation_scale=8)
-    canvas.text(1.4, MIDDLE - 1.32, "time", ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
-    arrow(canvas, (2.2, MIDDLE + 1.0), (3.0, TOP - 0.1), connectionstyle="arc3,rad=-0.15")
-    arrow(canvas, (2.2, MIDDLE - 0.85), (3.45, BOTTOM - 0.2), connectionstyle="arc3,rad=0.15")
+    canvas.text(1.25, MIDDLE + 1.55, "clip $P$", ha="center", va="center", fontweight="bold", fontsize=TEXT)
+    canvas.text(1.25, MIDDLE + 1.22, f"{len(clip.points)} frames of {clip.points.shape[1]:,}", ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
+    arrow(canvas, (0.3, MIDDLE - 1.1), (2.2, MIDDLE - 1.1), MUTED, linewidth=1.0, mutation_scale=8)
+    canvas.text(1.25, MIDDLE - 1.32, "time", ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
+    for row in (TOP, BOTTOM):
+        canvas.plot([2.45, 2.65, 2.65], [MIDDLE, MIDDLE, row], color=INK, linewidth=1.5, solid_joinstyle="round")
+        arrow(canvas, (2.65, row), (3.12, row))
 
 
 def draw_frozen(canvas: Axes, seen: OverviewFrame) -> None:
     """Render, teacher, patches, points, targets."""
     pipeline, f = seen.pipeline, seen.pipeline.frame
     front = drawing.window(np.argwhere(pipeline.foreground)[:, ::-1] * pipeline.patch, grain=pipeline.patch, margin=0.2, aspect=1.6 / 1.9)
-    image, patches, points = (inset(canvas, x, TOP - 0.05, 1.6, 1.9) for x in (3.95, 7.7, 9.6))
+    image, patches, points = (inset(canvas, x, TOP, 1.6, 1.9) for x in (3.95, 7.7, 9.6))
     for ax in (image, patches, points):
         drawing.look_at(ax, front)
     drawing.draw_image(image, pipeline.view.image[f, 0].numpy(), cmap="gray", vmin=0, vmax=1)
     drawing.draw_image(patches, np.dstack([pipeline.patch_rgb, pipeline.foreground]), pipeline.patch)
     drawing.draw_cloud(points, pipeline.clip.points[f], pipeline.view.camera, pipeline.point_rgb, pipeline.index < 0)
-    box(canvas, 5.85, TOP - 0.05, 1.3, 1.3, FROZEN, "teacher $g_\\phi$", "2D, frozen")
-    table(canvas, 11.6, TOP - 0.05, seen.targets, seen.visible)
-    for x, text, equation in ((3.95, "render $I_f$", "Eq. 1"), (7.7, "patches $\\Phi_f$", "Eq. 2"), (9.6, "on the points", "Eq. 3"), (11.6, "targets $y$", "of visible tokens")):
-        name(canvas, x, TOP + 1.1, text, equation)
-    for start, end in ((4.8, 5.12), (6.58, 6.9), (8.42, 8.8), (10.4, 10.78)):
-        arrow(canvas, (start, TOP - 0.05), (end, TOP - 0.05))
+    box(canvas, 5.8, TOP, 1.36, 1.5, FROZEN, ["teacher $g_\\phi$", "sees only", "the render"])
+    table(canvas, 11.6, TOP, seen.targets, seen.visible)
+    for x, text, below in ((3.95, "render $I_f$", "Eq. 1"), (7.7, "patches $\\Phi_f$", "Eq. 2"), (9.6, "on the points", "Eq. 3"), (11.6, "targets $y$", "none if occluded")):
+        name(canvas, x, TOP, text, below)
+    for start, end in ((4.78, 5.1), (6.5, 6.86), (8.42, 8.8), (10.4, 10.78)):
+        arrow(canvas, (start, TOP), (end, TOP))
 
 
 def draw_trained(canvas: Axes, seen: OverviewFrame) -> None:
     """Point4D, tokens, features, psi."""
     pipeline, f = seen.pipeline, seen.pipeline.frame
-    box(canvas, 5.9, BOTTOM - 0.25, 4.8, 1.7, TRAINED, "Point4D $f_\\theta$", "space in each frame, then space and time")
-    ax = inset(canvas, 9.6, BOTTOM - 0.25, 1.6, 1.9)
+    box(canvas, 4.3, BOTTOM, 2.3, 1.5, TRAINED, ["set abstraction", "twice, inside", "each frame"])
+    box(canvas, 7.1, BOTTOM, 2.3, 1.1, TRAINED, ["transformer", "across all frames"])
+    ax = inset(canvas, 9.6, BOTTOM, 1.6, 1.9)
     camera = pipeline.view.camera
     drawing.look_at(ax, drawing.window(camera.project(torch.as_tensor(pipeline.clip.points[f]))[0].numpy(), margin=4, aspect=1.6 / 1.9))
     drawing.draw_cloud(ax, pipeline.clip.points[f], camera, np.full((pipeline.clip.points.shape[1], 3), 0.87), scale=0.6)
     position = camera.project(torch.as_tensor(seen.centres))[0].numpy()  # (m, 2)
     ax.scatter(*position[seen.visible].T, s=34, c=seen.rgb[seen.visible], edgecolors=INK, linewidths=0.7, zorder=3)
     ax.scatter(*position[~seen.visible].T, s=26, facecolors="white", edgecolors=MUTED, linewidths=1.0, zorder=3)
-    table(canvas, 11.6, BOTTOM - 0.25, seen.features, np.ones(len(seen.features), bool))
-    box(canvas, 13.1, BOTTOM - 0.25, 0.95, 0.95, TRAINED, "$\\psi$", "linear")
-    for x, text in ((9.6, "tokens $t_j$ at $c_j$"), (11.6, "features $t$")):
-        name(canvas, x, BOTTOM + 0.9, text)
-    for start, end in ((8.33, 8.85), (10.4, 10.78), (12.42, 12.6)):
-        arrow(canvas, (start, BOTTOM - 0.25), (end, BOTTOM - 0.25))
+    table(canvas, 11.6, BOTTOM, seen.features, np.ones(len(seen.features), bool))
+    box(canvas, 13.15, BOTTOM, 0.95, 0.95, TRAINED, ["$\\psi$", "linear"])
+    name(canvas, 9.6, BOTTOM, "tokens $t_j$ at $c_j$", "hollow: occluded")
+    name(canvas, 11.6, BOTTOM, "features $t$")
+    for start, end in ((5.5, 5.9), (8.3, 8.8), (10.4, 10.78), (12.42, 12.64)):
+        arrow(canvas, (start, BOTTOM), (end, BOTTOM))
 
 
 def table(canvas: Axes, x: float, y: float, rows: np.ndarray, shown: np.ndarray) -> None:
@@ -166,12 +168,14 @@ def draw_loss(canvas: Axes) -> None:
     canvas.text(x, y + 0.2, "cosine loss", ha="center", va="center", fontweight="bold", fontsize=TEXT)
     canvas.text(x, y - 0.2, "$1-\\cos(\\psi(t_j),\\,y)$", ha="center", va="center", fontsize=SMALL)
     canvas.text(x, y - 0.75, "Eq. 5", ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
-    arrow(canvas, (12.45, TOP - 0.05), (x, y + 0.6), connectionstyle="angle,angleA=0,angleB=90,rad=6")
+    arrow(canvas, (12.45, TOP), (x, y + 0.6), connectionstyle="angle,angleA=0,angleB=90,rad=6")
     for shift in (-0.07, 0.07):
         canvas.plot([13.35 + shift - 0.08, 13.35 + shift + 0.08], [TOP - 0.25, TOP + 0.15], color=FROZEN, linewidth=2.2)
     canvas.text(13.4, TOP + 0.38, "stop-gradient", ha="center", va="center", fontsize=SMALL, color=FROZEN, fontweight="bold")
-    arrow(canvas, (13.6, BOTTOM - 0.25), (x, y - 0.95), connectionstyle="angle,angleA=0,angleB=90,rad=6")
-    arrow(canvas, (14.6, 0.2), (5.9, 0.2), TRAINED, linestyle="--", linewidth=1.3)
-    canvas.text(14.7, 0.2, "gradient", va="center", fontsize=SMALL, color=TRAINED, fontweight="bold")
-    arrow(canvas, (9.6, TOP - 1.15), (9.6, BOTTOM + 1.1), MUTED, linestyle=":", linewidth=1.4, arrowstyle="<|-|>", mutation_scale=8)
-    canvas.text(9.75, MIDDLE + 0.02, "$n^*(j)$, Eq. 4", va="center", fontsize=SMALL - 0.5, color=MUTED)
+    arrow(canvas, (13.66, BOTTOM), (x, y - 0.95), connectionstyle="angle,angleA=0,angleB=90,rad=6")
+    canvas.plot([13.15, 13.15, 4.3], [BOTTOM - 0.5, 0.48, 0.48], color=TRAINED, linewidth=1.3, linestyle="--")
+    for x, height in ((4.3, 0.66), (7.1, 0.5)):
+        arrow(canvas, (x, 0.48), (x, BOTTOM - height), TRAINED, linewidth=1.3, mutation_scale=9)
+    canvas.text(12.0, 0.56, "gradient", ha="center", va="bottom", fontsize=SMALL, color=TRAINED, fontweight="bold")
+    arrow(canvas, (9.6, TOP - 1.3), (9.6, BOTTOM + 1.34), MUTED, linestyle=":", linewidth=1.4, arrowstyle="<|-|>", mutation_scale=8)
+    canvas.text(9.72, BOTTOM + 1.4, "$n^*(j)$, Eq. 4", va="center", fontsize=SMALL - 0.5, color=MUTED)

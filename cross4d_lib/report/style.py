@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
-INK, MUTED, HIDDEN, PALE = "#222222", "#5F5F5F", "#8C8C8C", "#F2F2F2"  # text, small text, occluded points, panels
+INK, MUTED, HIDDEN, PALE = "#222222", "#5F5F5F", "#8C8C8C", "#D8D8D8"  # text, small text, occluded points
 FROZEN, TRAINED, ANCHOR = BLUE, VERMILION, VERMILION
 SCALAR = "cividis"
 SERIES = {  # pretext or method -> (colour, marker)

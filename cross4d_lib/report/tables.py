@@ -6,6 +6,8 @@ turns such frames into what a reader wants to see: one column a source of number
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -13,10 +15,19 @@ from ..datasets import load_dataset, load_source
 from ..encoders import Point4D, count_flops, count_parameters
 from ..errors import Cross4DError
 from ..evaluation import bootstrap_interval, paired_bootstrap
-from ..experiments import ARTIFACTS, RESULTS, Profile, RunSpec, load_profile, load_row, main_dataset
+from ..experiments import ARTIFACTS, RESULTS, Profile, RunSpec, load_profile, load_row, load_rows, main_dataset
 from . import paper
 
 PROBES = {"linear": "300 epochs, as in the paper", "standardized": "300 epochs, z-scored", "converged": "L-BFGS, z-scored"}
+
+
+def shown_profile(name: str) -> Profile:
+    """The profile whose tables are shown: on its own dataset as soon as rows were measured on it, whether or not the files are
+    on this machine. (``load_profile`` is what runs are made with: without the files it falls back to embedded data.)"""
+    profile = load_profile(name)
+    if any(row["dataset"] == profile.dataset for row in load_rows(name)):
+        return replace(profile, fallback=profile.dataset)
+    return profile
 
 
 def method_of(spec: RunSpec) -> str:
@@ -71,6 +82,14 @@ def provenance_columns(profile: Profile, rows: list[dict]) -> dict:
         "clips_trained": first["clips_trained"], "clips_evaluated": first["clips_evaluated"], "device": joined("device"),
         "commit": joined("commit"), "dirty": joined("dirty"), "date": max(row["date"] for row in rows), "runs": joined("key"),
     }  # fmt: skip
+
+
+SOURCES = ["kind", "data", "clip", "clips_trained", "clips_evaluated", "epochs", "teacher", "seeds", "device", "commit", "dirty", "date", "runs"]
+
+
+def sources(frame: pd.DataFrame) -> pd.DataFrame:
+    """Where a table's numbers come from, one line a method: ``runs`` are the names of the rows in results/<profile>/runs."""
+    return frame.drop_duplicates("method").set_index("method")[SOURCES]
 
 
 def table01(profile: Profile) -> pd.DataFrame:
@@ -142,14 +161,31 @@ def table09(profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def comparison(profile: Profile, first: str = "dense", second: str = "global", probe: str = "linear") -> dict:
-    """Paired bootstrap over clips of two methods of Table 1 (seeds averaged), and the difference seed by seed."""
-    groups = {name: [row for spec in ARTIFACTS["table01"].runs(profile) if method_of(spec) == name and (row := load_row(spec))] for name in (first, second)}
+def comparison(profile: Profile, first: str = "dense", second: str = "global", probe: str = "linear", artifact: str = "table01") -> dict:
+    """Paired bootstrap over clips of two methods of a table (seeds averaged), and the difference seed by seed.
+
+    first, second : as in the table's column ``method``. {} when one of them has no row.
+    """
+    groups = {name: [row for spec in ARTIFACTS[artifact].runs(profile) if method_of(spec) == name and (row := load_row(spec))] for name in (first, second)}
     if not all(groups.values()):
         return {}
     a, b = (correct_matrix(groups[name], probe) for name in (first, second))
     seeds = [round(float(x.mean() - y.mean()), 4) for x, y in zip(a, b)]
-    return {"first": first, "second": second, "probe": probe, **paired_bootstrap(a, b), "by seed": seeds}
+    return {"first": first, "second": second, "probe": probe, **paired_bootstrap(a, b), "by seed": seeds, "clips": a.shape[1]}
+
+
+def verdict(compared: dict) -> str:
+    """A comparison in one sentence: which is ahead, by how much, and whether the interval over test clips decides it."""
+    if not compared:
+        return "no rows to compare"
+    c, seeds = compared, len(compared["by seed"])
+    told = f"{c['first']} less {c['second']} = {c['difference']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}]"
+    if c["low"] > 0 or c["high"] < 0:
+        ahead = c["first"] if c["low"] > 0 else c["second"]
+        end = f"zero lies outside, {ahead} is ahead"
+    else:
+        end = "zero lies inside, so these clips do not decide"
+    return f"{told}, {c['probe']} probe, {seeds} seed{'s' * (seeds != 1)}, {c['clips']} clips: {end}"
 
 
 def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")) -> pd.DataFrame:
@@ -162,7 +198,7 @@ def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")
     stated: dict = {}
     for name in profiles:
         try:
-            frame = table(load_profile(name))
+            frame = table(shown_profile(name))
         except Cross4DError:
             continue
         for _, line in frame.iterrows():
