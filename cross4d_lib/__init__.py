@@ -5,8 +5,12 @@ They are imported when they are first used: `cross4d --help` need not wait for t
 """
 
 import sys
+import warnings
 from importlib import import_module
 from types import ModuleType
+
+# tqdm, on import in a notebook without ipywidgets: progress is shown as text, which is what we want
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 __version__ = "0.1.0"
 

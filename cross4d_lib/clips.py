@@ -10,6 +10,7 @@ Coordinates are those of a camera: x to the right, y DOWN, z away from the viewe
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,17 +25,17 @@ Stride = int | Literal["uniform"]
 class Video:
     """What a reader returns, before any sampling.
 
-    frames : F arrays (n_f, 3) float32, camera coordinates; n_f differs from frame to frame and may be 0 where the sensor
+    frames : a sequence of F arrays (n_f, 3) float32, camera coordinates; n_f differs from frame to frame and may be 0 where the sensor
         saw nothing.
     point_labels : F arrays (n_f,) int64 beside them, or None.
     label : class index, or None. id : unique within the dataset. subject : who performs, or None.
     """
 
-    frames: list[np.ndarray]
+    frames: Sequence[np.ndarray]
     id: str
     label: int | None = None
     subject: str | None = None
-    point_labels: list[np.ndarray] | None = None
+    point_labels: Sequence[np.ndarray] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numba import njit
 
 from .clips import check_finite
 from .decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, SHADE_FAR, SHADE_QUANTILES, SPLAT
@@ -102,10 +103,39 @@ def disc(radius: float) -> list[tuple[int, int]]:
 def z_buffer(pixel: torch.Tensor, depth: torch.Tensor, size: int, radius: float) -> torch.Tensor:
     """The nearest point in every pixel. pixel (T, N, 2) int64, depth (T, N) float32 -> (T, H, W) int64, -1 where empty.
 
-    Every point draws a disc of constant depth. Depth and point index are packed into one int64, so one minimum per pixel
-    is an exact z-buffer whose ties go to the lower index: the bits of a positive float sort like the float itself.
-    Points at depth <= 0 are behind the camera and draw nothing. The loop runs over the disc's few offsets, never over
-    points or pixels.
+    Every point draws a disc of constant depth; where discs overlap the nearest wins, the lower index where depths are equal.
+    Points at depth <= 0 are behind the camera and draw nothing. A compiled loop does it on the CPU, ``z_buffer_batched``
+    elsewhere, with the same answer.
+    """
+    if depth.device.type != "cpu":
+        return z_buffer_batched(pixel, depth, size, radius)
+    index = torch.empty(len(depth), size, size, dtype=torch.int64)
+    _draw(pixel.contiguous().numpy(), depth.detach().contiguous().numpy(), np.array(disc(radius)), index.numpy())
+    return index
+
+
+@njit(cache=True, nogil=True)
+def _draw(pixel, depth, offsets, index):
+    """The textbook z-buffer. pixel (T, N, 2) int64, depth (T, N) float32, offsets (m, 2) -> index (T, H, W) int64, in place."""
+    frames, height, width = index.shape
+    nearest = np.empty((height, width), depth.dtype)
+    for f in range(frames):
+        index[f] = -1
+        nearest[:] = np.inf
+        for n in range(depth.shape[1]):
+            d, column, row = depth[f, n], pixel[f, n, 0], pixel[f, n, 1]
+            if d > 0:
+                for o in range(len(offsets)):
+                    x, y = column + offsets[o, 0], row + offsets[o, 1]
+                    if 0 <= x < width and 0 <= y < height and d < nearest[y, x]:  # strictly: the first of equals stays
+                        nearest[y, x] = d
+                        index[f, y, x] = n
+
+
+def z_buffer_batched(pixel: torch.Tensor, depth: torch.Tensor, size: int, radius: float) -> torch.Tensor:
+    """``z_buffer`` in torch operations, for a GPU. Depth and point index are packed into one int64, so one minimum per pixel
+    is an exact z-buffer whose ties go to the lower index: the bits of a positive float sort like the float itself. The loop
+    runs over the disc's few offsets, never over points or pixels.
     """
     frames, count = depth.shape
     key = (depth.contiguous().view(torch.int32).long() << 32) | torch.arange(count, device=depth.device)  # (T, N)

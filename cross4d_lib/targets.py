@@ -128,6 +128,8 @@ class TargetStore:
             self.spec, self.ids = self._root.attrs["spec"], list(self._root.attrs["ids"])
             self._arrays = {name: self._root[name] for name in self._root.attrs["arrays"]}
             self._finished = self._root["finished"]
+            if not all(isinstance(array, zarr.Array) for array in (self._finished, *self._arrays.values())):
+                raise TypeError("a group where an array should be")
         except Exception as error:
             raise TargetError(f"not a target store ({type(error).__name__})", path, "delete the folder and build the targets again") from error
         if key_of(self.spec) != key or len(self.ids) != clips:

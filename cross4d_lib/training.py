@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,6 +122,9 @@ def _save(path: Path, modules, optimiser, order, log, options: dict) -> None:
 
 def _resume(path: Path, modules, optimiser, order, log, options: dict) -> int:
     try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip():  # torch.load does not look at the checksums it has written
+                raise ValueError("a checksum differs")
         state = torch.load(path, weights_only=True)
         other = [name for name in {**state["options"], **options} if state["options"].get(name) != options.get(name)]
     except Exception as error:

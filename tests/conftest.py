@@ -84,7 +84,7 @@ def finished(clips, teacher, tmp_path_factory):
 def processes():
     """Starts processes in a fraction of a second: they are forked from a clean one that has imported the library once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cross4d_lib.teachers.dinov2", "cross4d_lib"])
+    context.set_forkserver_preload(["cross4d_lib.teachers.dinov2", "cross4d_lib.training", "cross4d_lib.evaluation", "sklearn.linear_model"])
     return context
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from cross4d_lib.decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, SHADE_FAR, SHADE_QUANTILES, SPLAT
 from cross4d_lib.errors import ConfigError, DataError
-from cross4d_lib.render import Camera, depth_range, disc, fit_camera, owners, render, shade, splat_radius, z_buffer
+from cross4d_lib.render import Camera, depth_range, disc, fit_camera, owners, render, shade, splat_radius, z_buffer, z_buffer_batched
 
 FIELDS = ("image", "index", "visible", "pixel")
 
@@ -74,9 +74,21 @@ def splats(draw):
 @given(splats())
 def test_z_buffer_is_the_brute_force_rasteriser(splat):
     pixel, depth, size, radius = splat
-    index = z_buffer(pixel, depth, size, radius)
-    assert index.dtype == torch.int64
-    assert index.tolist() == brute_force(pixel.tolist(), depth.tolist(), size, radius)
+    expected = brute_force(pixel.tolist(), depth.tolist(), size, radius)
+    for route in (z_buffer, z_buffer_batched):  # compiled for the CPU, batched for a GPU
+        index = route(pixel, depth, size, radius)
+        assert index.dtype == torch.int64 and index.tolist() == expected
+
+
+def test_both_routes_agree_at_the_papers_size():
+    clip = cloud(3, 2048).div(0.01).round().mul(0.01)  # depths in centimetres: ties in most pixels
+    camera = fit_camera(clip, 126)
+    position, depth = camera.project(clip)
+    pixel, radius = position.floor().long(), splat_radius(126, 2048)
+    index = z_buffer(pixel, depth, 126, radius)
+    assert torch.equal(index, z_buffer_batched(pixel, depth, 126, radius))
+    strided = z_buffer(pixel.flip(2).flip(2), depth.T.contiguous().T.requires_grad_(), 126, radius)  # any layout
+    assert torch.equal(index, strided)
 
 
 @pytest.mark.parametrize("size, points, radius", [(1, 5, None), (14, 40, None), (21, 12, 0.0), (28, 60, 2.5), (17, 1, None)])

@@ -87,6 +87,16 @@ def test_torch_is_installed_first_and_alone():
     assert re.search(r"torch==\S+$", installs[0]) and "-r requirements.txt" in installs[1] and installs[-1].endswith("-e .")
 
 
+def test_a_finished_setup_is_not_repeated_until_the_pins_change(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").touch()
+    stamp = tmp_path / ".cross4d-installed"
+    stamp.touch()
+    assert make("--question", "setup", f"VENV={tmp_path}").returncode == 0
+    os.utime(stamp, (0, 0))  # older than the pins
+    assert make("--question", "setup", f"VENV={tmp_path}").returncode == 1
+
+
 def test_make_says_what_to_do_without_a_python():
     refused = make("-n", "setup", "PYTHON=", f"VENV={ROOT / 'build' / 'no-such-venv'}")
     assert refused.returncode == 2 and "make PYTHON=" in refused.stderr

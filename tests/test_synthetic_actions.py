@@ -32,6 +32,16 @@ def test_a_video_is_a_pure_function_of_its_arguments():
     assert not same(first[3, 1, 1], first[3, 1, 2]) and not same(first[3, 1, 1], make_video(3, 1, 1, seed=1))
 
 
+def test_the_dataset_reads_the_same_video_frame_by_frame():
+    source = load_source("synthetic-actions")
+    entry = source.entries(None)[321]
+    read, whole = source.read(entry), make_video(*entry.handle)
+    assert same(read, whole) and (read.id, read.label, read.subject) == (whole.id, whole.label, whole.subject)
+    assert read.frames[-1].tobytes() == whole.frames[-1].tobytes() and len(read.frames[3:5]) == 2
+    with pytest.raises(IndexError):
+        read.frames[len(whole.frames)]
+
+
 def test_a_frame_looks_the_same_whichever_others_are_made():
     whole, some = make_video(5, 2, 1), make_video(5, 2, 1, frames=[20, 3])
     assert video_length(5, 2, 1) == len(whole.frames)

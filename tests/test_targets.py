@@ -226,7 +226,7 @@ def test_pca_projects_onto_directions_fitted_once(clips, teacher, monkeypatch):
     assert torch.equal(store.projection, matrix)
     torch.testing.assert_close(matrix.T @ matrix, torch.eye(DIM), rtol=0, atol=1e-5)
     assert store.read(2)["targets"].tobytes() == clip_targets(clips[2].points, teacher, matrix, tiny_encoder(), SIZE)["targets"].tobytes()
-    (store.path / "targets" / "c" / "2" / "0" / "0").unlink()
+    chunk_of(store, "targets", 2).unlink()
     monkeypatch.setattr(room, "fit_pca", None)  # a repair reads the matrix from the store
     assert build(clips, teacher, projection="pca").read(2)["targets"].tobytes() == clip_targets(clips[2].points, teacher, matrix, tiny_encoder(), SIZE)["targets"].tobytes()
 
@@ -353,9 +353,9 @@ def goes_on(clips, teacher, cache, finished):
     assert_same(reopened(store), finished)
 
 
-@pytest.mark.parametrize("write", [0, 9, 17, 27, 39, 40, 52, 58, 70])
+@pytest.mark.parametrize("write", [10, 42, 49, 59])
 def test_a_build_killed_within_a_write_goes_on(clips, teacher, teacher_folder, finished, processes, tmp_path, write):
-    """Writes 0 to 38 lay the store out with its first clip; then each clip takes 11 or 12, its mark the last."""
+    """While the store is laid out with its first clip, and while later clips and their marks are written."""
     process = processes.Process(target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, write))
     process.start()
     process.join(60)
@@ -366,7 +366,7 @@ def test_a_build_killed_within_a_write_goes_on(clips, teacher, teacher_folder, f
 def test_a_build_killed_again_and_again_gets_there(clips, teacher, teacher_folder, finished, processes, tmp_path):
     """At random moments; what was finished once is never made again."""
     moments, whole = random.Random(0), set()
-    for _ in range(4):
+    for _ in range(3):
         ready = processes.Barrier(2)
         process = processes.Process(target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, None, ready, None, 0.05))
         process.start()
@@ -402,13 +402,14 @@ def test_what_another_builder_finished_meanwhile_is_not_made_again(clips, teache
 # A full disk, an interruption, a failing teacher: reported, and gone on from ----------------------------------------------
 
 
-@pytest.mark.parametrize("writes", [0, 20, 38, 39, 45, 51, 66])
+@pytest.mark.parametrize("writes", [0, 20, 48, 59, 65])
 def test_a_full_disk_is_reported_and_gone_on_from(clips, teacher, finished, cache, monkeypatch, writes):
-    put, count = _local._put, iter(range(10**6))
+    put, done = _local._put, []
 
     def full(path, value, exclusive=False):
-        if next(count) >= writes:
+        if len(done) >= writes:
             raise OSError(errno.ENOSPC, "No space left on device")
+        done.append(path)
         return put(path, value, exclusive)
 
     with monkeypatch.context() as patch:
@@ -416,7 +417,7 @@ def test_a_full_disk_is_reported_and_gone_on_from(clips, teacher, finished, cach
         with pytest.raises(TargetError, match="the disk is full.*CROSS4D_CACHE"):
             build(clips, teacher)
     assert not list(cache.rglob("*.draft*"))  # no room is lost to a draft
-    assert len(finished_clips(cache)) == (0 if writes <= 38 else 1 + (writes - 39) // 12)
+    assert len(finished_clips(cache)) == sum("finished/c/" in path.as_posix() for path in done)
     goes_on(clips, teacher, cache, finished)
 
 
@@ -437,8 +438,8 @@ def test_a_really_full_disk(clips, teacher, finished, tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("fault", [KeyboardInterrupt(), TeacherError("features that are not finite"), MemoryError()])
-@pytest.mark.parametrize("call", [1, 2, 5])
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), TeacherError("features that are not finite")])
+@pytest.mark.parametrize("call", [1, 4])
 def test_an_interrupted_build_goes_on(clips, teacher, finished, cache, fault, call):
     def fail(now):
         if now == call:
@@ -459,21 +460,17 @@ def test_a_cache_that_cannot_be_written_is_named(clips, teacher, tmp_path):
 
 # Damage after the fact ----------------------------------------------------------------------------------------------------
 
-ARRAYS = ["points", "targets", "visible", "class", "mean", "coverage", "finished", "grouping/first", "grouping/near_first", "grouping/near_second", "grouping/point", "grouping/frame"]
+ARRAYS = ["points", "targets", "visible", "class", "mean", "coverage", "finished", "grouping/first", "grouping/near_first", "grouping/near_second", "grouping/point"]
 
 
 def flip(chunk, other):
     content = bytearray(chunk.read_bytes())
-    content[random.Random(str(chunk.parent.parent.name)).randrange(len(content))] ^= 0x10
+    content[random.Random(chunk.as_posix()[-20:]).randrange(len(content))] ^= 0x10
     chunk.write_bytes(content)
 
 
 def cut(chunk, other):
     chunk.write_bytes(chunk.read_bytes()[:-3])
-
-
-def empty(chunk, other):
-    chunk.write_bytes(b"")
 
 
 def lose(chunk, other):
@@ -484,22 +481,26 @@ def swap(chunk, other):
     chunk.write_bytes(other.read_bytes())
 
 
-@pytest.mark.parametrize("damage", [flip, cut, empty, lose, swap])
-def test_a_damaged_chunk_is_never_read_and_exactly_its_clip_is_made_again(clips, teacher, copied, finished, damage):
-    """Every array of the clip in turn; a swapped chunk is another clip's, valid in itself."""
-    hurt = 2
-    for name in ARRAYS:
-        chunk, other = (next(p for p in (copied.path / name / "c" / str(i)).rglob("*") if p.is_file()) if (copied.path / name / "c" / str(i)).is_dir() else copied.path / name / "c" / str(i) for i in (hurt, 4))
-        if damage is swap and other.read_bytes() == chunk.read_bytes():
-            continue  # the frame of a token is the same in every clip
-        damage(chunk, other)
+def chunk_of(store, name, i):
+    """The one file that holds clip i of an array."""
+    place = store.path / name / "c" / str(i)
+    return place if place.is_file() else next(path for path in place.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("damage", [flip, cut, lose, swap])
+def test_damaged_chunks_are_never_read_and_exactly_their_clips_are_made_again(clips, teacher, copied, finished, damage):
+    """Every array in turn, each in another clip; a swapped chunk is that of clip 0, valid in itself."""
+    for some in (ARRAYS[:5], ARRAYS[5:10], ARRAYS[10:]):
+        hurt = list(range(1, 1 + len(some)))
+        for i, name in zip(hurt, some):
+            damage(chunk_of(copied, name, i), chunk_of(copied, name, 0))
         store = reopened(copied)
-        with pytest.raises(TargetError, match=f"clip {clips.ids[hurt]} .*run build_targets again"):
-            store.read(hurt)
-        assert store.unfinished() == [hurt], name
+        for i in hurt:
+            with pytest.raises(TargetError, match=f"clip {clips.ids[i]} .*run build_targets again"):
+                store.read(i)
         watched = Watched(teacher)
         assert_same(reopened(build(clips, watched)), finished)
-        assert watched.calls == 1
+        assert watched.calls == len(hurt)
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"zarr_format": 3, "node_type": "group", "attributes": {}}'])
@@ -521,9 +522,8 @@ def test_a_store_under_anothers_name_is_refused(clips, teacher, copied, finished
 
 
 def test_a_damaged_projection_is_refused_when_clips_are_missing(clips, teacher, copied):
-    (chunk,) = (p for p in (copied.path / "projection" / "c").rglob("*") if p.is_file())
-    flip(chunk, None)
+    flip(chunk_of(copied, "projection", 0), None)
     build(clips, teacher)  # nothing is missing: the matrix is not needed
-    lose(copied.path / "finished" / "c" / "0", None)
+    lose(chunk_of(copied, "finished", 0), None)
     with pytest.raises(TargetError, match="projection is damaged.*delete the folder"):
         build(clips, teacher)

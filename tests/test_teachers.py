@@ -147,6 +147,14 @@ def test_a_render_goes_in_as_it_is(model14):
     assert found.patches.shape == (3, 3, 3, 32)
 
 
+def test_half_the_bits_say_nearly_the_same(model14):
+    """bfloat16 keeps 8 bits, so each feature is off by a percent or so; it is handed out as float32."""
+    full, half = load(model14[0])(images()), load(model14[0], dtype=torch.bfloat16)(images())
+    assert half.patches.dtype == half.summary.dtype == torch.float32 and not torch.equal(full.patches, half.patches)
+    assert torch.nn.functional.cosine_similarity(full.patches, half.patches, dim=-1).min() > 0.995
+    assert torch.nn.functional.cosine_similarity(full.summary, half.summary, dim=-1).min() > 0.995
+
+
 def test_the_shipped_teacher_is_what_it_says():
     teacher = load_teacher("cross4d-tiny", dtype=torch.float32)
     assert teacher.name == "cross4d-tiny" and teacher.trained and "UNTRAINED" not in teacher.description

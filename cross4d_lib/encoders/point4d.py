@@ -116,6 +116,7 @@ class Point4D(Encoder):
         the FPS sample); near_first (B, T, S, k) into the N points; near_second (B, T, tokens, k) into the S centres;
         point, frame (B, T * tokens).
         """
+        check_batch(points)
         c = self.config
         batch, frames, count, _ = points.shape
         size = min(c.first_level * c.tokens, count)
@@ -132,8 +133,7 @@ class Point4D(Encoder):
         }
 
     def forward(self, points: torch.Tensor, grouping: dict[str, torch.Tensor] | None = None) -> Tokens:
-        if points.ndim != 4 or points.shape[-1] != 3:
-            raise ConfigError(f"points of shape {tuple(points.shape)}", "Point4D", "give a batch of clips, (B, T, N, 3)")
+        check_batch(points)
         groups = self.group(points) if grouping is None else grouping
         cloud = normalise(points)
         first = gather_points(cloud, groups["first"])  # (B, T, S, 3)
@@ -145,6 +145,12 @@ class Point4D(Encoder):
             x = block(x)
         centres = gather_points(points, groups["first"][:, :, : self.config.tokens]).flatten(1, 2)  # (B, M, 3)
         return Tokens(self.norm(x), centres, groups["frame"], groups["point"])
+
+
+def check_batch(points: torch.Tensor) -> None:
+    """Raise ConfigError unless points are (B, T, N, 3)."""
+    if points.ndim != 4 or points.shape[-1] != 3:
+        raise ConfigError(f"points of shape {tuple(points.shape)}", "Point4D", "give a batch of clips, (B, T, N, 3)")
 
 
 def normalise(points: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..datasets import load_source
 from ..errors import Cross4DError
-from .profiles import Profile
+from .profiles import PROFILES, Profile
 from .spec import RunSpec, make_spec
 
 
@@ -68,6 +68,20 @@ def variance_runs(profile: Profile) -> list[RunSpec]:
     return [make_spec(profile, dataset, "dense", seed, variance_weight=weight) for weight in (1.0, 0.0) for seed in profile.seeds]
 
 
+def paper_size_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: random, global and dense at the paper's clip and encoder size (Tables 8, 9), but one seed and few epochs.
+
+    What two CPU cores can do of the paper's size in under an hour, where no GPU is to be had. The teacher is the profile's.
+    Only profiles with ``reach_epochs`` ask for it.
+    """
+    if not profile.reach_epochs:
+        return []
+    size = PROFILES["paper"]
+    clip = {"frames": size.frames, "points": size.points, "stride": size.stride, "encoder": ()}
+    trained = {"dim": size.dim, "epochs": profile.reach_epochs, "batch": 8}  # a batch of 16 takes 8 GB
+    return [make_spec(profile, main_dataset(profile), pretext, 0, **clip, **trained) for pretext in ("random", "global", "dense")]
+
+
 def example_runs(profile: Profile) -> list[RunSpec]:
     """Figure 2 shows one encoder of each kind: the first seed's."""
     return [spec for spec in granularity_runs(profile) if spec.seed == profile.seeds[0] and "untrained" not in spec.teacher]
@@ -96,6 +110,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "table20": Artifact("table", "Dense across backbones", "08_backbones"),
     "control_global_target": Artifact("table", "Ours: which global target", "05_pretrain", True, global_target_runs),
     "control_centring": Artifact("table", "Ours: centred targets or not", "05_pretrain", True, centring_runs),
+    "control_paper_size": Artifact("table", "Ours: the paper's clip and encoder size, few epochs", "06_linear_probe", True, paper_size_runs),
     "figure01": Artifact("figure", "Method overview", "00_start_here", True),
     "figure02": Artifact("figure", "Features as colours: input, dense, global, random", "06_linear_probe", True, example_runs),
     "figure03": Artifact("figure", "The same across datasets", "10_transfer"),

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ..datasets import ClipDataset, load_dataset
+from ..datasets.base import file_digest
 from ..encoders import Encoder, load_encoder
 from ..errors import DataError
 from ..evaluation import probe_all
@@ -107,9 +108,9 @@ def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tup
         return encoder.eval(), {}
     weights = cache_folder() / "encoders" / f"{spec.key}.safetensors"
     notes = weights.with_suffix(".json")
-    if weights.is_file() and notes.is_file():
+    if (measures := _measures_of(weights, notes)) is not None:
         encoder.load_state_dict(load_file(weights))
-        return encoder.eval(), json.loads(notes.read_text())
+        return encoder.eval(), measures
     started = time.perf_counter()
     targets = targets_of(spec, encoder, clips_of(spec, "train"), device, progress)
     built = time.perf_counter() - started
@@ -122,9 +123,18 @@ def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tup
         "coverage": targets.coverage, "store_bytes": targets.measured_bytes(), "store_clips": len(targets),
     }  # fmt: skip
     _write_whole(weights, lambda draft: save_file({name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}, draft))
-    _write_whole(notes, lambda draft: draft.write_text(json.dumps(measures)))
+    _write_whole(notes, lambda draft: draft.write_text(json.dumps({**measures, "weights_digest": file_digest(weights)})))
     checkpoint.unlink(missing_ok=True)
     return encoder.eval(), measures
+
+
+def _measures_of(weights: Path, notes: Path) -> dict | None:
+    """The measures kept beside cached weights, or None when there are no weights, or not those that were written."""
+    try:
+        measures, digest = json.loads(notes.read_text()), file_digest(weights)
+    except (OSError, ValueError):
+        return None
+    return measures if measures.pop("weights_digest", digest) == digest else None
 
 
 def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) -> dict:

@@ -12,19 +12,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from ..render import Camera
-from .style import ANCHOR, HIDDEN, INK, MUTED, PALE, SCALAR, SMALL
+from .style import ANCHOR, HIDDEN, MUTED, PALE, SCALAR, SMALL
 
 COVER = 1.25  # diameter of a drawn point, x the spacing of the points in the panel
 RING = 9.0  # square points: smaller markers are too small for a ring
 
 
-def bare(ax: Axes, title: str = "") -> Axes:
+def bare(ax: Axes) -> Axes:
     """A panel without ticks and spines."""
     ax.set(xticks=[], yticks=[], aspect="equal")
     ax.spines[:].set_visible(False)
     ax.patch.set_visible(False)
-    if title:
-        ax.set_title(title, pad=5)
     return ax
 
 
@@ -54,16 +52,16 @@ def point_area(ax: Axes, positions: np.ndarray, scale: float = 1.0) -> float:
     box = ax.get_position().bounds
     inches = ax.figure.get_size_inches()
     per_pixel = 72 * min(box[2] * inches[0] / np.ptp(ax.get_xlim()), box[3] * inches[1] / np.ptp(ax.get_ylim()))
-    cells = np.unique(np.floor(positions / max(1e-9, np.ptp(positions, axis=0).max() / 24)), axis=0)  # share of the panel covered
-    covered = len(cells) * (np.ptp(positions, axis=0).max() / 24) ** 2
+    cell = max(1e-9, np.ptp(positions, axis=0).max() / 24)
+    covered = len(np.unique(np.floor(positions / cell), axis=0)) * cell**2  # of the panel, in square pixels
     return scale * (COVER * per_pixel) ** 2 * covered / len(positions)
 
 
-def draw_cloud(ax: Axes, points: np.ndarray, camera: Camera, colours, hidden: np.ndarray | None = None, scale: float = 1.0, marker: str = "o") -> np.ndarray:
+def draw_cloud(ax: Axes, points: np.ndarray, camera: Camera, colours, hidden: np.ndarray | None = None, scale: float = 1.0) -> None:
     """Points (N, 3) as the camera sees them, near ones last. colours : (N, 3), or (N,) numbers in [0, 1] for cividis.
 
-    hidden : (N,) bool, drawn as hollow grey rings (as pale dots where a ring would be too small to see). Set the panel's limits beforehand. Returns the positions
-    (N, 2) in pixels.
+    hidden : (N,) bool, drawn as hollow grey rings, or as pale dots where rings would be too small to see. scale : of the
+    markers' area. Set the panel's limits beforehand.
     """
     position, depth = (v.numpy() for v in camera.project(torch.as_tensor(points)))
     rgb = matplotlib.colormaps[SCALAR](colours)[:, :3] if np.ndim(colours) == 1 else np.array(colours)
@@ -73,8 +71,7 @@ def draw_cloud(ax: Axes, points: np.ndarray, camera: Camera, colours, hidden: np
         face[hidden], edge[hidden] = to_rgb("white" if area > RING else PALE), to_rgb(HIDDEN if area > RING else PALE)
         size[hidden] *= 0.75
     order = np.argsort(-depth, kind="stable")
-    ax.scatter(*position[order].T, s=size[order], c=face[order], edgecolors=edge[order], linewidths=0.6, marker=marker)
-    return position
+    ax.scatter(*position[order].T, s=size[order], c=face[order], edgecolors=edge[order], linewidths=0.6)
 
 
 def mark(ax: Axes, position: np.ndarray, size: float = 130) -> None:
@@ -103,11 +100,11 @@ def in_cividis(values: np.ndarray, shown: np.ndarray, vmin: float, vmax: float) 
     return rgba
 
 
-def similarity_bar(figure: Figure, box: tuple[float, float, float, float], vmin: float, vmax: float, label: str) -> None:
-    """A horizontal cividis bar in ``box`` (left, bottom, width, height) of the figure."""
+def cosine_bar(figure: Figure, box: tuple[float, float, float, float], label: str = "") -> None:
+    """A horizontal cividis bar from -1 to 1 in ``box`` (left, bottom, width, height) of the figure."""
     ax = figure.add_axes(box)
-    ax.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=SCALAR, extent=(vmin, vmax, 0, 1))
-    ax.set(yticks=[], xticks=[vmin, (vmin + vmax) / 2, vmax])
+    ax.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=SCALAR, extent=(-1, 1, 0, 1))
+    ax.set(yticks=[], xticks=[-1, 0, 1])
     ax.tick_params(length=2, pad=1.5, labelsize=SMALL)
     ax.spines[:].set_visible(False)
     ax.set_title(label, fontsize=SMALL, pad=3)
@@ -119,11 +116,6 @@ def small_note(figure: Figure, note: str) -> None:
         figure.text(0.995, 0.008, note, ha="right", va="bottom", fontsize=SMALL, color=MUTED)
 
 
-def headline(figure: Figure, x: float, y: float, text: str, **options) -> None:
-    """A bold heading at a place of the figure, in figure coordinates."""
-    figure.text(x, y, text, **{"fontweight": "bold", "color": INK, "ha": "center", "va": "center", **options})
-
-
 def outline_patch(ax: Axes, cell: int, patch: int, columns: int, width: float = 2.0) -> None:
     """A vermilion frame on white around patch ``cell`` (row-major)."""
     corner = ((cell % columns) * patch, (cell // columns) * patch)
@@ -132,14 +124,13 @@ def outline_patch(ax: Axes, cell: int, patch: int, columns: int, width: float = 
 
 
 def over(ax: Axes, head: str, kind: str = "") -> None:
-    """Two lines above a panel: a bold one and a small one."""
+    """A bold line above a panel, and a small one between if there is one."""
     box = ax.get_position(original=True)
     x, figure = (box.x0 + box.x1) / 2, ax.figure
     line = 0.19 / figure.get_size_inches()[1]
     if kind:
         figure.text(x, box.y1 + 0.35 * line, kind, ha="center", va="bottom", fontsize=SMALL, color=MUTED)
-    if head:
-        figure.text(x, box.y1 + (1.25 if kind else 0.35) * line, head, ha="center", va="bottom", fontweight="bold")
+    figure.text(x, box.y1 + (1.25 if kind else 0.35) * line, head, ha="center", va="bottom", fontweight="bold")
 
 
 def point_key(figure: Figure, at: tuple[float, float], entries: list[tuple[str, str]]) -> None:

@@ -17,7 +17,7 @@ from ..teachers import Teacher, random_projection
 from .colours import PcaRgb, fit_pca_rgb, similarity
 
 REACH = 0.95  # quantile of the motion of a frame's points that says how far the frame has moved
-TARGET_DIM = 384  # d_p, Table 8
+TARGET_DIM = 384  # d_p of the default teacher
 NEIGHBOURS = 8  # points whose motion is averaged, so that one stray point is not the anchor
 
 
@@ -162,7 +162,8 @@ def overview_frame(clip: Clip, teacher: Teacher, encoder: Encoder, frame: int | 
 
 @dataclass(frozen=True)
 class TokenFrames:
-    """One frame of several clips under one encoder. frames (k,); rgb : k arrays (N, 3) under one PCA; alike : k arrays (N,)."""
+    """One frame of each of several clips under one encoder. rgb : (N, 3) a clip, all under one PCA. alike : (N,) a clip, cosine with
+    the clip's anchor point."""
 
     rgb: list[np.ndarray]
     alike: list[np.ndarray]

@@ -18,17 +18,15 @@ from ..teachers import Teacher
 from . import drawing
 from .evidence import PipelineFrame, TokenFrames, busiest_point, chosen_frame, nearness, pipeline_frame, token_frames
 from .overview import figure01
-from .style import ANCHOR, FROZEN, HIDDEN, INK, MUTED, SMALL, TEXT, WIDTH, look
-
-ROW = 1.7  # inches, a row of Figure 2
-PANEL = 0.8  # width / height of a panel of Figure 7
+from .style import ANCHOR, INK, MUTED, SMALL, WIDTH, look
 
 __all__ = ["figure01", "figure02", "figure07"]
 
+ROW = 1.7  # inches, a row of Figure 2
+PANEL = 0.8  # width / height of a panel of Figure 7
 OBLIQUE = -0.6  # radians the camera of the point panels is carried round, so that occluded points come into sight
 
 
-@look
 def figure07(clip: Clip, teacher: Teacher, frame: int | None = None, note: str = "", size: int = 126) -> Figure:
     """The pipeline on one frame: points, render, the point in every pixel, teacher features, the same on the points.
 
@@ -39,6 +37,7 @@ def figure07(clip: Clip, teacher: Teacher, frame: int | None = None, note: str =
     return draw_pipeline(pipeline_frame(clip, teacher, frame, size), note)
 
 
+@look
 def draw_pipeline(seen: PipelineFrame, note: str = "") -> Figure:
     """Figure 7 from what was computed."""
     clip, f, view = seen.clip, seen.frame, seen.view
@@ -79,7 +78,7 @@ def draw_pipeline(seen: PipelineFrame, note: str = "") -> Figure:
     for ax, (head, kind) in zip([*panels[0], *panels[1]], heads):
         drawing.over(ax, head, kind)
     drawing.point_key(figure, (0.03, 0.05), [(ANCHOR, "in the marked patch"), (INK, "visible"), ("white", "occluded: no target")])
-    drawing.similarity_bar(figure, (0.62, 0.055, 0.25, 0.02), -1, 1, "cosine similarity, features less their mean")
+    drawing.cosine_bar(figure, (0.62, 0.055, 0.25, 0.02), "cosine similarity, features less their mean")
     drawing.small_note(figure, note)
     share = 1 - hidden.mean()
     figure.set_label(
@@ -121,12 +120,11 @@ def draw_zoom(ax: Axes, seen: PipelineFrame) -> None:
     drawing.outline_patch(ax, cell, seen.patch, columns, 2.5)
 
 
-@look
 def figure02(clips: list[Clip], encoders: dict[str, Encoder], frame: int | None = None, note: str = "", names: list[str] | None = None) -> Figure:
     """Each point in the colour of the nearest token of its own frame; one row a clip, one column an encoder.
 
     names : of the rows (classes). encoders : heading -> Encoder, such as dense, global, random. frame : None takes the one
-    that has moved farthest, clip by clip. Ours: one PCA an encoder, fitted on every point of every frame of the clips shown;
+    that has moved farthest, clip by clip. Ours: one PCA for each encoder, fitted on every point of every frame of the clips shown;
     beside it the twin, cosine to the ringed point's token after that PCA's mean is taken off, on one scale for all; the ring
     is the point whose surroundings have moved most.
     """
@@ -136,6 +134,7 @@ def figure02(clips: list[Clip], encoders: dict[str, Encoder], frame: int | None 
     return draw_token_frames(clips, frames, anchors, seen, names or [clip.id for clip in clips], note)
 
 
+@look
 def draw_token_frames(clips: list[Clip], frames: list[int], anchors: list[int], seen: dict[str, TokenFrames], names: list[str], note: str = "") -> Figure:
     """Figure 2 from what was computed."""
     k, rows = len(seen), len(clips)
@@ -159,10 +158,10 @@ def draw_token_frames(clips: list[Clip], frames: list[int], anchors: list[int], 
         figure.text(0.014, (box.y0 + box.y1) / 2, names[r], rotation=90, ha="center", va="center", fontweight="bold", fontsize=SMALL + 0.5)
     for c, name in enumerate(["input", *seen, *seen]):
         drawing.over(panels[0, c], name)
-    drawing.span(figure, panels[0, 1], panels[0, k], "PCA as colours, one PCA an encoder")
+    drawing.span(figure, panels[0, 1], panels[0, k], "PCA as colours, one PCA for each encoder")
     drawing.span(figure, panels[0, k + 1], panels[0, 2 * k], "cosine to the marked point")
     left, right = panels[-1, k + 1].get_position(original=True).x0, panels[-1, 2 * k].get_position(original=True).x1
-    drawing.similarity_bar(figure, (left + 0.15 * (right - left), inch(0.45), 0.7 * (right - left), inch(0.13)), -1, 1, "")
+    drawing.cosine_bar(figure, (left + 0.15 * (right - left), inch(0.45), 0.7 * (right - left), inch(0.13)))
     figure.text(0.032, inch(0.5), "input: light = near; ring = the marked point", fontsize=SMALL, color=MUTED, va="center")
     drawing.small_note(figure, note)
     figure.set_label(

@@ -13,7 +13,6 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
 
 from ..clips import Clip
 from ..encoders import Encoder
-from ..render import fit_camera
 from ..teachers import Teacher
 from . import drawing
 from .evidence import OverviewFrame, nearness, overview_frame
@@ -26,7 +25,6 @@ LINE = 0.31  # between two lines of text
 TOKENS_SHOWN = 12  # rows of the two tables of features
 
 
-@look
 def figure01(clip: Clip, teacher: Teacher, encoder: Encoder, frame: int | None = None, note: str = "") -> Figure:
     """The method: a clip goes through render and frozen teacher to cached targets, and through the encoder to predictions.
 
@@ -37,6 +35,7 @@ def figure01(clip: Clip, teacher: Teacher, encoder: Encoder, frame: int | None =
     return draw_overview(overview_frame(clip, teacher, encoder, frame), note)
 
 
+@look
 def draw_overview(seen: OverviewFrame, note: str = "") -> Figure:
     """Figure 1 from what was computed."""
     figure = Figure(figsize=(WIDTH, WIDTH * DOWN / ACROSS))
@@ -104,7 +103,7 @@ def draw_clip(canvas: Axes, seen: OverviewFrame) -> None:
         drawing.look_at(ax, rectangle)
         drawing.draw_cloud(ax, clip.points[k], camera, nearness(clip, k), scale=0.8)
     canvas.text(1.25, MIDDLE + 1.55, "clip $P$", ha="center", va="center", fontweight="bold", fontsize=TEXT)
-    canvas.text(1.25, MIDDLE + 1.22, f"{len(clip.points)} frames of {clip.points.shape[1]:,}", ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
+    canvas.text(1.25, MIDDLE + 1.22, f"{len(clip.points)} frames × {clip.points.shape[1]:,} points", ha="center", va="center", fontsize=SMALL - 1, color=MUTED)
     arrow(canvas, (0.3, MIDDLE - 1.1), (2.2, MIDDLE - 1.1), MUTED, linewidth=1.0, mutation_scale=8)
     canvas.text(1.25, MIDDLE - 1.32, "time", ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
     for row in (TOP, BOTTOM):
@@ -178,4 +177,4 @@ def draw_loss(canvas: Axes) -> None:
         arrow(canvas, (x, 0.48), (x, BOTTOM - height), TRAINED, linewidth=1.3, mutation_scale=9)
     canvas.text(12.0, 0.56, "gradient", ha="center", va="bottom", fontsize=SMALL, color=TRAINED, fontweight="bold")
     arrow(canvas, (9.6, TOP - 1.3), (9.6, BOTTOM + 1.34), MUTED, linestyle=":", linewidth=1.4, arrowstyle="<|-|>", mutation_scale=8)
-    canvas.text(9.72, BOTTOM + 1.4, "$n^*(j)$, Eq. 4", va="center", fontsize=SMALL - 0.5, color=MUTED)
+    canvas.text(9.72, BOTTOM + 1.4, "nearest point, Eq. 4", va="center", fontsize=SMALL - 0.5, color=MUTED)

@@ -14,7 +14,11 @@ from functools import wraps
 from pathlib import Path
 
 import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -28,7 +32,8 @@ SERIES = {  # pretext or method -> (colour, marker)
 }  # fmt: skip
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, BLACK)  # classes, in order
 WIDTH = 10.0  # inches, a notebook's column
-TITLE, TEXT, SMALL = 12.0, 10.0, 8.5  # points, at WIDTH
+EMBEDDED = 256  # colours of a picture inside a notebook, which must stay small
+TEXT, SMALL = 10.0, 8.5  # points, at WIDTH
 
 LOOK = {
     "font.family": "DejaVu Sans", "font.size": TEXT, "mathtext.fontset": "dejavusans", "text.color": INK,
@@ -54,21 +59,34 @@ def look(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def class_colours(count: int) -> list[str]:
-    """``count`` colours for classes: the palette, then lighter and darker turns of it."""
+    """``count`` colours for classes: the palette, then its colours darkened, lightened, and so on from the start."""
     from matplotlib.colors import to_hex, to_rgb
 
-    toned = [PALETTE]
-    for towards, share in ((1.0, 0.55), (0.0, 0.45), (1.0, 0.8)):
-        toned.append([to_hex([c + share * (towards - c) for c in to_rgb(colour)]) for colour in PALETTE])
-    every = [colour for palette in toned for colour in palette]
+    tone = lambda colour, towards, share: to_hex([c + share * (towards - c) for c in to_rgb(colour)])
+    every = [*PALETTE, *(tone(c, 0.0, 0.45) for c in PALETTE[:-1]), *(tone(c, 1.0, 0.5) for c in PALETTE[:-1])]  # black has no tones
     return [every[k % len(every)] for k in range(count)]
 
 
-def png(figure: Figure, dpi: float = 120, text: str = "") -> bytes:
-    """The figure as PNG bytes: the same figure gives the same bytes. text : stored in the file as its description."""
+def png(figure: Figure, dpi: float = 160, text: str = "", colours: int | None = None) -> bytes:
+    """The figure as PNG bytes: the same figure gives the same bytes. text : stored in the file as its description.
+
+    colours : so many at most, chosen for this picture, which makes the file three times smaller; None keeps them all.
+    """
+    canvas = FigureCanvasAgg(figure)
+    before = figure.dpi
+    figure.set_dpi(dpi)
+    try:
+        canvas.draw()
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    finally:
+        figure.set_dpi(before)
+    if colours:
+        image = image.quantize(colours, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    described = PngInfo()
+    if text:
+        described.add_itxt("Description", text)
     stream = io.BytesIO()
-    described = {"Description": text} if text else {}
-    figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None, **described})
+    image.save(stream, "PNG", optimize=True, dpi=(dpi, dpi), pnginfo=described)
     return stream.getvalue()
 
 
@@ -92,7 +110,7 @@ class Picture:
         return data, {"image/png": {"alt": self.text}}
 
 
-def alt(figure: Figure, text: str = "", dpi: float = 100) -> Picture:
+def alt(figure: Figure, text: str = "", dpi: float = 125) -> Picture:
     """The figure with alt text, to show in a notebook. text : "" takes what the figure says of itself (its label)."""
     text = text or figure.get_label()
-    return Picture(png(figure, dpi, text), text)
+    return Picture(png(figure, dpi, text, EMBEDDED), text)

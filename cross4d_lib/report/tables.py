@@ -123,6 +123,13 @@ def control_centring(profile: Profile) -> pd.DataFrame:
     return with_paper(measured(profile, ARTIFACTS["control_centring"].runs(profile)), lambda line: np.nan)
 
 
+def control_paper_size(profile: Profile) -> pd.DataFrame:
+    """Ours: random, global and dense at the paper's clip and encoder size, one seed, few epochs."""
+    stated = paper.TABLE_1["msr-action3d"]
+    frame = measured(profile, ARTIFACTS["control_paper_size"].runs(profile))
+    return with_paper(frame, lambda line: stated[line["method"]][0] if line["probe"] == "linear" else np.nan)
+
+
 def with_paper(frame: pd.DataFrame, value) -> pd.DataFrame:
     """Insert the column ``paper`` before ``accuracy``; value(line) gives its entry."""
     if len(frame):
@@ -164,12 +171,14 @@ def table09(profile: Profile) -> pd.DataFrame:
 def comparison(profile: Profile, first: str = "dense", second: str = "global", probe: str = "linear", artifact: str = "table01") -> dict:
     """Paired bootstrap over clips of two methods of a table (seeds averaged), and the difference seed by seed.
 
-    first, second : as in the table's column ``method``. {} when one of them has no row.
+    first, second : as in the table's column ``method``. Seeds that only one of them was run with are left out; {} when there
+    is no common one.
     """
-    groups = {name: [row for spec in ARTIFACTS[artifact].runs(profile) if method_of(spec) == name and (row := load_row(spec))] for name in (first, second)}
-    if not all(groups.values()):
+    groups = {name: {spec.seed: row for spec in ARTIFACTS[artifact].runs(profile) if method_of(spec) == name and (row := load_row(spec))} for name in (first, second)}
+    both = sorted(groups[first].keys() & groups[second].keys())
+    if not both:
         return {}
-    a, b = (correct_matrix(groups[name], probe) for name in (first, second))
+    a, b = (correct_matrix([groups[name][seed] for seed in both], probe) for name in (first, second))
     seeds = [round(float(x.mean() - y.mean()), 4) for x, y in zip(a, b)]
     return {"first": first, "second": second, "probe": probe, **paired_bootstrap(a, b), "by seed": seeds, "clips": a.shape[1]}
 
@@ -216,7 +225,7 @@ def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")
     return frame
 
 
-TABLES = {"table01": table01, "table08": table08, "table09": table09, "table11": table11, "table14": table14, "control_global_target": control_global_target, "control_centring": control_centring}
+TABLES = {"table01": table01, "table08": table08, "table09": table09, "table11": table11, "table14": table14, "control_global_target": control_global_target, "control_centring": control_centring, "control_paper_size": control_paper_size}
 
 
 def write_tables(profile: Profile) -> list:

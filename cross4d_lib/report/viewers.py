@@ -19,9 +19,9 @@ from ..errors import ConfigError
 from ..render import fit_camera
 from . import drawing
 from .evidence import nearness
-from .style import HIDDEN, INK, MUTED, SCALAR, SMALL, WIDTH, class_colours, look, png
+from .style import EMBEDDED, HIDDEN, INK, MUTED, SCALAR, SMALL, WIDTH, class_colours, look, png
 
-BUDGET = 360_000  # bytes of base64 for coordinates and colours; the strip and the layout stay under the rest of 0.5 MB
+BUDGET = 300_000  # bytes of base64 for coordinates and colours; the strip and the layout stay under the rest of 0.5 MB
 PLOTLY = "application/vnd.plotly.v1+json"
 STRIP = 7  # pictures
 LEVELS = 6  # a channel of a colour given as red, green, blue
@@ -77,7 +77,7 @@ def clip_viewer(clip: Clip, colours=None, labels=None, title: str = "", points: 
     says = f"{frames} frames, {shown:,} of {count:,} points, {unit}"
     figure = plotly_figure(steps[:, :shown], paint, scale, unit, title or clip.id, says)
     text = f"{title or clip.id}: {says}; {min(STRIP, frames)} moments of the clip from left to right."
-    return ClipViewer(figure, png(strip(clip, paint, shown), 100, text), text)
+    return ClipViewer(figure, png(strip(clip, paint, shown, title or clip.id), 110, text, EMBEDDED), text)
 
 
 def to_int16(points: np.ndarray) -> tuple[np.ndarray, float, str]:
@@ -93,8 +93,9 @@ def paint_values(clip: Clip, colours, shown: int) -> Paint:
     """Numbers or red, green, blue -> Paint; None shades by depth. NaN is grey."""
     from matplotlib import colormaps
 
+    ends = ("", "")
     if colours is None:
-        colours = np.stack([nearness(clip, f) for f in range(len(clip.points))])
+        colours, ends = np.stack([nearness(clip, f) for f in range(len(clip.points))]), ("far", "near")
     values = np.asarray(colours, np.float64)[:, :shown]
     if values.ndim == 3:
         levels = np.round(np.nan_to_num(values).clip(0, 1) * (LEVELS - 1)).astype(np.uint8)  # (T, n, 3)
@@ -103,7 +104,7 @@ def paint_values(clip: Clip, colours, shown: int) -> Paint:
     known = np.isfinite(values)
     low, high = (values[known].min(), values[known].max()) if known.any() else (0.0, 1.0)
     codes = np.where(known, 1 + np.round(254 * (np.nan_to_num(values) - low) / max(high - low, 1e-12)), 0).clip(0, 255).astype(np.uint8)
-    return Paint(codes, np.vstack([to_rgb(HIDDEN), colormaps[SCALAR](np.linspace(0, 1, 255))[:, :3]]), {1: f"{low:.2g}", 255: f"{high:.2g}"})
+    return Paint(codes, np.vstack([to_rgb(HIDDEN), colormaps[SCALAR](np.linspace(0, 1, 255))[:, :3]]), {1: ends[0] or f"{low:.2g}", 255: ends[1] or f"{high:.2g}"})
 
 
 def paint_labels(labels: np.ndarray, names: tuple[str, ...]) -> Paint:
@@ -114,18 +115,19 @@ def paint_labels(labels: np.ndarray, names: tuple[str, ...]) -> Paint:
 
 
 @look
-def strip(clip: Clip, paint: Paint, shown: int) -> Figure:
-    """Up to STRIP moments of the clip, from the front, side by side."""
+def strip(clip: Clip, paint: Paint, shown: int, title: str) -> Figure:
+    """Up to STRIP moments of the clip, from the front, side by side; the title below, since it says what the data are."""
     moments = np.unique(np.linspace(0, len(clip.points) - 1, STRIP).round().astype(int))
-    figure = Figure(figsize=(WIDTH, 2.3))
+    figure = Figure(figsize=(WIDTH, 2.5))
     camera = fit_camera(torch.as_tensor(clip.points))
     positions = [camera.project(torch.as_tensor(clip.points[f]))[0].numpy() for f in moments]
     aspect = (WIDTH / len(moments)) / 2.0
     for k, f in enumerate(moments):
-        ax = drawing.bare(figure.add_axes((k / len(moments), 0.0, 1 / len(moments), 0.88)))
+        ax = drawing.bare(figure.add_axes((k / len(moments), 0.08, 1 / len(moments), 0.82)))
         drawing.look_at(ax, drawing.window(*positions, margin=2, aspect=aspect))
         drawing.draw_cloud(ax, clip.points[f, :shown], camera, paint.rgb(f))
         figure.text((k + 0.5) / len(moments), 0.94, f"frame {f}", ha="center", va="center", fontsize=SMALL, color=MUTED)
+    drawing.small_note(figure, title)
     return figure
 
 
@@ -147,7 +149,7 @@ def plotly_figure(steps: np.ndarray, paint: Paint, scale: float, unit: str, titl
     first = {**cloud(0), "mode": "markers", "hoverinfo": "skip", "marker": {**marker, **cloud(0)["marker"]}}
     jump = lambda duration: {"mode": "immediate", "fromcurrent": True, "frame": {"duration": duration, "redraw": True}, "transition": {"duration": 0}}
     slider = {
-        "active": 0, "x": 0.12, "len": 0.86, "y": 0, "pad": {"t": 8, "b": 6}, "currentvalue": {"prefix": "frame ", "font": {"size": 13}}, "ticklen": 3,
+        "active": 0, "x": 0.16, "len": 0.82, "y": 0, "pad": {"t": 8, "b": 6}, "currentvalue": {"prefix": "frame ", "font": {"size": 13}}, "ticklen": 3,
         "steps": [{"label": str(f), "method": "animate", "args": [[str(f)], jump(0)]} for f in range(frames)],
     }  # fmt: skip
     buttons = [{"label": "play", "method": "animate", "args": [None, jump(120)]}, {"label": "stop", "method": "animate", "args": [[None], jump(0)]}]
@@ -175,5 +177,5 @@ def scene(steps: np.ndarray, scale: float, unit: str) -> dict:
             "showbackground": False, "gridcolor": "#DDDDDD", "zeroline": False, "showspikes": False,
         }  # fmt: skip
     ratio = reach / reach.max()
-    camera = {"up": {"x": 0, "y": -1, "z": 0}, "eye": {"x": 0.45, "y": -0.3, "z": -1.5}, "projection": {"type": "perspective"}}
+    camera = {"up": {"x": 0, "y": -1, "z": 0}, "eye": {"x": 0.4, "y": -0.25, "z": -1.35}, "projection": {"type": "perspective"}}
     return {**axes, "aspectmode": "manual", "aspectratio": {axis: float(r) for axis, r in zip("xyz", ratio)}, "camera": camera}

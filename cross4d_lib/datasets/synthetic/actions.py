@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,34 @@ def video_length(action: int, subject: int, episode: int, seed: int = 0) -> int:
     return len(make_poses(action, make_subject(subject, seed), subject, episode, seed))
 
 
+class LazyFrames(Sequence):
+    """The frames of a dataset video (part 0) or their labels (part 1), each made when it is asked for: a clip takes few of them."""
+
+    def __init__(self, handle: tuple[int, int, int], part: int):
+        self.handle, self.part, self.length = handle, part, video_length(*handle)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, f):
+        if isinstance(f, slice):
+            return [self[i] for i in range(*f.indices(self.length))]
+        if not -self.length <= f < self.length:
+            raise IndexError(f"frame {f} of {self.length}")
+        return _make_frame(*self.handle, int(f) % self.length)[self.part]
+
+
+@lru_cache(maxsize=8)  # a frame's labels are asked for right after its points
+def _make_frame(action: int, subject: int, episode: int, f: int) -> tuple[np.ndarray, np.ndarray]:
+    video = make_video(action, subject, episode, frames=[f])
+    return video.frames[0], video.point_labels[0]
+
+
+def _read(entry: Entry) -> Video:
+    """The video of an entry: what ``make_video`` makes, frame by frame."""
+    return Video(LazyFrames(entry.handle, 0), entry.id, entry.label, entry.subject, LazyFrames(entry.handle, 1))
+
+
 def _entries(root: Path | None) -> list[Entry]:
     """All 600 videos, sorted by id; handle = (action, subject, episode). ``root`` is not needed."""
     return [
@@ -97,7 +126,7 @@ SOURCE = Source(
     splits=("train", "test"),
     entries=_entries,
     in_split=lambda entry, split: (entry.handle[1] <= SUBJECTS // 2) == (split == "train"),
-    read=lambda entry: make_video(*entry.handle),
+    read=_read,
     expected={"train": 300, "test": 300, "all": 600},
     citation="A stand-in made by this library, after MSR-Action3D (Li, Zhang and Liu, CVPR Workshops 2010).",
     stand_in=True,

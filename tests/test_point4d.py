@@ -1,0 +1,393 @@
+"""Point4D (Sec. 3.2, Table 9) is its formula, of the paper's size, and forgets exactly what it should forget.
+
+Claims proved:
+1. Size: 3.28 M parameters and, attention apart, 11.5 GFLOPs for 24 x 2048 points; the head 256 -> 384 has 98,688 parameters.
+2. The fast forward pass is the literal one: concat(offset, feature) - linear - GELU - linear - maximum - LayerNorm at every
+   centre, then a textbook pre-norm transformer. ``attend`` is torch's scaled dot product attention.
+3. Centres are input points, bit for bit, in input coordinates, ``tokens`` of them in every frame, in the order of frames.
+4. What changes nothing: a grouping given or computed (exactly); other clips in the batch; a power of two as unit (exactly);
+   any unit and place (up to rounding).
+5. The order of points, the first kept first: the same points are sampled in the same order with the same neighbours, always
+   exactly. Features are then exactly the same when the clip's mean and radius sum without rounding, which the order of a sum
+   cannot change; otherwise up to rounding.
+6. What does change something: the order of frames, and only through the time in the position embedding.
+7. Sizes that do not fit are refused.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from cross4d_lib.encoders import Point4D, Point4DConfig, count_flops, count_parameters, load_encoder
+from cross4d_lib.encoders.point4d import SetAbstraction, attend, normalise, with_time
+from cross4d_lib.errors import ConfigError
+from cross4d_lib.pretexts.cosine import Dense
+from cross4d_lib.report.paper import TABLE_8, TABLE_9
+
+CLOSE = {"atol": 2e-5, "rtol": 1e-4}  # float32 sums in another order, through a few layers
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def tiny(seed=0, **fields):
+    torch.manual_seed(seed)
+    return Point4D(**({"tokens": 6, "dim": 16, "depth": 2, "heads": 2, "neighbours": 4, "first_level": 2, "widths": (8, 12)} | fields)).eval()
+
+
+def clips(batch=2, frames=3, points=40, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, frames, points, 3, generator=generator) * torch.tensor([0.3, 0.8, 0.2]) + torch.tensor([0.2, -0.1, 3.0])
+
+
+def read(encoder, points, grouping=None):
+    with torch.no_grad():
+        return encoder(points, grouping)
+
+
+# ----------------------------------------------------------------------------------------------------------------- 1. size
+
+
+def test_parameters_are_table_9s():
+    million, _ = TABLE_9["Point4D encoder"]
+    assert count_parameters(Point4D()) == pytest.approx(million * 1e6, rel=0.01)
+
+
+def test_flops_are_table_9s_attention_apart():
+    frames, points = TABLE_8["msr-action3d"]["frames"], TABLE_8["msr-action3d"]["points"]
+    flops = count_flops(Point4D(), frames, points)
+    _, billion = TABLE_9["Point4D encoder"]
+    assert flops["without_attention"] == pytest.approx(billion * 1e9, rel=0.05)
+    config = Point4DConfig()
+    tokens = frames * config.tokens
+    assert flops["attention"] == config.depth * 2 * 2 * tokens**2 * config.dim  # two products, 2 operations a multiply-add
+    assert flops["all"] == flops["attention"] + flops["without_attention"]
+
+
+def test_the_head_is_table_9s():
+    head = Dense(Point4D().dim, 384)
+    assert count_parameters(head) == 98_688
+    million, billion = TABLE_9["dense per-token head"]
+    assert 98_688 == pytest.approx(million * 1e6, rel=0.02)
+    assert 2 * 24 * Point4DConfig().tokens * 256 * 384 == pytest.approx(billion * 1e9, rel=0.02)
+
+
+# -------------------------------------------------------------------------------------------------- 2. the literal formula
+
+
+def literal_abstraction(layer, points, features, centre, neighbours):
+    """One centre: points (N, 3), features (N, F) or None, centre (3,), neighbours: k indices -> (out,)."""
+    weight = layer.offset.weight if features is None else torch.cat([layer.offset.weight, layer.feature.weight], 1)
+    answers = []
+    for n in neighbours:
+        x = points[n] - centre
+        if features is not None:
+            x = torch.cat([x, features[n]])
+        answers.append(layer.second(torch.nn.functional.gelu(weight @ x + layer.offset.bias)))
+    return layer.norm(torch.stack(answers).max(0).values)
+
+
+@pytest.mark.parametrize("features", [0, 5])
+def test_set_abstraction_is_the_literal_formula(features):
+    torch.manual_seed(0)
+    layer = SetAbstraction(features, 7, 9)
+    points, centres = torch.randn(2, 2, 11, 3), torch.randn(2, 2, 4, 3)
+    values = torch.randn(2, 2, 11, features) if features else None
+    neighbours = torch.randint(11, (2, 2, 4, 3))
+    with torch.no_grad():
+        found = layer(points, values, centres, neighbours)
+        for b, t, s in np.ndindex(2, 2, 4):
+            value = None if values is None else values[b, t]
+            expected = literal_abstraction(layer, points[b, t], value, centres[b, t, s], neighbours[b, t, s])
+            torch.testing.assert_close(found[b, t, s], expected, **CLOSE)
+
+
+def test_attend_is_scaled_dot_product_attention():
+    torch.manual_seed(0)
+    q, k, v = torch.randn(3, 2, 4, 30, 16)
+    torch.testing.assert_close(attend(q, k, v), torch.nn.functional.scaled_dot_product_attention(q, k, v), atol=1e-6, rtol=1e-5)
+    scores = torch.stack([q[1, 3, 5] @ key / math.sqrt(16) for key in k[1, 3]])
+    by_hand = sum(weight * value for weight, value in zip(scores.exp() / scores.exp().sum(), v[1, 3]))
+    torch.testing.assert_close(attend(q, k, v)[1, 3, 5], by_hand, atol=1e-6, rtol=1e-5)
+
+
+def oracle_nearest(queries, points, k):
+    distance = (queries[:, None] - points[None]).square().sum(-1)
+    return distance.argsort(dim=1, stable=True)[:, :k]
+
+
+def literal_forward(encoder, clip):
+    """A clip (T, N, 3) -> features (M, C), following the docstrings and nothing else."""
+    c = encoder.config
+    cloud = (clip - clip.mean((0, 1))) / (clip - clip.mean((0, 1))).square().sum(-1).mean().sqrt()
+    tokens = []
+    for f, frame in enumerate(cloud):
+        picks = [0]
+        while len(picks) < min(c.first_level * c.tokens, len(frame)):
+            to_picks = torch.stack([(frame - frame[p]).square().sum(-1) for p in picks]).min(0).values
+            picks.append(to_picks.argmax().item())
+        first = frame[picks]
+        low = torch.stack([literal_abstraction(encoder.abstract1, frame, None, x, near) for x, near in zip(first, oracle_nearest(first, frame, c.neighbours))])
+        second = first[: c.tokens]
+        high = torch.stack([literal_abstraction(encoder.abstract2, first, low, x, near) for x, near in zip(second, oracle_nearest(second, first, c.neighbours))])
+        time = 2 * f / (len(cloud) - 1) - 1 if len(cloud) > 1 else 0.0
+        tokens.append(encoder.embed(high) + encoder.position(torch.cat([second, torch.full((c.tokens, 1), time)], 1)))
+    x = torch.cat(tokens)  # (M, C)
+    for block in encoder.blocks:
+        q, k, v = block.qkv(block.norm1(x)).chunk(3, dim=-1)
+        heads = [torch.softmax(a @ b.T / math.sqrt(a.shape[1]), -1) @ value for a, b, value in zip(*(y.chunk(c.heads, dim=1) for y in (q, k, v)))]
+        x = x + block.out(torch.cat(heads, 1))
+        x = x + block.mlp(block.norm2(x))
+    return encoder.norm(x)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_forward_is_the_literal_formula(frames):
+    encoder, points = tiny(), clips(2, frames)
+    found = read(encoder, points).features
+    with torch.no_grad():
+        for b in range(2):
+            torch.testing.assert_close(found[b], literal_forward(encoder, points[b]), **CLOSE)
+
+
+def test_every_parameter_learns():
+    encoder = tiny()
+    (encoder(clips()).features * torch.randn(2, 18, 16)).sum().backward()
+    for name, parameter in encoder.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+
+
+# ------------------------------------------------------------------------------------------------------------- 3. tokens
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 30), st.data())
+def test_tokens_are_input_points_whatever_the_sizes(batch, frames, count, data):
+    tokens = data.draw(st.integers(1, count))
+    first_level = data.draw(st.integers(1, 5))
+    neighbours = data.draw(st.integers(1, min(first_level * tokens, count)))
+    encoder = tiny(tokens=tokens, first_level=first_level, neighbours=neighbours, depth=1)
+    points = clips(batch, frames, count, data.draw(st.integers(0, 1000)))
+    out = read(encoder, points)
+    assert out.features.shape == (batch, frames * tokens, 16) and out.features.isfinite().all()
+    assert out.centres.shape == (batch, frames * tokens, 3)
+    assert out.frame.tolist() == [[f for f in range(frames) for _ in range(tokens)]] * batch
+    assert out.point.shape == (batch, frames * tokens) and out.point.dtype == out.frame.dtype == torch.int64
+    assert torch.equal(out.centres, points[torch.arange(batch)[:, None], out.frame, out.point])
+    picks = out.point.unflatten(1, (frames, tokens))
+    assert (picks[..., 0] == 0).all() and all(len(set(p.tolist())) == tokens for p in picks.flatten(0, 1))
+
+
+def test_a_frame_of_one_repeated_point_is_read():
+    out = read(tiny(), torch.ones(1, 2, 10, 3))
+    assert out.features.isfinite().all() and (out.centres == 1).all()
+
+
+def test_time_runs_from_minus_one_to_one():
+    assert with_time(torch.zeros(1, 3, 2, 3))[0, :, 0, 3].tolist() == [-1, 0, 1]
+    assert with_time(torch.zeros(2, 1, 2, 3))[..., 3].abs().max() == 0
+    assert with_time(torch.ones(1, 2, 2, 3)).shape == (1, 2, 2, 4) and (with_time(torch.ones(1, 2, 2, 3))[..., :3] == 1).all()
+
+
+def test_settings_and_token_rule_say_all_that_matters():
+    encoder = tiny()
+    twin = load_encoder(encoder.settings())
+    assert twin.config == encoder.config and [p.shape for p in twin.parameters()] == [p.shape for p in encoder.parameters()]
+    rule = encoder.token_rule()
+    assert tiny(dim=32, depth=1, widths=(4, 4)).token_rule() == rule  # learned sizes decide no index
+    for other in ({"tokens": 5}, {"first_level": 3}, {"neighbours": 3}):
+        assert tiny(**other).token_rule() != rule
+    with pytest.raises(ConfigError, match="no encoder is called 'point5d'"):
+        load_encoder({"encoder": "point5d"})
+
+
+# --------------------------------------------------------------------------------------------- 4. what changes nothing
+
+
+def test_a_grouping_given_is_a_grouping_computed():
+    encoder, points = tiny(), clips()
+    grouping = encoder.group(points)
+    computed, given_ = read(encoder, points), read(encoder, points, grouping)
+    stored = read(encoder, points, {name: index.to(torch.int16).long() for name, index in grouping.items()})  # as target stores keep it
+    for field in ("features", "centres", "frame", "point"):
+        assert torch.equal(getattr(computed, field), getattr(given_, field))
+        assert torch.equal(getattr(computed, field), getattr(stored, field))
+    assert grouping["first"].shape == (2, 3, 12) and grouping["near_first"].shape == (2, 3, 12, 4) and grouping["near_second"].shape == (2, 3, 6, 4)
+    assert torch.equal(grouping["point"].unflatten(1, (3, 6)), grouping["first"][:, :, :6])
+
+
+def test_clips_of_a_batch_do_not_see_each_other():
+    encoder, points = tiny(), clips(4)
+    order = torch.tensor([2, 0, 3, 1])
+    together, shuffled = read(encoder, points), read(encoder, points[order])
+    torch.testing.assert_close(shuffled.features, together.features[order], **CLOSE)
+    assert torch.equal(shuffled.point, together.point[order]) and torch.equal(shuffled.centres, together.centres[order])
+    alone = read(encoder, points[1:2])
+    torch.testing.assert_close(alone.features[0], together.features[1], **CLOSE)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(-20, 20), st.integers(0, 1000))
+def test_a_power_of_two_as_unit_changes_no_bit(power, seed):
+    encoder, points = tiny(), clips(seed=seed)
+    before, after = read(encoder, points), read(encoder, points * 2.0**power)
+    assert torch.equal(before.features, after.features) and torch.equal(before.point, after.point)
+    assert torch.equal(before.centres * 2.0**power, after.centres)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 39.37, 1e3])
+@pytest.mark.parametrize("place", [(0.0, 0.0, 0.0), (5.0, -2.0, 1.0)])
+def test_any_unit_and_place_change_features_by_rounding_alone(unit, place):
+    encoder, points = tiny(), clips()
+    moved = (points + torch.tensor(place)) * unit
+    before, after = read(encoder, points), read(encoder, moved)
+    assert torch.equal(before.point, after.point)
+    torch.testing.assert_close(after.features, before.features, atol=2e-4, rtol=1e-3)
+    assert torch.equal(after.centres, moved[torch.arange(2)[:, None], after.frame, after.point])  # in the input's coordinates
+
+
+def test_normalised_clips_have_centroid_0_and_radius_1_and_keep_their_motion():
+    points = clips() + 0.3 * torch.arange(3)[:, None, None]  # it moves
+    cloud = normalise(points)
+    torch.testing.assert_close(cloud.mean((1, 2)), torch.zeros(2, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(cloud.square().sum(-1).mean((1, 2)), torch.ones(2))
+    steps = cloud.mean(2).diff(dim=1)  # (2, 2, 3): one scale for all frames and axes
+    torch.testing.assert_close(steps / steps[:, :1, :1], points.mean(2).diff(dim=1) / points.mean(2).diff(dim=1)[:, :1, :1], atol=1e-3, rtol=1e-3)
+
+
+# ------------------------------------------------------------------------------------------------ 5. the order of points
+
+
+def shuffle(points, seed):
+    """The points of every frame in another order, its first one kept first, and that order (N,)."""
+    order = torch.randperm(points.shape[2] - 1, generator=torch.Generator().manual_seed(seed)) + 1
+    order = torch.cat([torch.zeros(1, dtype=torch.int64), order])
+    return points[:, :, order], order
+
+
+def assert_same_choice(encoder, points, shuffled, order):
+    """The same points in the same places of every index tensor, bit for bit."""
+    before, after = encoder.group(points), encoder.group(shuffled)
+    for name in ("first", "near_first", "point"):  # indices into the points: the new one means order[new]
+        assert torch.equal(order[after[name]], before[name]), name
+    assert torch.equal(after["near_second"], before["near_second"])  # indices into the centres, whose order has not changed
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32 - 1))
+def test_reordered_points_give_the_same_tokens(seed):
+    encoder, points = tiny(), clips(1, 2, 40, seed % 10_000)
+    shuffled, order = shuffle(points, seed)
+    assert_same_choice(encoder, points, shuffled, order)
+    before, after = read(encoder, points), read(encoder, shuffled)
+    assert torch.equal(before.centres, after.centres)  # the multiset of tokens, and even its order
+    torch.testing.assert_close(after.features, before.features, **CLOSE)
+
+
+def integer_clip(seed, frames=2, count=20, reach=400):
+    """(1, T, N, 3) of whole numbers that sum to 0: added up in any order, float32 makes no rounding below 2^24."""
+    points = torch.randint(-reach, reach + 1, (1, frames, count, 3), generator=torch.Generator().manual_seed(seed))
+    points -= points.sum((0, 1, 2)) // (frames * count)
+    points[0, -1, -1] -= points.sum((0, 1, 2))
+    assert points.sum((0, 1, 2)).tolist() == [0, 0, 0] and points.square().sum() < 2**24
+    return points.float()
+
+
+def has_ties(frame, picks):
+    """Whether two points of a frame (N, 3) are ever equally far: from a third one, or from the points picked so far."""
+    distance = (frame[:, None] - frame[None]).square().sum(-1)
+    if (distance.sort(dim=1).values.diff(dim=1) == 0).any():
+        return True
+    to_picks = [distance[:, picks[:s]].amin(1) for s in range(1, len(picks))]
+    return any((d == d.max()).sum() > 1 for d in to_picks)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32 - 1))
+def test_reordered_points_give_the_same_bits_where_sums_are_exact(seed):
+    """Mean and radius are then the same float32 numbers in any order, and so is everything after them."""
+    encoder, points = tiny(), integer_clip(seed)
+    picks = encoder.group(points)["first"][0]
+    assume(not any(has_ties(frame, p) for frame, p in zip(points[0], picks)))  # a tie is decided by the order itself
+    shuffled, order = shuffle(points, seed)
+    assert_same_choice(encoder, points, shuffled, order)
+    assert torch.equal(read(encoder, points).features, read(encoder, shuffled).features)
+
+
+def test_another_first_point_is_another_sample():
+    """Why the first point must be kept: sampling starts there."""
+    encoder, points = tiny(), clips(1, 1)
+    other = points.roll(1, dims=2)
+    assert set(map(tuple, read(encoder, points).centres[0].tolist())) != set(map(tuple, read(encoder, other).centres[0].tolist()))
+
+
+# ------------------------------------------------------------------------------------------------ 6. the order of frames
+
+
+def test_the_order_of_frames_matters_through_time_alone():
+    encoder, points = tiny(), clips(1, 4)
+    by_frame = lambda tokens: tokens.features.unflatten(1, (4, 6))
+    forwards, backwards = read(encoder, points), read(encoder, points.flip(1))
+    assert torch.equal(backwards.point.unflatten(1, (4, 6)).flip(1), forwards.point.unflatten(1, (4, 6)))  # the same points are chosen ...
+    change = (by_frame(backwards).flip(1) - by_frame(forwards)).abs().amax((0, 2, 3))
+    assert (change > 0.01).all()  # ... and every frame's tokens say something else
+    pooled = (forwards.features.mean(1) - backwards.features.mean(1)).abs().max()
+    assert pooled > 1e-3  # a clip and its reverse differ for a probe, too
+    with torch.no_grad():
+        encoder.position[0].weight[:, 3] = 0  # an encoder that cannot read the clock
+    forwards, backwards = read(encoder, points), read(encoder, points.flip(1))
+    torch.testing.assert_close(by_frame(backwards).flip(1), by_frame(forwards), **CLOSE)
+
+
+def test_every_token_hears_of_every_frame():
+    """Joint attention: a change in the last frame reaches the tokens of the first."""
+    encoder, points = tiny(), clips(1, 3)
+    other = points.clone()
+    other[0, 2, :, 0] += 0.05 * torch.sin(20 * other[0, 2, :, 1])
+    change = (read(encoder, other).features - read(encoder, points).features)[0, :6].abs().amax(1)
+    assert (change > 1e-5).all()
+
+
+# ------------------------------------------------------------------------------------------------------------ 7. refusals
+
+
+def test_sizes_that_do_not_fit_are_refused():
+    with pytest.raises(ConfigError, match="6 tokens with 4 neighbours from 5 points .*sample more points"):
+        tiny()(clips(points=5))
+    with pytest.raises(ConfigError, match="neighbours"):
+        tiny(neighbours=13)(clips())  # of 12 centres
+    with pytest.raises(ConfigError, match="3 heads do not divide C = 16"):
+        tiny(heads=3)
+    for fields in ({"tokens": 0}, {"neighbours": 0}):
+        with pytest.raises(ConfigError):
+            tiny(**fields)(clips())
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 3), (1, 3, 40, 2), (40, 3), (1, 1, 3, 40, 3)])
+def test_a_wrong_shape_is_refused(shape):
+    for refuse in (tiny(), tiny().group):
+        with pytest.raises(ConfigError, match=r"give a batch of clips, \(B, T, N, 3\)"):
+            refuse(torch.zeros(shape))
+
+
+def test_a_grouping_of_other_clips_is_refused():
+    encoder = tiny()
+    with pytest.raises(ConfigError):
+        encoder(clips(2, 3), encoder.group(clips(2, 4)))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here: the fused attention of Point4D is not tested")
+def test_cuda_reads_the_same():
+    encoder, points = tiny(), clips()
+    here, there = read(encoder, points), read(encoder.cuda(), points.cuda())
+    assert torch.equal(here.point, there.point.cpu()) and torch.equal(here.centres, there.centres.cpu())
+    torch.testing.assert_close(there.features.cpu(), here.features, atol=1e-3, rtol=1e-3)

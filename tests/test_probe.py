@@ -1,0 +1,286 @@
+"""A probe reads what is linearly there, and the test clips choose nothing.
+
+Claims proved:
+1. Features are the mean over tokens of the frozen encoder, in its evaluation mode, which is left as it was.
+2. Separable classes are read perfectly, shuffled labels at chance; the same seed gives the same predictions.
+3. Predictions depend on the training clips and on the test clip's own features alone: never on test labels, never on other
+   test clips, standardised or not; the converged probe's C is chosen by training subjects.
+4. The bootstrap interval covers the true accuracy as often as it says; the paired comparison has the right sign and rarely
+   finds a difference where there is none.
+"""
+
+import numpy as np
+import pytest
+import torch
+from conftest import FRAMES, TINY, tiny_encoder
+
+from cross4d_lib.errors import ConfigError
+from cross4d_lib.evaluation import bootstrap_interval, converged_probe, linear_probe, paired_bootstrap, pooled_features, probe_all, probe_features
+from cross4d_lib.evaluation import probe as room
+from cross4d_lib.evaluation.probe import PENALTIES, ProbeResult, converged_probe_features, standardise
+
+CLASSES, SUBJECTS = 3, 4
+
+
+def separable(clips=48, dim=6, seed=0, spread=0.3, apart=4.0):
+    """Features (n, C), labels (n,), subjects: classes on different axes, ``apart`` from 0, with noise ``spread``."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(clips) % CLASSES
+    features = spread * rng.standard_normal((clips, dim))
+    features[np.arange(clips), labels] += apart
+    subjects = [f"s{(i // CLASSES) % SUBJECTS}" for i in range(clips)]
+    return torch.as_tensor(features, dtype=torch.float32), labels, subjects
+
+
+TRAIN, TEST = separable(), separable(30, seed=1)
+HARD, HARD_TEST = separable(spread=1.0, apart=0.9), separable(90, seed=1, spread=1.0, apart=0.9)  # about 60 % can be had
+
+
+def converged(train=TRAIN, test=TEST, labels=None, subjects=None):
+    return converged_probe_features(train[0], train[1] if labels is None else labels, train[2] if subjects is None else subjects, test[0], test[1])
+
+
+PROBES = {
+    "linear": lambda train, test, labels: probe_features(train[0], train[1], test[0], labels),
+    "standardized": lambda train, test, labels: probe_features(train[0], train[1], test[0], labels, True),
+    "converged": lambda train, test, labels: converged_probe_features(*train, test[0], labels),
+}
+every_probe = pytest.mark.parametrize("probe", PROBES)
+
+
+# ------------------------------------------------------------------------------------------------ 1. features
+
+
+def test_features_are_the_mean_over_tokens(clips):
+    encoder = tiny_encoder()
+    with torch.no_grad():
+        tokens = [encoder(torch.from_numpy(clips[i].points)[None]).features for i in range(len(clips))]
+    assert tokens[0].shape == (1, FRAMES * TINY["tokens"], TINY["dim"])
+    features = pooled_features(encoder, clips, batch=4)
+    assert features.shape == (6, TINY["dim"]) and features.dtype == torch.float32 and not features.requires_grad
+    torch.testing.assert_close(features, torch.cat([t.mean(1) for t in tokens]), rtol=0, atol=0.03)  # bfloat16 where the device has it
+    torch.testing.assert_close(features, pooled_features(encoder, clips, batch=1), rtol=0, atol=0.03)
+    assert pooled_features(encoder, clips, pool=lambda tokens: tokens.features.amax((1, 2))).shape == (6,)  # another pooling
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_probing_leaves_the_encoder_as_it_was(clips, training):
+    encoder = tiny_encoder().train(training)
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    pooled_features(encoder, clips)
+    assert encoder.training is training and all(p.grad is None for p in encoder.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
+
+
+def test_the_three_probes_read_the_same_features(clips):
+    """probe_all on one pass equals the probes one by one."""
+    encoder = tiny_encoder()
+
+    class TwoSubjects:
+        labels, subjects = np.arange(6) % 2, ["s1", "s1", "s2", "s2", "s1", "s2"]
+        __len__, __getitem__ = lambda self: 6, lambda self, i: clips[i]
+
+    both = TwoSubjects()
+    together = probe_all(encoder, both, both, seed=2)
+    alone = {"linear": linear_probe(encoder, both, both, seed=2), "standardized": linear_probe(encoder, both, both, True, 2), "converged": converged_probe(encoder, both, both)}
+    assert together.keys() == alone.keys()
+    for name, result in alone.items():
+        assert np.array_equal(together[name].predictions, result.predictions) and together[name].interval == result.interval
+
+
+# ------------------------------------------------------------------------------------------------ 2. what it can read
+
+
+@every_probe
+def test_separable_classes_are_read_perfectly(probe):
+    result = PROBES[probe](TRAIN, TEST, TEST[1])
+    assert result.accuracy == 1.0 and result.interval == (1.0, 1.0) and result.per_clip.all() and result.clips_evaluated == 30
+    assert np.array_equal(result.predictions, TEST[1]) and np.array_equal(result.labels, TEST[1])
+
+
+@every_probe
+def test_shuffled_labels_are_read_at_chance(probe):
+    """Chance is 1/3; 90 test clips, 4 shuffles: the mean stays within 4 standard errors of 0.025."""
+    rng = np.random.default_rng(0)
+    test = separable(90, seed=1)
+    scores = [PROBES[probe]((TRAIN[0], rng.permutation(TRAIN[1]), TRAIN[2]), test, rng.permutation(test[1])).accuracy for _ in range(4)]
+    assert abs(np.mean(scores) - 1 / 3) < 0.1
+
+
+def test_standardising_helps_where_scales_differ():
+    """The class is in one small channel beside a loud one: 300 epochs at one rate do not reach it, z-scores do (Table 11)."""
+    scale = torch.tensor([0.02, 0.02, 0.02, 30.0, 1.0, 1.0])
+    train, test = ((features * scale, labels, subjects) for features, labels, subjects in (separable(), separable(90, seed=1)))
+    plain, standard = (probe_features(train[0], train[1], test[0], test[1], standardize).accuracy for standardize in (False, True))
+    assert standard == 1.0 and plain < 0.8
+
+
+def test_one_seed_gives_one_result_and_the_callers_random_state_does_not_matter():
+    first = probe_features(HARD[0], HARD[1], HARD_TEST[0], HARD_TEST[1], seed=1, epochs=3)
+    torch.manual_seed(123)
+    state = torch.get_rng_state()
+    assert np.array_equal(probe_features(HARD[0], HARD[1], HARD_TEST[0], HARD_TEST[1], seed=1, epochs=3).predictions, first.predictions)
+    assert torch.equal(torch.get_rng_state(), state)
+    others = [probe_features(HARD[0], HARD[1], HARD_TEST[0], HARD_TEST[1], seed=seed, epochs=3).predictions for seed in (2, 3)]
+    assert any(not np.array_equal(other, first.predictions) for other in others)
+    assert np.array_equal(converged(HARD, HARD_TEST).predictions, converged(HARD, HARD_TEST).predictions)
+
+
+def test_the_number_of_threads_is_left_as_it_was():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ConfigError):
+            converged(subjects=["s0"] * 48)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+# ------------------------------------------------------------------------------------------------ 3. what it may read
+
+
+@every_probe
+def test_test_labels_never_influence_predictions(probe):
+    """Permuted, constant, or of a class that training never saw."""
+    honest = PROBES[probe](HARD, HARD_TEST, HARD_TEST[1])
+    for labels in (np.random.default_rng(0).permutation(HARD_TEST[1]), np.zeros_like(HARD_TEST[1]), HARD_TEST[1] + 7):
+        result = PROBES[probe](HARD, HARD_TEST, labels)
+        assert np.array_equal(result.predictions, honest.predictions) and result.selected == honest.selected
+        assert result.accuracy == (honest.predictions == labels).mean()
+
+
+@every_probe
+def test_a_prediction_does_not_depend_on_the_other_test_clips(probe):
+    """Standardisation uses the training clips' mean and deviation, so half of the test clips get the same predictions."""
+    whole = PROBES[probe](HARD, HARD_TEST, HARD_TEST[1])
+    half = PROBES[probe](HARD, (HARD_TEST[0][::2], None, None), HARD_TEST[1][::2])
+    assert np.array_equal(half.predictions, whole.predictions[::2])
+
+
+def test_standardise_uses_the_training_clips_alone():
+    train, test = torch.tensor([[1.0, 5.0], [3.0, 5.0]]), torch.tensor([[4.0, 6.0]])
+    z, other = standardise(train, test)
+    deviation = 2**0.5  # of (1, 3) about its mean 2, n - 1
+    torch.testing.assert_close(z[:, 0], torch.tensor([-1.0, 1.0]) / deviation)
+    assert other[0, 0].item() == pytest.approx(2 / deviation)
+    assert (z[:, 1] == 0).all() and torch.isfinite(other).all()  # a constant channel stays finite
+
+
+def test_the_penalty_is_chosen_by_training_subjects_alone():
+    """Other test clips: the same C. The choice is the best left-out accuracy, counted here by hand; ties go to the stronger."""
+    from sklearn.linear_model import LogisticRegression
+
+    result = converged(HARD, HARD_TEST)
+    assert result.selected == converged(HARD, separable(12, seed=9)).selected
+    x, y, subjects = HARD[0].numpy(), HARD[1], np.array(HARD[2])
+    right = {}
+    for penalty in PENALTIES:
+        right[penalty] = 0
+        for subject in sorted(set(subjects)):
+            inside = subjects != subject
+            mean, deviation = x[inside].mean(0), x[inside].std(0, ddof=1)
+            model = LogisticRegression(C=penalty, max_iter=2000, tol=1e-4).fit((x[inside] - mean) / deviation, y[inside])
+            right[penalty] += (model.predict((x[~inside] - mean) / deviation) == y[~inside]).sum()
+    best = max(right.values())
+    assert result.selected == {"C": min(c for c in PENALTIES if right[c] == best), "left-out accuracy": best / len(y)}
+    assert len({right[c] for c in PENALTIES}) > 1  # there was something to choose
+
+
+def test_subjects_matter_only_as_groups():
+    names = {"s0": "zoe", "s1": "ann", "s2": "bob", "s3": "x"}
+    assert converged(HARD, HARD_TEST, subjects=[names[s] for s in HARD[2]]).selected == converged(HARD, HARD_TEST).selected
+
+
+# ------------------------------------------------------------------------------------------------ results and refusals
+
+
+def test_per_class_by_hand():
+    """Class "a": 2 of 3 right, its error taken for "c". "b": none of 2 right, once "a", once "c" (the first wins). "c": right.
+    "d": no clip."""
+    labels, predictions = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 2, 0, 0, 2, 2])
+    result = ProbeResult(0.5, (0.0, 1.0), labels == predictions, predictions, labels, {})
+    rows = result.per_class(("a", "b", "c", "d"))
+    assert [(row["class"], row["clips"], row["most often taken for"]) for row in rows] == [("a", 3, "c"), ("b", 2, "a"), ("c", 1, ""), ("d", 0, "")]
+    assert [row["accuracy"] for row in rows[:3]] == [pytest.approx(2 / 3), 0.0, 1.0] and np.isnan(rows[3]["accuracy"])
+
+
+def test_what_does_not_fit_is_refused():
+    features, labels, subjects = TRAIN
+    for probe in (lambda *a: probe_features(*a), lambda x, y, z, t: converged_probe_features(x, y, subjects, z, t)):
+        with pytest.raises(ConfigError, match="one label a feature"):
+            probe(features, labels[:-1], TEST[0], TEST[1])
+        with pytest.raises(ConfigError, match="one label a feature"):
+            probe(features, labels, TEST[0], TEST[1][1:])
+    with pytest.raises(ConfigError, match="one subject a clip"):
+        converged(subjects=subjects[1:])
+    with pytest.raises(ConfigError, match="one training subject.*at least two"):
+        converged(subjects=["s0"] * len(subjects))
+    with pytest.raises(ConfigError, match="one class is left"):
+        converged(labels=np.where(np.array(subjects) == "s0", labels, 0))
+    with pytest.raises(ConfigError, match="one class is left"):
+        converged(labels=np.zeros_like(labels))
+
+
+def test_the_papers_probe_trains_300_epochs(monkeypatch):
+    """Counted in optimiser steps: 48 clips are one batch."""
+    assert (room.EPOCHS, room.BATCH) == (300, 64)
+    steps, step = [], torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: steps.append(step(self)))
+    PROBES["linear"](TRAIN, TEST, TEST[1])
+    assert len(steps) == 300
+
+
+# ------------------------------------------------------------------------------------------------ 4. how sure
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    """400 experiments of 150 clips, true accuracy 0.7: the 95 % interval covers it in 95 % of them, give or take 4 standard
+    errors of 0.011."""
+    rng = np.random.default_rng(0)
+    intervals = [bootstrap_interval(rng.random(150) < 0.7, resamples=400, seed=k) for k in range(400)]
+    assert abs(np.mean([low <= 0.7 <= high for low, high in intervals]) - 0.95) < 0.044
+
+
+def test_the_interval_is_deterministic_and_has_the_width_of_the_formula():
+    """The normal approximation: accuracy +- 1.96 sqrt(p (1 - p) / n)."""
+    correct = np.arange(400) % 4 > 0
+    low, high = bootstrap_interval(correct)
+    assert (low, high) == bootstrap_interval(list(correct)) != bootstrap_interval(correct, seed=1)
+    half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
+    assert (low, high) == pytest.approx((0.75 - half, 0.75 + half), abs=0.008)
+    narrow = bootstrap_interval(correct, level=0.5)
+    assert low < narrow[0] < 0.75 < narrow[1] < high
+    assert bootstrap_interval(np.ones(5)) == (1.0, 1.0) and bootstrap_interval(np.zeros(5)) == (0.0, 0.0)
+
+
+def test_a_paired_comparison_has_the_sign_of_the_difference():
+    """The first is right on 20 of 200 clips more, and never wrong where the second is right."""
+    second = np.arange(200) % 2 == 0
+    first = second | (np.arange(200) < 40)
+    gain = paired_bootstrap(first, second)
+    assert gain["difference"] == pytest.approx(0.1) and 0 < gain["low"] < 0.1 < gain["high"] and gain["p"] < 0.01
+    loss = paired_bootstrap(second, first)
+    assert loss == pytest.approx({"difference": -0.1, "low": -gain["high"], "high": -gain["low"], "p": gain["p"]})
+    assert paired_bootstrap(first, second) == gain
+
+
+def test_pairing_sees_what_unpaired_intervals_do_not():
+    """A gain of 5 clips in 100, without a single loss, though the two intervals overlap widely."""
+    second = np.arange(100) < 60
+    first = np.arange(100) < 65
+    assert paired_bootstrap(first, second)["low"] > 0 and bootstrap_interval(first)[0] < bootstrap_interval(second)[1]
+
+
+def test_equal_encoders_do_not_differ():
+    same = np.arange(50) % 3 == 0
+    assert paired_bootstrap(same, same) == {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
+    rng = np.random.default_rng(0)
+    found = [paired_bootstrap(rng.random(120) < 0.6, rng.random(120) < 0.6, resamples=400)["p"] < 0.05 for _ in range(200)]
+    assert np.mean(found) < 0.05 + 4 * 0.0155  # false alarms at their rate, within 4 standard errors
+
+
+def test_seeds_are_averaged_before_clips_are_resampled():
+    first, second = np.array([[1, 1, 0, 0], [1, 0, 0, 0]]), np.array([[0, 1, 0, 0], [0, 0, 0, 0]])
+    assert paired_bootstrap(first, second) == paired_bootstrap(first.mean(0), second.mean(0))
+    assert paired_bootstrap(first, second)["difference"] == 0.25
