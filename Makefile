@@ -29,7 +29,7 @@ test: $(INSTALLED)  ## run all tests, the notebooks among them
 	$(PY) -m pytest -q -rs --nbval-lax --nbval-current-env $(ARGS)
 
 notebooks: $(INSTALLED)  ## run the notebooks in place, so that their stored outputs are fresh
-	$(PY) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+	TQDM_DISABLE=1 $(PY) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 report: $(INSTALLED)  ## write tables from the result rows at hand
 	$(PY) -m cross4d_lib.cli report $(ARGS)

@@ -29,7 +29,7 @@ def _decide(name: str, value, unit: str, belongs_to: str, why: str):
 
 
 # --- clips (Sec. 3, Table 8) ------------------------------------------------------------------------------------------
-WINDOW = _decide("place of a clip's window in its video", "centred", "", "Table 8", "one clip a video, where the motion is; frames beyond the end repeat the last one and are counted, no video is dropped")
+WINDOW = _decide("place of a clip's window in its video", "centred", "", "Table 8", "one clip a video, where most of the motion lies; frames beyond the end repeat the last one and are counted, no video is dropped")
 
 # --- render (Eq. 1) ---------------------------------------------------------------------------------------------------
 FIELD_OF_VIEW = _decide("field of view", 40.0, "degrees", "Eq. 1", "mild perspective, near that of a depth camera; the back-off makes up for it")

@@ -4,6 +4,7 @@ A fixture that a test may write to is made anew for it; what is only read (clips
 """
 
 import multiprocessing
+import os
 import struct
 import sys
 from pathlib import Path
@@ -25,6 +26,11 @@ def tiny_encoder(seed: int = 0, **changes) -> Point4D:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Point4D(**{**TINY, **changes})
+
+
+def set_environment(values: dict) -> None:
+    """For a process that must have it before it imports ``cross4d_lib.experiments``, which reads $CROSS4D_RESULTS once."""
+    os.environ.update(values)
 
 
 @pytest.fixture(autouse=True)

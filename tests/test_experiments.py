@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import DIM, FRAMES, POINTS, SIZE, TINY
+from conftest import DIM, FRAMES, POINTS, SIZE, TINY, set_environment
 
 from cross4d_lib.datasets import load_dataset, load_source
 from cross4d_lib.errors import ConfigError, DataError
@@ -303,10 +303,6 @@ def test_the_queue_does_what_is_missing_and_names_what_fails(tiny, results, monk
     assert rows.keys() == {spec.key for spec in first} and all(rows[key]["date"] == date for key, date in stamp.items())
 
 
-def set_environment(values):
-    os.environ.update(values)
-
-
 def test_the_queue_over_processes(tiny, results, teacher_folder, processes, capsys, monkeypatch):
     """Two processes that share one target store; runs whose teacher is not there fail by name and stop nobody. The numbers
     are those of one process. (Forked from a server that has imported the library, which saves the test its slowest part.)"""
@@ -314,7 +310,7 @@ def test_the_queue_over_processes(tiny, results, teacher_folder, processes, caps
     monkeypatch.setattr(queue, "ProcessPoolExecutor", partial(queue.ProcessPoolExecutor, initializer=set_environment, initargs=(dict(os.environ),)))
     specs = [spec_of(tiny, "random"), spec_of(tiny, "dense"), spec_of(tiny, "dense", 1), spec_of(tiny, "global", teacher=str(teacher_folder / "gone"))]
     monkeypatch.setitem(ARTIFACTS, "table01", replace(ARTIFACTS["table01"], runs=lambda profile: specs))
-    assert run_queue("tiny", ["table01"], jobs=2) == 1
+    assert run_queue("tiny", ["table01"], jobs=2) == 1 and not (ROOT / "results" / "tiny").exists()
     told = capsys.readouterr().out
     assert told.count("done ") == 3 and told.count("FAILED") == 1 and "no such folder" in told
     rows = {row["key"]: row for row in load_rows("tiny")}

@@ -358,7 +358,7 @@ def test_a_build_killed_within_a_write_goes_on(clips, teacher, teacher_folder, f
     """While the store is laid out with its first clip, and while later clips and their marks are written."""
     process = processes.Process(target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, write))
     process.start()
-    process.join(60)
+    process.join(300)
     assert process.exitcode == -signal.SIGKILL
     goes_on(clips, teacher, tmp_path, finished)
 
@@ -370,7 +370,7 @@ def test_a_build_killed_again_and_again_gets_there(clips, teacher, teacher_folde
         ready = processes.Barrier(2)
         process = processes.Process(target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, None, ready, None, 0.05))
         process.start()
-        ready.wait(60)
+        ready.wait(300)
         time.sleep(moments.uniform(0.05, 0.4))
         process.kill()
         process.join()
@@ -383,7 +383,7 @@ def test_two_processes_building_at_once_share_the_work(clips, teacher_folder, fi
     both = [processes.Process(target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, None, ready, calls, 0.05)) for _ in range(2)]
     for process in both:
         process.start()
-    made = [calls.get(timeout=60) for _ in both]
+    made = [calls.get(timeout=300) for _ in both]
     for process in both:
         process.join()
     path = tmp_path / "targets" / finished.path.name

@@ -204,11 +204,11 @@ def test_a_killed_run_goes_on_bit_for_bit(finished, straight, processes, tmp_pat
     ready = processes.Event()
     process = processes.Process(target=pretrain_elsewhere, args=(finished.path, finished.key, len(finished), tmp_path / "run.pt", dies_at, ready))
     process.start()
-    assert ready.wait(60)
+    assert ready.wait(300)
     if dies_at is None:
         time.sleep(random.Random(1).uniform(0.0, 0.3))
         process.kill()
-    process.join(60)
+    process.join(300)
     assert process.exitcode == -signal.SIGKILL
     goes_on(finished, tmp_path / "run.pt", straight)
 

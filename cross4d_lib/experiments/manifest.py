@@ -82,6 +82,12 @@ def paper_size_runs(profile: Profile) -> list[RunSpec]:
     return [make_spec(profile, main_dataset(profile), pretext, 0, **clip, **trained) for pretext in ("random", "global", "dense")]
 
 
+def global_variance_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: the variance term in the global loss, where its deviation is taken over the few clips of a batch; every seed."""
+    dataset = main_dataset(profile)
+    return [make_spec(profile, dataset, "global", seed, variance_weight=weight) for weight in (1.0, 0.0) for seed in profile.seeds]
+
+
 def example_runs(profile: Profile) -> list[RunSpec]:
     """Figure 2 shows one encoder of each kind: the first seed's."""
     return [spec for spec in granularity_runs(profile) if spec.seed == profile.seeds[0] and "untrained" not in spec.teacher]
@@ -109,6 +115,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "table19": Artifact("table", "Latent forecasting", "13_other_pretexts"),
     "table20": Artifact("table", "Dense across backbones", "08_backbones"),
     "control_global_target": Artifact("table", "Ours: which global target", "05_pretrain", True, global_target_runs),
+    "control_global_variance": Artifact("table", "Ours: the variance term in the global loss", "05_pretrain", True, global_variance_runs),
     "control_centring": Artifact("table", "Ours: centred targets or not", "05_pretrain", True, centring_runs),
     "control_paper_size": Artifact("table", "Ours: the paper's clip and encoder size, few epochs", "06_linear_probe", True, paper_size_runs),
     "figure01": Artifact("figure", "Method overview", "00_start_here", True),

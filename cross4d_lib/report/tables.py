@@ -39,7 +39,7 @@ def method_of(spec: RunSpec) -> str:
         name += " (patch mean)"
     if spec.pretext == "dense" and not spec.centre:
         name += " (not centred)"
-    if spec.pretext == "dense" and spec.variance_weight == 0:
+    if spec.pretext != "random" and spec.variance_weight == 0:
         name += " (lambda = 0)"
     return name
 
@@ -116,6 +116,11 @@ def table14(profile: Profile) -> pd.DataFrame:
 def control_global_target(profile: Profile) -> pd.DataFrame:
     """Ours: class token or patch mean as the global target."""
     return with_paper(measured(profile, ARTIFACTS["control_global_target"].runs(profile)), lambda line: np.nan)
+
+
+def control_global_variance(profile: Profile) -> pd.DataFrame:
+    """Ours: global with and without the variance term."""
+    return with_paper(measured(profile, ARTIFACTS["control_global_variance"].runs(profile)), lambda line: np.nan)
 
 
 def control_centring(profile: Profile) -> pd.DataFrame:
@@ -225,7 +230,7 @@ def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")
     return frame
 
 
-TABLES = {"table01": table01, "table08": table08, "table09": table09, "table11": table11, "table14": table14, "control_global_target": control_global_target, "control_centring": control_centring, "control_paper_size": control_paper_size}
+TABLES = {"table01": table01, "table08": table08, "table09": table09, "table11": table11, "table14": table14, "control_global_target": control_global_target, "control_global_variance": control_global_variance, "control_centring": control_centring, "control_paper_size": control_paper_size}
 
 
 def write_tables(profile: Profile) -> list:
