@@ -15,7 +15,7 @@ from ..datasets import load_dataset, load_source
 from ..encoders import Point4D, count_flops, count_parameters
 from ..errors import Cross4DError
 from ..evaluation import bootstrap_interval, paired_bootstrap
-from ..experiments import ARTIFACTS, RESULTS, Profile, RunSpec, load_profile, load_row, load_rows, main_dataset
+from ..experiments import ARTIFACTS, PROFILES, RESULTS, Profile, RunSpec, load_profile, load_row, load_rows, main_dataset
 from . import paper
 
 PROBES = {"linear": "300 epochs, as in the paper", "standardized": "300 epochs, z-scored", "converged": "L-BFGS, z-scored"}
@@ -28,6 +28,11 @@ def shown_profile(name: str) -> Profile:
     if any(row["dataset"] == profile.dataset for row in load_rows(name)):
         return replace(profile, fallback=profile.dataset)
     return profile
+
+
+def shown_profiles() -> list[Profile]:
+    """Every profile that has rows, smallest first, as ``shown_profile`` gives it."""
+    return [shown_profile(name) for name in PROFILES if load_rows(name)]
 
 
 def method_of(spec: RunSpec) -> str:
