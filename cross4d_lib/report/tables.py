@@ -179,32 +179,34 @@ def table09(profile: Profile) -> pd.DataFrame:
 
 
 def comparison(profile: Profile, first: str = "dense", second: str = "global", probe: str = "linear", artifact: str = "table01") -> dict:
-    """Paired bootstrap over clips of two methods of a table (seeds averaged), and the difference seed by seed.
+    """Paired bootstrap over clips of two methods of a table, averaged over the seeds that both have, and seed by seed.
 
-    first, second : as in the table's column ``method``. Seeds that only one of them was run with are left out; {} when there
-    is no common one.
+    first, second : as in the table's column ``method``. ``ahead`` : the one that leads by more than the interval (to three
+    digits), or "". {} when they have no seed in common.
     """
-    groups = {name: {spec.seed: row for spec in ARTIFACTS[artifact].runs(profile) if method_of(spec) == name and (row := load_row(spec))} for name in (first, second)}
-    both = sorted(groups[first].keys() & groups[second].keys())
-    if not both:
+    rows: dict[str, dict[int, dict]] = {first: {}, second: {}}
+    for spec in ARTIFACTS[artifact].runs(profile):
+        if method_of(spec) in rows and (row := load_row(spec)):
+            rows[method_of(spec)][spec.seed] = row
+    seeds = sorted(rows[first].keys() & rows[second].keys())
+    if not seeds:
         return {}
-    a, b = (correct_matrix([groups[name][seed] for seed in both], probe) for name in (first, second))
-    seeds = [round(float(x.mean() - y.mean()), 4) for x, y in zip(a, b)]
-    return {"first": first, "second": second, "probe": probe, **paired_bootstrap(a, b), "by seed": seeds, "clips": a.shape[1]}
+    a, b = (correct_matrix([rows[name][seed] for seed in seeds], probe) for name in (first, second))
+    by_seed = {seed: round(float(x.mean() - y.mean()), 4) for seed, x, y in zip(seeds, a, b)}
+    result = paired_bootstrap(a, b)
+    ahead = first if round(result["low"], 3) > 0 else second if round(result["high"], 3) < 0 else ""
+    return {"first": first, "second": second, "probe": probe, **result, "ahead": ahead, "by seed": by_seed, "clips": a.shape[1]}
 
 
 def verdict(compared: dict) -> str:
-    """A comparison in one sentence: which is ahead, by how much, and whether the interval over test clips decides it."""
+    """A comparison in one sentence: the difference, whether the interval over test clips decides it, and what the seeds say."""
     if not compared:
         return "no rows to compare"
-    c, seeds = compared, len(compared["by seed"])
-    told = f"{c['first']} less {c['second']} = {c['difference']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}]"
-    if c["low"] > 0 or c["high"] < 0:
-        ahead = c["first"] if c["low"] > 0 else c["second"]
-        end = f"zero lies outside, {ahead} is ahead"
-    else:
-        end = "zero lies inside, so these clips do not decide"
-    return f"{told}, {c['probe']} probe, {seeds} seed{'s' * (seeds != 1)}, {c['clips']} clips: {end}"
+    c, seeds = compared, list(compared["by seed"].values())
+    told = f"{c['first']} less {c['second']}, {c['probe']}: {c['difference']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}]"
+    decided = f"{c['ahead']} is ahead" if c["ahead"] else "undecided"
+    agree = "" if len(seeds) < 2 else "; seeds agree" if min(seeds) >= 0 or max(seeds) <= 0 else f"; seeds DISAGREE ({', '.join(f'{s:+.2f}' for s in seeds)})"
+    return f"{told}: {decided}{agree}"
 
 
 def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")) -> pd.DataFrame:
