@@ -68,11 +68,11 @@ def print_list() -> None:
     for name, artifact in ARTIFACTS.items():
         present = [profile for profile in PROFILES if artifact_path(name, artifact, profile).is_file()]
         state = ", ".join(present) or ("not yet made" if artifact.ready else "planned")
-        print(f"  {name:22}{artifact.notebook:32}{state:24}{artifact.title}")
+        print(f"  {name:24} {artifact.notebook:32}{state:24}{artifact.title}")
     print("\nDatasets")
     for dataset in dataset_states():
-        print(f"  {dataset.name:22}{'synthetic stand-in' if dataset.stand_in else 'real':32}{dataset}")
+        print(f"  {dataset.name:24} {'synthetic stand-in' if dataset.stand_in else 'real':32}{dataset}")
     print("\nTeachers")
     for name in [*SHIPPED, *hub_teachers()]:
         origin = "ships with the library" if name in SHIPPED else "from the Hugging Face hub"
-        print(f"  {name:22}{origin:32}{'present' if teacher_present(name) else 'not on this machine'}")
+        print(f"  {name:24} {origin:32}{'present' if teacher_present(name) else 'not on this machine'}")

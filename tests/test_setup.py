@@ -140,5 +140,5 @@ def test_no_path_of_one_machine_is_written_anywhere():
 def test_the_pattern_of_machine_paths_finds_them():
     for folder in ("home", "root", "tmp"):
         assert MACHINE_PATH.search(f'"/{folder}/x') and MACHINE_PATH.search(f"in /{folder}/x")
-    for text in ("https://example.org/home/x", "~/work/x", "results/tmp/x"):
+    for text in ("https://example.org/home/x", "~/data/x", "results/tmp/x"):
         assert not MACHINE_PATH.search(text)

@@ -93,8 +93,8 @@ SOURCES = ["kind", "data", "clip", "clips_trained", "clips_evaluated", "epochs",
 
 
 def sources(frame: pd.DataFrame) -> pd.DataFrame:
-    """Where a table's numbers come from, one line a method: ``runs`` are the names of the rows in results/<profile>/runs."""
-    return frame.drop_duplicates("method").set_index("method")[SOURCES]
+    """Where a table's numbers come from, one column a method: ``runs`` are the names of the rows in results/<profile>/runs."""
+    return frame.drop_duplicates("method").set_index("method")[SOURCES].T
 
 
 def table01(profile: Profile) -> pd.DataFrame:
@@ -192,21 +192,25 @@ def comparison(profile: Profile, first: str = "dense", second: str = "global", p
     if not seeds:
         return {}
     a, b = (correct_matrix([rows[name][seed] for seed in seeds], probe) for name in (first, second))
-    by_seed = {seed: round(float(x.mean() - y.mean()), 4) for seed, x, y in zip(seeds, a, b)}
+    by_seed = [round(float(x.mean() - y.mean()), 4) for x, y in zip(a, b)]
     result = paired_bootstrap(a, b)
     ahead = first if round(result["low"], 3) > 0 else second if round(result["high"], 3) < 0 else ""
     return {"first": first, "second": second, "probe": probe, **result, "ahead": ahead, "by seed": by_seed, "clips": a.shape[1]}
 
 
-def verdict(compared: dict) -> str:
-    """A comparison in one sentence: the difference, whether the interval over test clips decides it, and what the seeds say."""
-    if not compared:
-        return "no rows to compare"
-    c, seeds = compared, list(compared["by seed"].values())
-    told = f"{c['first']} less {c['second']}, {c['probe']}: {c['difference']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}]"
-    decided = f"{c['ahead']} is ahead" if c["ahead"] else "undecided"
-    agree = "" if len(seeds) < 2 else "; seeds agree" if min(seeds) >= 0 or max(seeds) <= 0 else f"; seeds DISAGREE ({', '.join(f'{s:+.2f}' for s in seeds)})"
-    return f"{told}: {decided}{agree}"
+def verdicts(found: list[dict]) -> pd.DataFrame:
+    """Comparisons as a table, one line a pair of methods, one column a probe: ``difference [low, high]: who is ahead``.
+
+    "undecided" where zero lies in the interval. Where the seeds disagree about the sign, each seed's difference stands behind.
+    """
+    lines: dict[str, dict[str, str]] = {}
+    for c in found:
+        seeds = c["by seed"]
+        told = f"{c['difference']:+.2f} [{c['low']:+.2f}, {c['high']:+.2f}]: {c['ahead'] or 'undecided'}"
+        if min(seeds) < 0 < max(seeds):
+            told += f"; SEEDS DISAGREE: {' '.join(f'{s:+.2f}' for s in seeds)}"
+        lines.setdefault(f"{c['first']} − {c['second']} ({len(seeds)} seeds, {c['clips']} clips)", {})[c["probe"]] = told
+    return pd.DataFrame.from_dict(lines, orient="index")
 
 
 def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")) -> pd.DataFrame:
