@@ -43,7 +43,7 @@ def masked_loss(answer):
     (gradient,) = torch.autograd.grad(loss, predicted)
     assert (gradient[~visible] == 0).all(), "A hidden token gets a gradient."
     nothing = answer(predicted, target, torch.zeros_like(visible))
-    assert float(nothing) == 0, f"With nothing visible the loss must be 0, yours is {float(nothing)}."
+    assert torch.as_tensor(nothing).item() == 0, f"With nothing visible the loss must be 0, yours is {torch.as_tensor(nothing).item()}."
 
 
 @exercise("05.lengths")
