@@ -71,7 +71,7 @@ def variance_runs(profile: Profile) -> list[RunSpec]:
 def paper_size_runs(profile: Profile) -> list[RunSpec]:
     """Ours: random, global and dense at the paper's clip and encoder size (Tables 8, 9), but one seed and few epochs.
 
-    What two CPU cores can do of the paper's size in under an hour, where no GPU is to be had. The teacher is the profile's.
+    What two CPU cores can do of the paper's size in two hours, where no GPU is to be had. The teacher is the profile's.
     Only profiles with ``reach_epochs`` ask for it.
     """
     if not profile.reach_epochs:

@@ -94,7 +94,8 @@ SOURCES = ["kind", "data", "clip", "clips_trained", "clips_evaluated", "epochs",
 
 def sources(frame: pd.DataFrame) -> pd.DataFrame:
     """Where a table's numbers come from, one column a method: ``runs`` are the names of the rows in results/<profile>/runs."""
-    return frame.drop_duplicates("method").set_index("method")[SOURCES].T
+    lines = frame.drop_duplicates("method").set_index("method")[SOURCES]
+    return lines.assign(date=lines["date"].str.slice(0, 16)).T  # to the minute
 
 
 def table01(profile: Profile) -> pd.DataFrame:
@@ -199,16 +200,16 @@ def comparison(profile: Profile, first: str = "dense", second: str = "global", p
 
 
 def verdicts(found: list[dict]) -> pd.DataFrame:
-    """Comparisons as a table, one line a pair of methods, one column a probe: ``difference [low, high]: who is ahead``.
+    """Comparisons as a table, one line a pair of methods, one column a probe: ``difference [low, high] who is ahead``.
 
-    "undecided" where zero lies in the interval. Where the seeds disagree about the sign, each seed's difference stands behind.
+    "undecided" where zero lies in the interval. Where the seeds disagree about the sign, each seed's difference is added.
     """
     lines: dict[str, dict[str, str]] = {}
     for c in found:
         seeds = c["by seed"]
-        told = f"{c['difference']:+.2f} [{c['low']:+.2f}, {c['high']:+.2f}]: {c['ahead'] or 'undecided'}"
+        told = f"{c['difference']:+.2f} [{c['low']:+.2f}, {c['high']:+.2f}] {c['ahead'] or 'undecided'}"
         if min(seeds) < 0 < max(seeds):
-            told += f"; SEEDS DISAGREE: {' '.join(f'{s:+.2f}' for s in seeds)}"
+            told += f", seeds DISAGREE: {' '.join(f'{s:+.2f}' for s in seeds)}"
         lines.setdefault(f"{c['first']} − {c['second']} ({len(seeds)} seeds, {c['clips']} clips)", {})[c["probe"]] = told
     return pd.DataFrame.from_dict(lines, orient="index")
 
