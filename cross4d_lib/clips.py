@@ -29,13 +29,16 @@ class Video:
         saw nothing.
     point_labels : F arrays (n_f,) int64 beside them, or None.
     label : class index, or None. id : unique within the dataset. subject : who performs, or None.
+    triangles : (K, 3) int64 for a moving surface, else None. The frames are then the vertices of one mesh, in one order, and
+        point_labels ((V,) int64, once) are the vertices'; a clip's points are drawn on the surface.
     """
 
     frames: Sequence[np.ndarray]
     id: str
     label: int | None = None
     subject: str | None = None
-    point_labels: Sequence[np.ndarray] | None = None
+    point_labels: Sequence[np.ndarray] | np.ndarray | None = None
+    triangles: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Clip:
     frame_indices : (T,) int64, which frame of the video each frame of the clip is.
     frames_repeated : frames beyond the video's end, filled by repeating its last one.
     points_repeated : points of the clip that are repetitions, because a frame held fewer than N.
+    tracked : point n is the same point of the surface in every frame, so ``points[:, n]`` is its path (the ground truth of
+        Table 16). Only moving meshes know that; a depth camera's points have nothing to do with those of the next frame.
     """
 
     points: np.ndarray
@@ -57,6 +62,7 @@ class Clip:
     frame_indices: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     frames_repeated: int = 0
     points_repeated: int = 0
+    tracked: bool = False
 
 
 def frame_indices(available: int, frames: int, stride: Stride = 1) -> tuple[np.ndarray, int]:
@@ -105,13 +111,46 @@ def point_indices(available: int, points: int, generator: np.random.Generator) -
     return order.astype(np.int64), points - available
 
 
+def surface_samples(vertices: np.ndarray, triangles: np.ndarray, points: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """``points`` places on a surface, uniform by area. vertices (V, 3), triangles (K, 3) -> corners (n, 3) int64, weights (n, 3).
+
+    Row i lies at ``weights[i] @ vertices[corners[i]]``, and stays the same place of the surface when the vertices move.
+    Raises DataError on a surface without area.
+    """
+    a, b, c = (vertices[triangles[:, k]].astype(np.float64) for k in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)  # (K,), twice the area
+    if not area.sum() > 0:
+        raise DataError("a surface without area", "surface sampling", "remove the mesh, or export it again")
+    chosen = generator.choice(len(triangles), points, p=area / area.sum())
+    u, v = generator.random((2, points))
+    side = np.sqrt(u)  # the square root spreads evenly what would crowd at one corner
+    return triangles[chosen].astype(np.int64), np.stack([1 - side, side * (1 - v), side * v], 1)
+
+
+def _sample_surface(video: Video, indices: np.ndarray, points: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+    """Points (T, N, 3) that stay on their place of the surface, and the label of the nearest corner (T, N) or None."""
+    corners, weights = surface_samples(video.frames[indices[0]], video.triangles, points, generator)
+    cloud = np.stack([np.einsum("nk,nkc->nc", weights, video.frames[f][corners]) for f in indices]).astype(np.float32)
+    if video.point_labels is None:
+        return cloud, None
+    nearest = corners[np.arange(points), weights.argmax(1)]
+    return cloud, np.broadcast_to(np.asarray(video.point_labels, np.int64)[nearest], cloud.shape[:2]).copy()
+
+
 def sample_clip(video: Video, frames: int, points: int, stride: Stride = 1, seed: int = 0) -> Clip:
     """Sample a Clip from a Video, deterministically by (video.id, seed).
+
+    A moving mesh gives points drawn on its surface, uniform by area in the clip's first frame, with fixed barycentric
+    coordinates: point n is one and the same point in every frame.
 
     Raises DataError when a chosen frame has no points or a coordinate that is not finite, naming clip and frame.
     """
     indices, frames_repeated = frame_indices(len(video.frames), frames, stride)
     generator = clip_generator(video.id, seed)
+    if video.triangles is not None:
+        cloud, labels = _sample_surface(video, indices, points, generator)
+        check_finite(cloud, video.id)
+        return Clip(cloud, video.id, video.label, video.subject, labels, indices, frames_repeated, tracked=True)
     cloud = np.empty((frames, points, 3), np.float32)
     labels = np.empty((frames, points), np.int64) if video.point_labels is not None else None
     points_repeated = 0

@@ -38,7 +38,7 @@ class Source:
     entries(root) : every video found, sorted by id, whatever the split. in_split(entry, split) : the split's rule.
     read(entry) : the Video; raises DataError only. expected : videos per split in the literature ("all" for the whole),
     so that what is missing can be said. stand_in : True where the data is synthetic. point_classes : names of the
-    per-point labels, in label order, or empty. fingerprint_of(entry) : what identifies its content (a generator's version,
+    per-point labels, in label order, or empty. ignored : those of them that no segmentation is trained or scored on. fingerprint_of(entry) : what identifies its content (a generator's version,
     or a file's digest).
     """
 
@@ -52,6 +52,7 @@ class Source:
     citation: str
     stand_in: bool = False
     point_classes: tuple[str, ...] = ()
+    ignored: tuple[int, ...] = ()
     fingerprint_of: Callable[[Entry], str] = field(default=lambda entry: file_digest(Path(entry.handle)))
 
 
