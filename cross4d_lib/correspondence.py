@@ -1,7 +1,9 @@
-"""Eq. 3 and 4: from a 2D feature map back to the points, and from tokens to points.
+"""Eq. 3 and 4: from a 2D feature map back to the points, from tokens to points, and from points back to tokens.
 
 Eq. 3   y_(f,n) = (Phi_f W)[pix_pi(P_(f,n))] for visible points. ``patch_index`` is pix_pi at the resolution of patches.
 Eq. 4   n*(j) = the input point of the token's own frame nearest to its centre. ``match_tokens``.
+The way back, a feature for every point from the tokens around it (Sec. 4, segmentation and correspondence), is not in the
+paper; ``token_neighbours`` and ``at_points`` are our rule.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ import math
 
 import torch
 
+from .decisions import POINT_TOKENS
 from .errors import ConfigError
+from .points import nearest_neighbours
 from .render import Rendering, fit_camera, render
 
 
@@ -46,6 +50,38 @@ def match_tokens(centres: torch.Tensor, frame: torch.Tensor, points: torch.Tenso
     own = torch.gather(points.flatten(2), 1, frame[..., None].expand(-1, -1, points.shape[2] * 3))  # (B, M, N*3)
     distance = (own.unflatten(-1, (-1, 3)) - centres[:, :, None]).square().sum(-1)  # (B, M, N)
     return distance.argmin(-1)
+
+
+def token_neighbours(centres: torch.Tensor, frame: torch.Tensor, points: torch.Tensor, k: int = POINT_TOKENS) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which tokens a point takes its feature from, and in what shares.
+
+    centres (B, M, 3), frame (B, M) int64, points (B, T, N, 3) -> index (B, T, N, k) int64 into M, weights (B, T, N, k) float32
+    that sum to 1. k = 1: the nearest token of the point's own frame. k > 1: the k nearest, weighted by the inverse of the squared
+    distance (the rule of PointNet++). Where an encoder has no tokens in a frame, those of the nearest frame that has some are taken,
+    the earlier one of two.
+
+    Raises ConfigError unless every frame that has tokens has equally many, in one run, in order, the same for all clips.
+    """
+    batch, frames = points.shape[:2]
+    have, counts = torch.unique_consecutive(frame[0], return_counts=True)
+    per_frame = int(counts[0])
+    if (counts != per_frame).any() or (have.diff() <= 0).any() or (frame != frame[0]).any():
+        raise ConfigError("tokens that are not listed frame by frame, equally many in each", "token_neighbours", "sort the tokens by frame")
+    anchor = (torch.arange(frames, device=frame.device)[:, None] - have).abs().argmin(1)  # (T,) which of the frames that have tokens
+    near_centres = centres.view(batch, len(have), per_frame, 3)[:, anchor]  # (B, T, m, 3)
+    near = nearest_neighbours(points, near_centres, min(k, per_frame))  # (B, T, N, k)
+    chosen = torch.gather(near_centres[:, :, None].expand(-1, -1, points.shape[2], -1, -1), 3, near[..., None].expand(*near.shape, 3))  # (B, T, N, k, 3)
+    closeness = 1 / (chosen - points[..., None, :]).square().sum(-1).clamp_min(1e-30)  # a point on a token takes that token alone
+    return near + per_frame * anchor[:, None, None], closeness / closeness.sum(-1, keepdim=True)
+
+
+def at_points(values: torch.Tensor, index: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Token values at the points: the weighted mean over each point's tokens. values (B, M, D), index and weights (B, T, N, k) of
+    ``token_neighbours`` -> (B, T, N, D). Differentiable in values; linear, so a linear head may come before or after it."""
+    batch, tokens, dim = values.shape
+    flat = index + tokens * torch.arange(batch, device=index.device)[:, None, None, None]
+    taken = values.reshape(-1, dim).index_select(0, flat.flatten()).view(*index.shape, dim)  # (B, T, N, k, D)
+    return (weights[..., None].to(taken) * taken).sum(-2)
 
 
 def camera_yaws(cameras: int) -> list[float]:

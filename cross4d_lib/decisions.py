@@ -57,8 +57,18 @@ BATCH = _decide("batch size", 16, "clips", "Sec. 4.1", "not stated; fits every p
 GRADIENT_CLIP = _decide("gradient clipping", 1.0, "global 2-norm", "Sec. 4.1", "not stated; guards the first steps after warm-up")
 VARIANCE_EPS = _decide("eps in sigma_k", 1e-4, "", "Eq. 6", "VICReg's value; not stated")
 
+# --- tokens to points (Tables 6, 16, 17) ------------------------------------------------------------------------------
+POINT_TOKENS = _decide("tokens a point takes its feature from", 3, "nearest tokens of its own frame, weighted by 1 / distance^2", "Tables 6, 16, 17", "not stated; the rule of PointNet++; the nearest token alone is measured beside it")
+
 # --- probes (Sec. 4.1, Table 11) --------------------------------------------------------------------------------------
 PROBE_RATE = _decide("probe optimiser", 1e-3, "Adam learning rate, batch 64", "Sec. 4.1", "not stated; 300 epochs are")
+
+# --- segmentation and correspondence (Tables 6, 16, 17) -----------------------------------------------------------------
+HEAD_EPOCHS = _decide("training of the per-point head", 60, "epochs, Adam at the probe's rate, 8 clips a step", "Table 6", "not stated; cross-entropy over all points that carry a label, no class weights")
+TUNE_EPOCHS = _decide("training of a fine-tuned segmenter", 20, "epochs, 8 clips a step, the pretraining optimiser", "Table 17", "not stated; the same for scratch and for pretrained weights")
+AUGMENTATION = _decide("augmentation in fine-tuning", (0.1, 15.0, 0.005), "scale +- share, rotation about the vertical +- degrees, jitter's deviation in clip radii", "Sec. 4.1", "the three kinds are stated, their sizes are not")
+CORRESPONDENCE_LIKENESS = _decide("likeness in correspondence", "cosine after the clip's mean feature is taken off", "", "Table 16", "not stated; the common mean makes all features alike; plain cosine is measured beside it")
+CORRESPONDENCE_QUERIES = _decide("queries in correspondence", 256, "points a frame pair, at every pair of frames the gap apart", "Table 16", "not stated; candidates are all points of the later frame")
 
 
 def table() -> list[Decision]:

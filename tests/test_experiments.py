@@ -31,7 +31,7 @@ room, queue = sys.modules["cross4d_lib.experiments.run"], sys.modules["cross4d_l
 ROOT = Path(__file__).resolve().parents[1]
 FIELDS = (
     "key spec profile dataset teacher teacher_revision seed metrics clips_evaluated commit dirty config_hash data_hash device versions "
-    "seconds date stand_in chance clips_trained"
+    "seconds date stand_in chance clips_trained target task"
 ).split()  # fmt: skip
 PROBES = {"linear", "standardized", "converged"}
 REAL = ("train", "test")
@@ -79,6 +79,7 @@ def test_a_key_does_not_depend_on_the_order_of_writing():
 OTHER = {
     "dataset": "utd-mhad", "pretext": "global", "seed": 1, "frames": 23, "points": 2047, "stride": 2, "clips": 100, "encoder": (("dim", 128),), "teacher": "facebook/dinov2-base",
     "size": 98, "dim": 768, "projection": "pca", "cameras": 2, "summary": "mean", "centre": False, "variance_weight": 0.0, "epochs": 99, "batch": 8,
+    "split": "train-identities", "task": "segmentation", "target": "utd-mhad", "task_splits": ("train-identities", "test-identities"), "task_clip": (("frames", 16),),
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ class Profile:
     """A size at which everything can be run.
 
     dataset : read by the main tables. fallback : the embedded dataset used when it is not there, or None. teacher : name.
-    frames, points, stride : of a clip (Table 8). clips : most training (and test) clips, None for all. size : render side in
+    frames, points, stride : of a clip (Table 8). by_dataset : what of these, and of the epochs, is otherwise for some datasets. clips : most training (and test) clips, None for all. size : render side in
     pixels. dim : d_p. encoder : fields of Point4DConfig that differ from the paper's. epochs, batch : of pretraining.
     seeds : of every mean and deviation. reach_epochs : epochs of the single runs at the paper's clip and encoder size, 0 for
     none. meant_for : one line.
@@ -33,6 +33,7 @@ class Profile:
     batch: int = 16
     seeds: tuple[int, ...] = (0, 1, 2)
     reach_epochs: int = 0
+    by_dataset: dict[str, dict] = field(default_factory=dict)
     meant_for: str = ""
 
 
@@ -50,9 +51,15 @@ PROFILES = {
     "paper": Profile(
         "paper", "msr-action3d", None, "facebook/dinov2-large", frames=24, points=2048, stride=1, clips=None, size=126, dim=384,
         encoder={}, epochs=100, batch=16, seeds=(0, 1, 2),
+        by_dataset={"deforming-things4d": {"frames": 16, "epochs": 60}, "hoi4d": {"epochs": 60}, "ntu-rgbd60": {"stride": 2}},
         meant_for="the paper's size (Table 8), on one GPU",
     ),
 }  # fmt: skip
+
+
+def clip_settings(profile: Profile, dataset: str) -> dict:
+    """Frames, points and stride of a dataset's clips in a profile."""
+    return {name: profile.by_dataset.get(dataset, {}).get(name, getattr(profile, name)) for name in ("frames", "points", "stride")}
 
 
 def load_profile(name: str) -> Profile:

@@ -65,6 +65,6 @@ def _report(spec: RunSpec, row: dict | None, error: str, seconds: float) -> bool
     if row is None:
         print(f"FAILED  {spec}: {error}", flush=True)
         return False
-    accuracy = "  ".join(f"{name} {probe['accuracy']:.3f}" for name, probe in row["metrics"].items())
-    print(f"done    {spec.key}  {spec}: {accuracy}  ({seconds:.0f} s)", flush=True)
+    found = "  ".join(f"{setting} {next(iter(values.values())):.3f}" for setting, values in row["metrics"].items())
+    print(f"done    {spec.key}  {spec}: {found}  ({seconds:.0f} s)", flush=True)
     return True

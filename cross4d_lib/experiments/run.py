@@ -20,11 +20,11 @@ from ..datasets import ClipDataset, load_dataset
 from ..datasets.base import file_digest
 from ..encoders import Encoder, load_encoder
 from ..errors import DataError
-from ..evaluation import probe_all
 from ..targets import TargetStore, build_targets, cache_folder
 from ..teachers import load_teacher
 from ..training import pretrain
 from .spec import RunSpec
+from .tasks import TASKS
 
 RESULTS = Path(os.environ.get("CROSS4D_RESULTS") or Path(__file__).resolve().parents[2] / "results")
 PACKAGES = ("torch", "numpy", "transformers", "scikit-learn", "zarr")
@@ -65,15 +65,22 @@ def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
     draft.replace(path)
 
 
-def clips_of(spec: RunSpec, split: str) -> ClipDataset:
-    """The spec's clips of a split. The sampling seed is 0 for every run: seeds vary the encoder, not the data.
+def clips_of(spec: RunSpec, split: str | None = None) -> ClipDataset:
+    """The clips the spec pretrains on, or those of another ``split`` of the same dataset, sampled alike.
 
-    Runs on the same clips share them within a process: making or reading them takes longer than a small run's training.
+    The sampling seed is 0 for every run: seeds vary the encoder, not the data. Runs on the same clips share them within a process:
+    making or reading them takes longer than a small run's training.
     """
-    return _shared_clips(spec.dataset, split, spec.frames, spec.points, spec.stride, spec.clips, os.environ.get("CROSS4D_DATA"))
+    return _shared_clips(spec.dataset, split or spec.split, spec.frames, spec.points, spec.stride, spec.clips, os.environ.get("CROSS4D_DATA"))
 
 
-@lru_cache(maxsize=4)
+def task_clips(spec: RunSpec) -> tuple[ClipDataset, ClipDataset]:
+    """(learned from, scored on): the clips of the spec's task."""
+    size = {"frames": spec.frames, "points": spec.points, "stride": spec.stride, **dict(spec.task_clip)}
+    return tuple(_shared_clips(spec.measured_on, split, *size.values(), spec.clips, os.environ.get("CROSS4D_DATA")) for split in spec.task_splits)
+
+
+@lru_cache(maxsize=6)
 def _shared_clips(dataset: str, split: str, frames: int, points: int, stride: int | str, clips: int | None, root: str | None) -> ClipDataset:
     return load_dataset(dataset, split, frames=frames, points=points, stride=stride, limit=clips)
 
@@ -102,9 +109,9 @@ def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tup
     The measures: seconds of building targets and of training, clips a second, losses of the first and last epoch and the
     whole curve, coverage, bytes of the store. They are kept beside the weights, so a loaded encoder reports the run that made it.
     """
-    device = torch.device(device or default_device())
+    device, spec = torch.device(device or default_device()), spec.pretraining
     encoder = fresh_encoder(spec).to(device)
-    if spec.pretext == "random":
+    if spec.pretext in ("none", "random"):
         return encoder.eval(), {}
     weights = cache_folder() / "encoders" / f"{spec.key}.safetensors"
     notes = weights.with_suffix(".json")
@@ -112,7 +119,7 @@ def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tup
         encoder.load_state_dict(load_file(weights))
         return encoder.eval(), measures
     started = time.perf_counter()
-    targets = targets_of(spec, encoder, clips_of(spec, "train"), device, progress)
+    targets = targets_of(spec, encoder, clips_of(spec), device, progress)
     built = time.perf_counter() - started
     checkpoint = cache_folder() / "checkpoints" / f"{spec.key}.pt"
     log = pretrain(encoder, targets, spec.pretext, spec.epochs, spec.seed, variance_weight=spec.variance_weight, centre=spec.centre, summary=spec.summary or "class", checkpoint=checkpoint, batch=spec.batch)
@@ -144,22 +151,19 @@ def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) 
         return row
     started = time.perf_counter()
     device = torch.device(device or default_device())
-    train, test = clips_of(spec, "train"), clips_of(spec, "test")
+    train, test = task_clips(spec)
     encoder, measures = pretrained_encoder(spec, device, progress)
-    probes = probe_all(encoder, train, test, spec.seed)
-    metrics = {}
-    for name, probe in probes.items():
-        metrics[name] = {"accuracy": probe.accuracy, "low": probe.interval[0], "high": probe.interval[1], **probe.selected}
-        metrics[name]["correct"] = "".join("01"[int(c)] for c in probe.per_clip)  # one digit a test clip, in id order: for paired tests
-    data = {"train": train.fingerprint(), "test": test.fingerprint()}
+    checkpoint = cache_folder() / "checkpoints" / f"{spec.key}-{spec.task}.pt"
+    outcome = TASKS[spec.task](spec, encoder, train, test, checkpoint)
+    checkpoint.unlink(missing_ok=True)
     row = {
-        "key": spec.key, "spec": spec.canonical(), "profile": spec.profile, "dataset": spec.dataset,
+        "key": spec.key, "spec": spec.canonical(), "profile": spec.profile, "dataset": spec.dataset, "target": spec.measured_on, "task": spec.task,
         "stand_in": train.source.stand_in, "teacher": spec.teacher, "teacher_revision": measures.pop("teacher_revision", ""),
-        "seed": spec.seed, "metrics": metrics, "measures": measures, "chance": 1 / len(train.classes),
-        "clips_trained": len(train), "clips_evaluated": probes["linear"].clips_evaluated, "found": train.found(),
-        "padded": {split: {k: v for k, v in ds.counts().items() if k != "clips"} for split, ds in (("train", train), ("test", test))},
-        **provenance(), "config_hash": spec.key, "data_hash": data, "device": device_name(device),
-        "seconds": time.perf_counter() - started,
+        "seed": spec.seed, "metrics": outcome.metrics, "chance": outcome.chance, "measures": {**measures, **outcome.notes},
+        "clips_trained": len(train), "clips_evaluated": len(test), "found": train.found(),
+        "padded": {split: {k: v for k, v in ds.counts().items() if k != "clips"} for split, ds in zip(("train", "test"), (train, test))},
+        **provenance(), "config_hash": spec.key, "data_hash": {"train": train.fingerprint(), "test": test.fingerprint()},
+        "device": device_name(device), "seconds": time.perf_counter() - started,
     }  # fmt: skip
     _write_whole(row_path(spec), lambda draft: draft.write_text(json.dumps(row, indent=1) + "\n"))
     return row

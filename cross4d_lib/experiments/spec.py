@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 
 from ..decisions import CENTRE_TARGETS, GLOBAL_TARGET
 from ..errors import ConfigError
-from .profiles import Profile
+from .profiles import Profile, clip_settings
 
-PRETEXTS = ("random", "global", "dense")
+PRETEXTS = ("none", "random", "global", "dense")
+SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Pretrain an encoder one way on one dataset's training split, probe it on the same dataset, with one seed.
+    """Pretrain an encoder one way on a split of one dataset, then measure it by one task on the same or another dataset, with one seed.
 
-    pretext : "random" (no pretraining), "global" or "dense". The fields that a random encoder does not depend on are empty
-    in its spec, so that all teachers and granularities share one random run. stand_in : the dataset is synthetic.
+    pretext : "random" (no pretraining), "global", "dense", or "none" where no encoder is asked for (coverage). The fields that a
+    random encoder does not depend on are empty in its spec, so that all teachers and granularities share one random run.
+    split : pretrained on. task : see ``tasks.py``. target : the dataset the task is done on, "" for the one pretrained on.
+    task_splits : learned from and scored on. task_clip : what of frames, points, stride is otherwise in the task's clips.
     """
 
     profile: str
@@ -42,19 +45,42 @@ class RunSpec:
     variance_weight: float = 0.0
     epochs: int = 0
     batch: int = 0
+    split: str = "train"
+    task: str = "probe"
+    target: str = ""
+    task_splits: tuple[str, str] = SPLITS
+    task_clip: tuple[tuple[str, object], ...] = ()
 
     def canonical(self) -> dict:
-        """JSON-ready form that the key is made of: all fields but the profile's name, and the contents behind two names.
+        """JSON-ready form that the key is made of: all fields but the profile's name, and the contents behind the names.
 
         The shipped teacher and the embedded datasets can change under their names, so the digest of the teacher's weights
-        and that of the generator belong to the run.
+        and those of the generators belong to the run. What came after the first rows were measured is left out while it has the value
+        it had then, so that these rows keep their names.
         """
-        fields = asdict(self)
-        del fields["profile"]
-        fields["encoder"] = dict(self.encoder)
-        fields["teacher_content"] = shipped_digest(self.teacher)
-        fields["data_content"] = embedded_digest(self.dataset)
-        return fields
+        form = asdict(self)
+        del form["profile"]
+        for name, value in LATER.items():
+            if form[name] == value:
+                del form[name]
+        form["encoder"] = dict(self.encoder)
+        form["teacher_content"] = shipped_digest(self.teacher)
+        form["data_content"] = embedded_digest(self.dataset)
+        if self.target:
+            form["target_content"] = embedded_digest(self.target)
+        if "task_clip" in form:
+            form["task_clip"] = dict(self.task_clip)
+        return form
+
+    @property
+    def measured_on(self) -> str:
+        """The dataset the task is done on."""
+        return self.target or self.dataset
+
+    @property
+    def pretraining(self) -> RunSpec:
+        """The part of the spec that decides the encoder: runs that share it share the encoder."""
+        return replace(self, **{**LATER, "split": self.split})
 
     @property
     def key(self) -> str:
@@ -62,24 +88,39 @@ class RunSpec:
 
     def __str__(self) -> str:
         teacher = f", {self.teacher}" if self.teacher else ""
-        return f"{self.pretext} on {self.dataset}{teacher}, seed {self.seed}"
+        task = f", {self.task} on {self.measured_on}" if self.target or self.task != "probe" else ""
+        return f"{self.pretext} on {self.dataset}{teacher}{task}, seed {self.seed}"
+
+
+LATER = {field.name: field.default for field in fields(RunSpec) if field.name in ("split", "task", "target", "task_splits", "task_clip")}
 
 
 def make_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes) -> RunSpec:
-    """The spec of one run of a profile. changes : fields that differ from the profile's (teacher, summary, epochs, ...)."""
+    """The spec of one run of a profile. changes : fields that differ from the profile's (teacher, epochs, task, target, ...).
+
+    A random encoder has seen no data, so its run belongs to the task's dataset; a target that is the dataset itself is none.
+    """
     if pretext not in PRETEXTS:
         raise ConfigError(f"pretext {pretext!r}", "make_spec", f"one of {', '.join(PRETEXTS)}")
+    untrained = pretext in ("none", "random")
+    target = changes.pop("target", "")
+    if untrained and target:
+        dataset = target
+    target = "" if target == dataset else target
+    settings = clip_settings(profile, dataset)
+    otherwise = {name: value for name, value in clip_settings(profile, target or dataset).items() if value != settings[name]}
     common = dict(
-        profile=profile.name, dataset=dataset, pretext=pretext, seed=seed, frames=profile.frames, points=profile.points,
-        stride=profile.stride, clips=profile.clips, encoder=tuple(sorted(profile.encoder.items())),
+        profile=profile.name, dataset=dataset, pretext=pretext, seed=seed, **settings, clips=profile.clips, encoder=tuple(sorted(profile.encoder.items())),
+        task=changes.pop("task", "probe"), target=target, task_splits=changes.pop("task_splits", SPLITS),
+        task_clip=tuple(sorted({**otherwise, **changes.pop("task_clip", {})}.items())),
     )  # fmt: skip
-    if pretext == "random":
+    if untrained:
         kept = {name: value for name, value in changes.items() if name in common}
         return RunSpec(**{**common, **kept})
     spec = RunSpec(
         **common, teacher=profile.teacher, size=profile.size, dim=profile.dim, projection="random", cameras=1,
         summary=GLOBAL_TARGET if pretext == "global" else "", centre=CENTRE_TARGETS, variance_weight=1.0,
-        epochs=profile.epochs, batch=profile.batch,
+        epochs=profile.by_dataset.get(dataset, {}).get("epochs", profile.epochs), batch=profile.batch,
     )  # fmt: skip
     return replace(spec, **changes)
 

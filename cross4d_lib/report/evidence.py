@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..clips import Clip
-from ..correspondence import patch_index, point_features
+from ..correspondence import at_points, patch_index, point_features, token_neighbours
 from ..encoders import Encoder, Tokens
 from ..errors import ConfigError
 from ..points import nearest_neighbours, nearest_point
@@ -119,14 +119,8 @@ def run_encoder(clip: Clip, encoder: Encoder) -> Tokens:
 def token_features(clip: Clip, encoder: Encoder) -> np.ndarray:
     """Every point takes the feature of the nearest token of its own frame (Figure 2). Returns (T, N, C) float32."""
     tokens = run_encoder(clip, encoder)
-    centres, features, frame = tokens.centres[0].cpu(), tokens.features[0].float().cpu(), tokens.frame[0].cpu()
-    rows = []
-    for f, points in enumerate(torch.as_tensor(clip.points)):
-        own = frame == f  # (M,)
-        if not own.any():
-            raise ConfigError(f"no token lies in frame {f}", clip.id, "figures of tokens need an encoder with tokens in every frame")
-        rows.append(features[own][nearest_point(points, centres[own])])  # (N, C)
-    return torch.stack(rows).numpy()
+    index, weights = token_neighbours(tokens.centres.cpu(), tokens.frame.cpu(), torch.as_tensor(clip.points)[None], k=1)
+    return at_points(tokens.features.float().cpu(), index, weights)[0].numpy()
 
 
 @dataclass(frozen=True)

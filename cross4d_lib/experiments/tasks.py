@@ -1,0 +1,102 @@
+"""What a run measures once its encoder is there: one function a task, all with the same arguments and the same answer.
+
+    probe           the class of a clip, three linear probes (Tables 1, 2, 5, 11, 12, ...)
+    segmentation    the class of every point, a linear head on the frozen encoder (Table 6)
+    fine-tuning     the class of every point, encoder and head trained together (Table 17)
+    correspondence  the same point across time, by the nearest feature (Table 16)
+    coverage        the share of points with a target; no encoder (Table 15)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ..correspondence import coverage, render_cameras
+from ..datasets import ClipDataset
+from ..decisions import SPLAT
+from ..encoders import Encoder
+from ..evaluation import TAUS, bootstrap_interval, coordinates, correspondence, encoder_features, probe_all, segment_all, segment_finetuned, token_coordinates
+from ..evaluation.segmentation import IGNORED, SegmentationResult, confusion, point_labels
+from ..render import render
+from .spec import RunSpec
+
+COVERAGE_CLIPS = 60  # spread over the classes
+COVERAGE_CAMERAS = (1, 2, 4)
+COVERAGE_SPLATS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)  # x our splat radius
+COVERAGE_SIZES = (98, 126, 168, 252, 504)  # pixels
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """metrics : {setting: {name: value}}, JSON-ready. chance : what guessing gets, as the first metric counts it. notes : more to keep."""
+
+    metrics: dict[str, dict]
+    chance: float
+    notes: dict = field(default_factory=dict)
+
+
+def probe(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
+    """Accuracy of the three probes; ``correct`` holds one digit a test clip, in id order, for paired tests."""
+    metrics = {}
+    for name, result in probe_all(encoder, train, test, spec.seed).items():
+        metrics[name] = {"accuracy": result.accuracy, "low": result.interval[0], "high": result.interval[1], **result.selected}
+        metrics[name]["correct"] = "".join("01"[int(c)] for c in result.per_clip)
+    return Outcome(metrics, 1 / len(train.classes))
+
+
+def segmentation(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
+    """mIoU, mAcc and OA of linear heads on the frozen encoder; chance is the mIoU of always saying the commonest class."""
+    results = segment_all(encoder, train, test, spec.seed)
+    return segmentation_outcome({name: result.metrics() for name, result in results.items()}, train, test)
+
+
+def fine_tuning(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
+    """The same end to end."""
+    result = segment_finetuned(encoder, train, test, spec.seed, checkpoint=checkpoint)
+    return segmentation_outcome({"fine-tuned": result.metrics()}, train, test)
+
+
+def segmentation_outcome(metrics: dict[str, dict], train: ClipDataset, test: ClipDataset) -> Outcome:
+    classes = len(train.source.point_classes)
+    seen = sum(np.bincount(labels[labels != IGNORED], minlength=classes) for labels in (point_labels(train, i).numpy() for i in range(len(train))))
+    commonest = int(seen.argmax())
+    guess = SegmentationResult(np.stack([confusion(torch.full_like(labels, commonest), labels, classes) for labels in (point_labels(test, i) for i in range(len(test)))]))
+    return Outcome(metrics, guess.miou, {"point_classes": list(train.source.point_classes), "commonest": {"class": train.source.point_classes[commonest], "mIoU": guess.miou, "mAcc": guess.macc, "OA": guess.oa}})
+
+
+def temporal(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
+    """acc@tau of the encoder's features, of raw coordinates, and of a match drawn at random, for both gaps of Table 16."""
+    results = {
+        "centred": correspondence(encoder_features(encoder), test),
+        "cosine": correspondence(encoder_features(encoder), test, likeness="cosine"),
+        "centred, nearest token": correspondence(encoder_features(encoder, 1), test),
+        "raw XYZ": correspondence(coordinates, test, likeness="distance"),
+        "XYZ of the nearest token": correspondence(token_coordinates(encoder), test, likeness="distance"),
+    }
+    metrics = {}
+    for name, result in results.items():
+        for gap in result.acc:
+            clips = result.at(gap)
+            low, high = bootstrap_interval(clips)
+            metrics[f"{name}, gap {gap}"] = {"accuracy": float(clips.mean()), "low": low, "high": high, "curve": [round(float(a), 4) for a in result.acc[gap].mean(0)], "per_clip": [round(float(a), 4) for a in clips]}
+    chance = {str(gap): [round(float(a), 4) for a in values.mean(0)] for gap, values in result.chance.items()}
+    return Outcome(metrics, chance[str(min(result.chance))][TAUS.index(0.02)], {"taus": list(TAUS), "chance_curve": chance})
+
+
+def covered(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
+    """Share of points that own a pixel: by cameras; and, under one camera, by splat radius and by image size."""
+    clips = [torch.as_tensor(train[int(i)].points) for i in np.unique(np.linspace(0, len(train) - 1, COVERAGE_CLIPS).round().astype(int))]
+    mean = lambda share: {"coverage": float(np.mean([share(points) for points in clips]))}
+    radius = lambda times: times * SPLAT * 126 / np.sqrt(clips[0].shape[1])
+    metrics = {f"{n} camera{'s'[: n > 1]}": mean(lambda points: coverage(render_cameras(points, 126, n))) for n in COVERAGE_CAMERAS}
+    metrics |= {f"splat x {times}": mean(lambda points: coverage([render(points, 126, radius=radius(times))])) for times in COVERAGE_SPLATS}
+    metrics |= {f"{size} px": mean(lambda points: coverage([render(points, size)])) for size in COVERAGE_SIZES}
+    metrics |= {f"{size} px, splat of 126 px": mean(lambda points: coverage([render(points, size, radius=radius(1.0))])) for size in COVERAGE_SIZES if size != 126}
+    return Outcome(metrics, 0.0, {"clips_covered": len(clips)})
+
+
+TASKS: dict[str, Callable[..., Outcome]] = {"probe": probe, "segmentation": segmentation, "fine-tuning": fine_tuning, "correspondence": temporal, "coverage": covered}
