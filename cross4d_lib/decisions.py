@@ -31,6 +31,9 @@ def _decide(name: str, value, unit: str, belongs_to: str, why: str):
 # --- clips (Sec. 3, Table 8) ------------------------------------------------------------------------------------------
 WINDOW = _decide("place of a clip's window in its video", "centred", "", "Table 8", "one clip a video, where most of the motion lies; frames beyond the end repeat the last one and are counted, no video is dropped")
 
+# --- data -------------------------------------------------------------------------------------------------------------
+ANIMAL_VIEW = _decide("view of an animal", 45.0, "degrees from its front", "Table 8", "three quarters; TODO")
+
 # --- render (Eq. 1) ---------------------------------------------------------------------------------------------------
 FIELD_OF_VIEW = _decide("field of view", 40.0, "degrees", "Eq. 1", "mild perspective, near that of a depth camera; the back-off makes up for it")
 BACK_OFF_MARGIN = _decide("back-off margin", 0.05, "share of the half image", "Eq. 1", "the nearest distance at which every point of every frame falls inside the image, less this margin: as many patches on the subject as a fixed camera allows")

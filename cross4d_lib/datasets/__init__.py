@@ -11,6 +11,12 @@ __all__ = ["ClipDataset", "Entry", "Source", "dataset_names", "dataset_root", "l
 _MODULES = {
     "msr-action3d": "msr_action3d",
     "utd-mhad": "utd_mhad",
+    "ntu-rgbd60": "ntu_rgbd60",
+    "deforming-things4d": "deforming_things4d",
+    "deforming-things4d-actions": "deforming_things4d:ACTIONS",
+    "animals": "animals",
+    "animals-actions": "animals:ACTIONS",
+    "hoi4d": "hoi4d",
     "synthetic-actions": "synthetic.actions",
 }
 
@@ -26,13 +32,15 @@ def load_source(name: str) -> Source:
 
     if name not in _MODULES:
         raise ConfigError(f"no dataset is called {name!r}", "load_dataset", f"one of {', '.join(_MODULES)}")
-    return import_module(f".{_MODULES[name]}", __name__).SOURCE
+    module, _, attribute = _MODULES[name].partition(":")
+    return getattr(import_module(f".{module}", __name__), attribute or "SOURCE")
 
 
 def load_dataset(name: str, split: str = "train", root=None, frames: int = 24, points: int = 2048, stride: Stride = 1, seed: int = 0, limit: int | None = None) -> ClipDataset:
     """A split of a dataset as clips of ``frames`` x ``points`` (Table 8: MSR-Action3D 24 x 2048, stride 1).
 
-    name : see ``dataset_names()``. split : "train" or "test", cross-subject. root : the dataset's folder; None looks in
+    name : see ``dataset_names()``. split : "train" or "test"; a dataset's file says by what
+    rule, and which other splits it has. root : the dataset's folder; None looks in
     $CROSS4D_DATA/<name> (embedded datasets need neither). stride : frames between two frames of a clip, or "uniform" to
     spread them over the whole video. seed : of the point sampling. limit : keep that many clips, spread over the classes.
 

@@ -34,12 +34,14 @@ class Entry:
 class Source:
     """A dataset: names, split and reader.
 
-    name : as in ``load_dataset``. classes : class names, in label order. splits : names of its splits.
+    name : as in ``load_dataset``. classes : class names, in label order; empty where only the files know them: then
+    classes_of(videos found) tells them. splits : names of its splits.
     entries(root) : every video found, sorted by id, whatever the split. in_split(entry, split) : the split's rule.
     read(entry) : the Video; raises DataError only. expected : videos per split in the literature ("all" for the whole),
     so that what is missing can be said. stand_in : True where the data is synthetic. point_classes : names of the
     per-point labels, in label order, or empty. ignored : those of them that no segmentation is trained or scored on. fingerprint_of(entry) : what identifies its content (a generator's version,
-    or a file's digest).
+    or a file's digest). folder : its folder in $CROSS4D_DATA where that is not its name. deals_subjects : a ``limit`` deals
+    the subjects out over the classes (see ``spread``), where a class has more subjects than its share of the limit.
     """
 
     name: str
@@ -54,6 +56,9 @@ class Source:
     point_classes: tuple[str, ...] = ()
     ignored: tuple[int, ...] = ()
     fingerprint_of: Callable[[Entry], str] = field(default=lambda entry: file_digest(Path(entry.handle)))
+    classes_of: Callable[[list[Entry]], tuple[str, ...]] | None = None
+    folder: str = ""
+    deals_subjects: bool = False
 
 
 def file_digest(path: Path) -> str:
@@ -96,7 +101,7 @@ class ClipDataset(Sequence):
         if not self.entries:
             raise DataError(f"no video of split {split!r} among {len(self.videos_found)} found", f"{source.name} in {root}", "check the folder against the README's data section")
         if limit is not None:
-            self.entries = spread(self.entries, limit)
+            self.entries = spread(self.entries, limit, source.deals_subjects)
         self._clips: dict[int, Clip] = {}
 
     def __len__(self) -> int:
@@ -112,7 +117,7 @@ class ClipDataset(Sequence):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.source.classes
+        return self.source.classes_of(self.videos_found) if self.source.classes_of else self.source.classes
 
     @property
     def ids(self) -> list[str]:
@@ -169,22 +174,44 @@ class ClipDataset(Sequence):
         return f"ClipDataset({self.source.name}, {self.found()}, {self.frames} frames x {self.points} points, stride {self.stride})"
 
 
-def spread(entries: list[Entry], limit: int) -> list[Entry]:
-    """``limit`` entries, taken in turn from every class, so a small subset still holds them all; order by id is kept."""
+def spread(entries: list[Entry], limit: int, deal: bool = False) -> list[Entry]:
+    """``limit`` entries, taken in turn from every class, so a small subset still holds them all; order by id is kept.
+
+    deal : each class starts with the subject after the one at which the class before it ended, so that subjects are as even
+    as classes although no class holds all of them. Without, every class starts with the first subject.
+    """
     by_class: dict[int, list[Entry]] = {}
     for entry in entries:
         by_class.setdefault(entry.label, []).append(entry)
-    # round r takes the r-th entry of each class; within a class, subjects are spread by striding
-    turns = sorted((r, label, e.id, e) for label, group in by_class.items() for r, e in enumerate(across_subjects(group)))
-    kept = [turn[-1] for turn in turns[:limit]]
+    dealt, share = 0, -(-limit // max(1, len(by_class)))
+    turns = []
+    for label, group in sorted(by_class.items()):
+        # round r takes the r-th entry of each class; within a class, subjects are spread by striding
+        ranked = across_subjects(group, dealt if deal else None)
+        turns += [(r, label, e.id, e) for r, e in enumerate(ranked)]
+        dealt += min(share, len(group))
+    kept = [turn[-1] for turn in sorted(turns, key=lambda turn: turn[:3])[:limit]]
     return sorted(kept, key=lambda e: e.id)
 
 
-def across_subjects(group: list[Entry]) -> list[Entry]:
-    """One entry of every subject, then a second of every subject, and so on."""
+def across_subjects(group: list[Entry], dealt: int | None = None) -> list[Entry]:
+    """One entry of every subject, then a second of every subject, and so on.
+
+    dealt : how many subjects were dealt to other classes before; the next comes first, and a subject's entries are in the
+    order of their id's hash, so that none of the recording's circumstances in the id (camera, place) is preferred.
+    """
+    order = {subject: i for i, subject in enumerate(sorted({e.subject for e in group}))}
+    if dealt is not None:
+        order = {subject: (i - dealt) % len(order) for subject, i in order.items()}
+        group = by_hash(group)
     seen: dict[str, int] = {}
     ranked = []
     for entry in group:
         seen[entry.subject] = seen.get(entry.subject, 0) + 1
-        ranked.append((seen[entry.subject], entry.subject, entry.id, entry))
-    return [row[-1] for row in sorted(ranked, key=lambda row: row[:3])]
+        ranked.append((seen[entry.subject], order[entry.subject], entry))
+    return [entry for *_, entry in sorted(ranked, key=lambda row: row[:2])]
+
+
+def by_hash(entries: list[Entry]) -> list[Entry]:
+    """Entries in the order of SHA-256 of their ids: a shuffle that every machine repeats, and that no other entry changes."""
+    return sorted(entries, key=lambda e: hashlib.sha256(e.id.encode()).hexdigest())

@@ -1,6 +1,7 @@
 """Depth videos: from bytes on disk to depth maps, and from depth maps to camera points.
 
-Two containers hold the datasets' depth videos: the headered ``.bin`` of MSR-Action3D and MATLAB's version 5 ``.mat``.
+Three containers hold the datasets' depth videos: the headered ``.bin`` of MSR-Action3D, MATLAB's version 5 ``.mat``, and
+16-bit ``.png``, one a frame.
 Whatever a file contains, reading it ends in a depth video or in a DataError that names the file: sizes promised by a
 header are checked before anything is allocated for them. The ``.mat`` reader is our own because scipy's crashes the
 process (a segmentation fault) on some damaged files.
@@ -8,6 +9,7 @@ process (a segmentation fault) on some damaged files.
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import zlib
@@ -15,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ..errors import DataError
 
@@ -24,6 +27,8 @@ FOCAL_PIXELS, FOCAL_COLUMNS = 285.63, 320
 MAX_PIXELS = 400 * 240 * 320  # of one video: 400 frames of 320 x 240; the longest of MSR-Action3D has 76
 MAX_COLUMNS, MAX_ROWS = 640, 480  # the most a Kinect v1 sends
 MAX_DEPTH = 65_535  # 16 bits
+
+Lens = tuple[float, float, float, float]  # fx, fy, cx, cy in pixels
 
 FETCH = "fetch the file again"
 FIT = f"depth maps are 4:3, {MAX_COLUMNS} x {MAX_ROWS} or less, {MAX_PIXELS:,} pixels a video or less: cut or scale it, or {FETCH}"
@@ -224,33 +229,64 @@ def depth_array(element: ElementReader, array_class: int, shape: tuple[int, ...]
     return depth.transpose(0, 2, 1).astype(np.uint16, copy=False)  # (F, R, C)
 
 
+# ---------------------------------------------------------------------------------------------- .png
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def parse_png(data: bytes, rows: int, columns: int, path: Path) -> np.ndarray:
+    """A depth map stored as a 16-bit grey PNG of a known size: (R, C) uint16.
+
+    The header is read before anything is unpacked, so size, depth and colours are those expected or the file is refused. Raises
+    DataError on anything else, or on damage.
+    """
+    if not data.startswith(PNG_SIGNATURE) or len(data) < 33 or data[12:16] != b"IHDR":
+        raise DataError("not a PNG, or cut in its header", path, FETCH)
+    wide, high, bits, colours = struct.unpack_from(">IIBB", data, 16)
+    if (wide, high) != (columns, rows):
+        raise DataError(f"{wide} columns x {high} rows, where {columns} x {rows} are expected", path, "use the maps in the sensor's size")
+    if (bits, colours) != (16, 0):
+        kind = {0: "grey", 2: "colour", 3: "palette", 4: "grey with alpha", 6: "colour with alpha"}.get(colours, f"type {colours}")
+        raise DataError(f"a PNG of {bits} bits, {kind}, where 16 bits, grey, are expected", path, "use the depth maps as they were published, not a picture of them")
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            depth = np.asarray(picture)
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:  # what Pillow raises on damage
+        raise DataError(f"damaged: {error}", path, FETCH) from error
+    if depth.shape != (rows, columns) or depth.dtype.kind not in "iu":
+        raise DataError(f"decoded to shape {depth.shape} of {depth.dtype}", path, FETCH)
+    return depth.astype(np.uint16, copy=False)
+
+
 # ---------------------------------------------------------------------------------------------- points
 
 
 @lru_cache(maxsize=4)
-def rays(rows: int, columns: int) -> np.ndarray:
-    """Where each pixel of a Kinect v1 looks: its point at depth 1, (R*C, 3) float32, rows first.
+def rays(rows: int, columns: int, lens: Lens | None = None) -> np.ndarray:
+    """Where each pixel looks: its point at depth 1, (R*C, 3) float32, rows first.
 
-    Pixel (u, v) looks along ((u - C/2) / f, (v - R/2) / f, 1), with f = 285.63 pixels on 320 columns and in proportion on others:
-    the field of view is the sensor's, whatever the size of the map.
+    Pixel (u, v) looks along ((u - cx) / fx, (v - cy) / fy, 1). lens : (fx, fy, cx, cy) in pixels; None is a Kinect v1: its focal
+    length is 285.63 pixels on 320 columns and in proportion on others, its centre the map's, so the field of view is the sensor's,
+    whatever the size of the map.
     """
     focal = FOCAL_PIXELS * columns / FOCAL_COLUMNS
+    fx, fy, cx, cy = lens or (focal, focal, columns / 2, rows / 2)
     v, u = np.mgrid[:rows, :columns]
-    looks = np.stack([(u - columns / 2) / focal, (v - rows / 2) / focal, np.ones_like(u)], axis=-1)  # (R, C, 3)
+    looks = np.stack([(u - cx) / fx, (v - cy) / fy, np.ones_like(u)], axis=-1)  # (R, C, 3)
     looks = looks.reshape(-1, 3).astype(np.float32)  # (R*C, 3)
     looks.flags.writeable = False  # shared by every caller
     return looks
 
 
-def back_project(depth: np.ndarray, metres_per_unit: float) -> np.ndarray:
+def back_project(depth: np.ndarray, metres_per_unit: float, lens: Lens | None = None) -> np.ndarray:
     """The points a depth map saw: (R, C) -> (n, 3) float32, metres, x right, y down, z away; pixels of depth 0 give none.
 
-    A point is its pixel's ray times its depth: x = (u - cx) z / f, y = (v - cy) z / f. Points are ordered row by row.
+    A point is its pixel's ray times its depth: x = (u - cx) z / f, y = (v - cy) z / f. Points are ordered row by row. lens : see ``rays``.
     """
     flat = depth.ravel()
     seen = np.flatnonzero(flat != 0)  # (n,); three times as fast as on the depths themselves
     z = flat[seen].astype(np.float32) * np.float32(metres_per_unit)  # (n,)
-    return rays(*depth.shape).take(seen, axis=0) * z[:, None]  # (n, 3)
+    return rays(*depth.shape, lens).take(seen, axis=0) * z[:, None]  # (n, 3)
 
 
 def back_project_video(depth: np.ndarray, metres_per_unit: float) -> list[np.ndarray]:
