@@ -8,10 +8,12 @@ from .base import ClipDataset, Entry, Source, dataset_root
 
 __all__ = ["ClipDataset", "Entry", "Source", "dataset_names", "dataset_root", "load_dataset", "load_source"]
 
-_MODULES = {
+_MODULES = {  # name -> module, or module:attribute where a module holds more than one Source
     "msr-action3d": "msr_action3d",
     "utd-mhad": "utd_mhad",
     "synthetic-actions": "synthetic.actions",
+    "synthetic-animals": "synthetic.animals",
+    "synthetic-animals-actions": "synthetic.animals:ACTIONS",
 }
 
 
@@ -26,7 +28,8 @@ def load_source(name: str) -> Source:
 
     if name not in _MODULES:
         raise ConfigError(f"no dataset is called {name!r}", "load_dataset", f"one of {', '.join(_MODULES)}")
-    return import_module(f".{_MODULES[name]}", __name__).SOURCE
+    module, _, attribute = _MODULES[name].partition(":")
+    return getattr(import_module(f".{module}", __name__), attribute or "SOURCE")
 
 
 def load_dataset(name: str, split: str = "train", root=None, frames: int = 24, points: int = 2048, stride: Stride = 1, seed: int = 0, limit: int | None = None) -> ClipDataset:
