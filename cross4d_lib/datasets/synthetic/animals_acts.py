@@ -42,7 +42,7 @@ def jump(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
     height = {"elephant": 0.25, "crocodile": 0.9, "rabbit": 1.5, "cat": 1.3, "dog": 0.9, "kangaroo": 0.9}.get(animal.category, 0.5)
     crouch = hold(u, 0.08, 0.26, off - 0.08, off) + 0.8 * hold(u, down, down + 0.08, 0.76, 0.92)
     m.lift = hips * animal.amplitude * (height * 4 * s * (1 - s) - (0.12 if b.sprawl else 0.24) * crouch)
-    far = 0.45 * b.trunk_length + 0.25 * hips
+    far = 0.25 * b.trunk_length + 0.20 * hips
     m.surge = far * (2 * (0.08 * ramp(u, 0.1, off) + 0.84 * s + 0.08 * ramp(u, down, 0.8)) - 1)
     m.feet[..., 0] = far * (2 * ramp(u, off, down)[:, None] - 1)
     m.pitch = 20 * (np.cos(np.pi * s) * (flying > 0) * flying + 0.7 * hold(u, 0.26, off, off, off + 0.04) - 0.4 * hold(u, down - 0.02, down, down, 0.78)) * (0.5 if b.biped else 1)
@@ -179,14 +179,14 @@ def lie_down(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
     b, m = skeleton.animal.build, Motion.standing(len(u))
     hips, ribs = b.girth[0], b.girth[2]
     front, back = ramp(u, 0.14, 0.46), ramp(u, 0.26, 0.62)
-    rest = skeleton.height - hips * 1.02
+    rest = skeleton.height - hips * 1.12
     shoulder = skeleton.height + skeleton.joints[BONES.index("chest")][2] / 0.65
     m.lift = -rest * back
     if b.biped:
         m.pitch = (-0.75 * b.pitch if b.hop else 2.0) * back
         m.tail[:, 0] = (10 if b.hop else -6) * back
     else:
-        drop = (skeleton.height - rest * back) - (shoulder - (shoulder - ribs * 1.02) * front)  # how far the shoulder lies below the hip
+        drop = (skeleton.height - rest * back) - (shoulder - (shoulder - ribs * 1.08) * front)  # how far the shoulder lies below the hip
         slope = np.degrees(np.arcsin(np.clip((shoulder - skeleton.height) / b.trunk_length, -0.9, 0.9)))
         m.pitch = np.degrees(np.arcsin(np.clip(-drop / b.trunk_length, -0.7, 0.7))) - slope
     m.neck = -0.3 * m.pitch - 8 * ramp(u, 0.5, 0.8)
