@@ -8,7 +8,7 @@ from .base import ClipDataset, Entry, Source, dataset_root
 
 __all__ = ["ClipDataset", "Entry", "Source", "dataset_names", "dataset_root", "load_dataset", "load_source"]
 
-_MODULES = {
+_MODULES = {  # name -> module, or module:attribute where a module holds more than one Source
     "msr-action3d": "msr_action3d",
     "utd-mhad": "utd_mhad",
     "ntu-rgbd60": "ntu_rgbd60",
@@ -18,6 +18,8 @@ _MODULES = {
     "animals-actions": "animals:ACTIONS",
     "hoi4d": "hoi4d",
     "synthetic-actions": "synthetic.actions",
+    "synthetic-animals": "synthetic.animals",
+    "synthetic-animals-actions": "synthetic.animals:ACTIONS",
 }
 
 
