@@ -12,6 +12,7 @@ _MODULES = {
     "msr-action3d": "msr_action3d",
     "utd-mhad": "utd_mhad",
     "synthetic-actions": "synthetic.actions",
+    "synthetic-scenes": "synthetic.scenes",
 }
 
 
