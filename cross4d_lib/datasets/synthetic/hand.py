@@ -53,7 +53,7 @@ def add_hand(stage: Assembly, axes: np.ndarray, origin: np.ndarray, closed: np.n
     rod(middle, middle + size * 0.036 * second, 0.011, 0.009)
 
     wrist = at(0, -THICK, -0.060)
-    arm = unit(elbow - wrist)
+    arm, long = unit(elbow - wrist), np.linalg.norm(elbow - wrist, axis=-1, keepdims=True)
     rod(at(0, -THICK, -0.03), wrist, 0.026, 0.024, flat=palm, flatness=0.8)
     rod(wrist, wrist + 0.09 * size * arm, 0.025, 0.029 + 0.3 * sleeve)
-    rod(wrist + 0.08 * size * arm, wrist + 0.26 * size * arm, 0.031 + sleeve, 0.043 + sleeve)
+    rod(wrist + 0.08 * size * arm, wrist + np.maximum(long, 0.26 * size) * arm, 0.031 + sleeve, 0.043 + sleeve)

@@ -64,7 +64,7 @@ def keys_of(action: str, goal: np.ndarray, height: float, tilt: float) -> list[t
         there = np.asarray(goal)
         return [*take, key(0.35, 1, 1, 0.25 * there + over), key(0.5, 1, 1, there + over), key(0.35, 1, 1, there), key(0.25, 1, 0, there), key(0.5, 0.55, 0, there)]
     if action == "pour":
-        before = np.array([0.5 * goal[0], goal[1], goal[2]])
+        before = np.array([0.4, 0.6, 0.5]) * goal
         return [*take, key(0.6, 1, 1, before), key(0.55, 1, 1, goal, tilt), key(0.8, 1, 1, goal, 1.08 * tilt), key(0.5, 1, 1, before), key(0.3, 1, 1, before)]
     if action == "push":
         return [*reach, key(0.12, 1), key(0.9, 1, 0, goal), key(0.12, 1, 0, goal), key(0.5, 0.6, 0, goal)]

@@ -34,7 +34,7 @@ from .things import KINDS, Thing, make_thing, moving_place
 GENERATOR_VERSION = "synthetic-scenes/1"  # change it whenever the same arguments make another video
 POINT_CLASSES = ("background", "table", "hand", *KINDS)
 ROOMS, TRAIN_ROOMS, EPISODES = 20, 16, 4
-CAMERA = DepthCamera(width=256, height=192, focal=300.0, centre_x=128.0, centre_y=96.0, baseline=0.05)
+CAMERA = DepthCamera(width=224, height=200, focal=300.0, centre_x=112.0, centre_y=100.0, baseline=0.05)
 SIDE_THINGS = ("bottle", "box", "mug", "ball", "bowl", "toy car", "kettle")  # what may stand by, unhandled
 SEATS = ((-0.20, 0.20), (0.19, 0.17), (0.0, 0.26))  # where it may stand: right, away, metres
 
@@ -72,13 +72,13 @@ def kind_of(action: int, room: int, episode: int) -> str:
 
 def make_furniture(rng: np.random.Generator) -> tuple[tuple[int, Block], ...]:
     """A room's table, wall, floor and what stands at the wall."""
-    half_width, near, far = rng.uniform(0.40, 0.60), -0.40, rng.uniform(0.31, 0.40)
-    wall, floor = rng.uniform(0.75, 1.0), -0.72
+    half_width, near, far = rng.uniform(0.40, 0.60), -0.40, rng.uniform(0.27, 0.32)
+    wall, floor = rng.uniform(0.42, 0.55), -0.72
     table = Block(BOX, (half_width, 0.015, (far - near) / 2), (rng.uniform(-0.05, 0.05), -0.015, (far + near) / 2))
     rows = [(1, table), (0, Block(BOX, (3.0, 2.0, 0.05), (0, 0.5, wall + 0.05))), (0, Block(BOX, (3.0, 0.05, 2.0), (0, floor - 0.05, 0)))]
     for side in (-1, 1):
-        x, y, z = rng.uniform(0.08, 0.22), rng.uniform(0.10, 0.55), rng.uniform(0.04, 0.12)
-        rows.append((0, Block(BOX, (x, y, z), (side * rng.uniform(0.18, 0.40), floor + y, wall - z))))
+        x, y, z = rng.uniform(0.06, 0.14), rng.uniform(0.25, 0.50), rng.uniform(0.02, 0.045)
+        rows.append((0, Block(BOX, (x, y, z), (side * rng.uniform(0.12, 0.30), floor + y, wall - z))))
     return tuple(rows)
 
 
@@ -89,25 +89,25 @@ def make_scene(action: int, room: int, episode: int, seed: int = 0) -> Scene:
         raise ConfigError(f"no scene for action={action}, room={room}, episode={episode}", "make_scene", f"action 0..{len(ACTIONS) - 1}, room >= 0, episode >= 0")
     at_home, moment = np.random.default_rng([seed, 11, room]), np.random.default_rng([seed, 12, action, room, episode])
     furniture = make_furniture(at_home)
-    eye = np.array([at_home.normal(0, 0.03), at_home.uniform(0.36, 0.46), at_home.uniform(-0.54, -0.46)])
+    eye = np.array([at_home.normal(0, 0.03), at_home.uniform(0.42, 0.50), at_home.uniform(-0.48, -0.42)])
     hand_size, sleeve, tempo = at_home.uniform(0.92, 1.10), float(at_home.choice([0.0, 0.0, 0.008, 0.016])), float(np.exp(at_home.normal(0, 0.12)))
     mirrored = bool(at_home.random() < 0.15)
 
     name = ACTIONS[action]
     thing = make_thing(kind_of(action, room, episode), moment)
     big = thing.hold == "edge"
-    spot = np.array([moment.uniform(-0.05, 0.01) if big else moment.uniform(0.0, 0.06), 0, moment.uniform(0.05, 0.08) if big else moment.uniform(-0.03, 0.05)])
+    spot = np.array([moment.uniform(-0.05, 0.01) if big else moment.uniform(0.0, 0.06), 0, moment.uniform(0.08, 0.11) if big else moment.uniform(-0.03, 0.05)])
     start = standing(1, spot, moment.normal(0, 4))
     start = start[0][0], start[1][0]
-    height, tilt, goal = moment.uniform(0.12, 0.16), moment.uniform(85, 105), np.zeros(3)
+    height, tilt, goal = moment.uniform(0.12, 0.16), moment.uniform(48, 60) if thing.kind == "kettle" else moment.uniform(90, 105), np.zeros(3)
     others: list[tuple[Thing, np.ndarray]] = []
     if name == "pour":
         into = make_thing("bowl" if (room + episode) % 2 or thing.kind == "mug" else "mug", moment)
         at = spot + np.array([-moment.uniform(0.17, 0.20), 0, moment.uniform(-0.01, 0.03)])
         others.append((into, at))
         lean = np.radians(tilt)
-        mouth = np.array([thing.mouth[0] * np.cos(lean) - thing.mouth[1] * np.sin(lean), -thing.mouth[0] * np.sin(lean) + thing.mouth[1] * np.cos(lean), 0])
-        goal = at + np.array([0.015, 0.11 + moment.uniform(0, 0.02), 0]) - spot - mouth
+        mouth = np.array([thing.mouth[0] * np.cos(lean) - thing.mouth[1] * np.sin(lean), thing.mouth[0] * np.sin(lean) + thing.mouth[1] * np.cos(lean), 0])
+        goal = at + np.array([0.012, moment.uniform(0.10, 0.12) + (0.025 if into.kind == "mug" else 0), 0]) - spot - mouth
     elif name == "place":
         goal = np.array([-moment.uniform(0.16, 0.21), 0, moment.uniform(-0.02, 0.05)])
         height *= 0.65
@@ -123,8 +123,8 @@ def make_scene(action: int, room: int, episode: int, seed: int = 0) -> Scene:
     phase = 2 * np.pi * (np.arange(frames)[:, None] / 15 * moment.uniform(0.15, 0.45, 3) + moment.uniform(0, 1, 3))
     sway = 0.006 * np.sin(phase)
     eyes = eye + moment.normal(0, 0.012, 3) + sway
-    target = np.array([0.0, 0.045, 0.06]) + moment.normal(0, 0.012, 3) + 0.7 * sway[:, [1, 2, 0]]
-    elbow = np.array([0.30, 0.13, -0.42]) + moment.normal(0, 0.02, 3)
+    target = np.array([0.0, 0.07, 0.06]) + moment.normal(0, 0.012, 3) + 0.7 * sway[:, [1, 2, 0]]
+    elbow = np.array([0.34, 0.08, -0.48]) + moment.normal(0, 0.02, 3)
     placed = tuple((t, standing(frames, at, moment.uniform(-25, 25))) for t, at in others)
     return Scene(thing, acted, placed, furniture, eyes, target, elbow, mirrored, hand_size, sleeve)
 
