@@ -13,6 +13,7 @@ _MODULES = {
     "utd-mhad": "utd_mhad",
     "synthetic-actions": "synthetic.actions",
     "synthetic-scenes": "synthetic.scenes",
+    "synthetic-interactions": "synthetic.interactions",
 }
 
 

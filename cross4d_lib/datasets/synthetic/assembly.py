@@ -70,6 +70,8 @@ class Assembly:
 
     def solids(self) -> Solids:
         """All boxes and tubes, in the order they were added."""
+        if not self._blocks:
+            return Solids(np.zeros(0, np.int64), np.zeros((self.frames, 0, 3, 3)), np.zeros((self.frames, 0, 3)), np.zeros((0, 3)), np.zeros(0, np.int64))
         kind, axes, centre, size, part = zip(*self._blocks)
         return Solids(np.array(kind, np.int64), np.stack(axes, 1), np.stack(centre, 1), np.array(size, float), np.array(part, np.int64))
 
