@@ -76,6 +76,11 @@ class Assembly:
         return Solids(np.array(kind, np.int64), np.stack(axes, 1), np.stack(centre, 1), np.array(size, float), np.array(part, np.int64))
 
 
+def pick(capsules: Capsules, solids: Solids, chosen: np.ndarray) -> tuple[Capsules, Solids]:
+    """Some of the frames."""
+    return replace(capsules, ends=capsules.ends[chosen], flat_axis=capsules.flat_axis[chosen]), replace(solids, axes=solids.axes[chosen], centre=solids.centre[chosen])
+
+
 def standing(frames: int, at, turn: float = 0.0) -> Place:
     """A place that stays: upright at ``at`` (3,), turned by ``turn`` degrees about the vertical (from away towards right)."""
     c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))

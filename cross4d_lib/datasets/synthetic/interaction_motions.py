@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .motions import ACTIONS, COLUMNS, Action, key
+from .motions import ACTIONS, Action, key
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def end_there(pair: Pair, forward: float) -> Pair:
     return replace(pair, first=replace(pair.first, end=end), second=replace(pair.second, end=end))
 
 
-_ON_LAP = {"r": (-0.02, -0.62, 0.42), "l": (-0.02, -0.62, 0.42), "re": 45, "le": 45}
+_ON_LAP = {"r": (0.06, -0.62, 0.42), "l": (0.06, -0.62, 0.42), "re": 45, "le": 45}
 SEATED = pose(pelvis=(0, -0.50, -0.44), bend=6, **_ON_LAP)
 _SITTING = (key(0.40, pelvis=(0, -0.12, -0.16), bend=26, r=(0.02, -0.80, 0.35), l=(0.02, -0.80, 0.35)), key(0.42, pelvis=(0, -0.40, -0.40), bend=38, r=(0.0, -0.66, 0.55), l=(0.0, -0.66, 0.55)),
             key(0.38, pelvis=(0, -0.50, -0.44), bend=10, **_ON_LAP))  # fmt: skip
@@ -152,4 +152,3 @@ PAIRS: dict[str, Pair] = {
     "walk apart": end_there(together(0.85, lead=_SIDE_BY_SIDE, faces="away"), 1.12),
 }  # fmt: skip
 CLASSES = (*SINGLES, *PAIRS)
-HAND = {side: COLUMNS[f"{side} hand"] for side in ("right", "left")}

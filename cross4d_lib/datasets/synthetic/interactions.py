@@ -23,12 +23,12 @@ from ...clips import Video
 from ...errors import ConfigError
 from ..base import Entry, Source
 from .actions import CAMERA_HEIGHT, CAMERA_TILT
-from .assembly import Assembly, Block, Place, Rod, see
-from .body import PARTS, Capsules, Posed, apply_pose, clothe, rotation, unit
+from .assembly import Assembly, Block, Place, Rod, pick, see
+from .body import JOINTS, PARTS, Capsules, Posed, apply_pose, clothe, rotation, unit
 from .depth_camera import DepthCamera, photograph
 from .interaction_motions import CLASSES, PAIRS, SINGLES, Pair, Touch
 from .lazy import LazyFrames
-from .motions import COLUMNS, REST_POSE, channels_of, key_poses, monotone_cubic, pace, vary
+from .motions import COLUMNS, FRAMES_PER_SECOND, channels_of, key_poses, monotone_cubic, pace, vary
 from .solids import BOX, Solids
 from .subjects import Subject, make_subject
 
@@ -73,6 +73,11 @@ def partner_of(subject: int) -> int:
     return block * half + (place + 1) % half + 1
 
 
+def about(turn: float) -> np.ndarray:
+    """(3, 3): turned right by ``turn`` degrees about the vertical."""
+    return rotation(*np.array([[turn], [0.0], [0.0]]))[0]
+
+
 def make_person(subject: int, seed: int) -> Subject:
     """The subject's body. Right-handed beside another: hands that meet are right hands. Moves of the whole body are not exaggerated."""
     who = make_subject(FIRST_BODY + subject, seed)
@@ -92,7 +97,7 @@ def make_performance(action: int, subject: int, repetition: int, seed: int = 0) 
         habit, moment = streams(subject)
         keys, seconds, _ = pace(SINGLES[name], who.tempo, habit, moment)
         poses = vary(keys, seconds, who, habit, moment)
-        place = rotation(*np.array([[setting.normal(0, 5)], [0.0], [0.0]]))[0], np.array([0, 0, setting.normal(0, 0.05)])
+        place = about(setting.normal(0, 5)), np.array([0, 0, setting.normal(0, 0.05)])
         return Performance((who,), (poses,), (apply_pose(who, channels_of(poses)),), (place,), np.zeros(len(poses)), setting.uniform(2.8, 3.2))
     return _perform_pair(PAIRS[name], [make_person(n, seed) for n in (subject, partner_of(subject))], [streams(subject), streams(partner_of(subject) + 1000)], setting)
 
@@ -105,11 +110,12 @@ def _perform_pair(pair: Pair, people: list[Subject], streams: list, setting: np.
     lead, cycle, tail = pair.meet
     weights = np.array([0, 0, *lead, *cycle * cycles, *tail, 0, 0], float)
     frames = len(poses[0])
-    meet = monotone_cubic(np.cumsum(seconds), weights[:, None], np.arange(frames) / 15.0)[:, 0]
+    meet = monotone_cubic(np.cumsum(seconds), weights[:, None], np.arange(frames) / FRAMES_PER_SECOND)[:, 0]
 
     gap = pair.gap * np.mean([who.height for who in people]) / 1.72 + setting.normal(0, 0.02)
     turns = {"other": (90, -90), "away": (-90, 90), "same": (90, 90)}[pair.faces]
-    places = tuple((rotation(*np.array([[turn + setting.normal(0, 3)], [0.0], [0.0]]))[0], np.array([side * gap / 2, 0, setting.normal(0, 0.02)])) for turn, side in zip(turns, (-1, 1)))
+    askew = setting.choice([-1, 1]) * setting.uniform(8, 22)  # so that from the side one does not quite hide the other
+    places = tuple((about(askew + turn + setting.normal(0, 3)), about(askew) @ [side * gap / 2, 0, setting.normal(0, 0.02)]) for turn, side in zip(turns, (-1, 1)))
     for _ in range(2):  # a raised hand lifts its shoulder, which the second round sees
         posed = [apply_pose(who, channels_of(p)) for who, p in zip(people, poses)]
         goals = [_goal(touch, people, posed, places) for touch in pair.touches]
@@ -153,8 +159,8 @@ def reach(subject: Subject, poses: np.ndarray, posed: Posed, side: str, goal: np
 
 def props(performance: Performance, name: str) -> tuple[list, np.ndarray]:
     """The things in a performance: pieces in their own coordinates, and where they are in the room (F, 3)."""
-    who, size = performance.subjects[0], performance.subjects[0].height / 1.72
-    hands = [performance.joints(n)[:, _RIGHT_HAND if not s.left_handed else _LEFT_HAND] for n, s in enumerate(performance.subjects)]
+    size = performance.subjects[0].height / 1.72
+    hands = [performance.joints(n)[:, JOINTS.index("left hand" if s.left_handed else "right hand")] for n, s in enumerate(performance.subjects)]
     kind = PROPS.get(name)
     if kind == "cup":
         return [Rod((0, -0.045, 0), (0, 0.045, 0), 0.036, 0.040)], hands[0] + np.array([0, 0.02, 0])
@@ -179,28 +185,26 @@ def props(performance: Performance, name: str) -> tuple[list, np.ndarray]:
     return [], np.zeros((performance.frames, 3))
 
 
-_RIGHT_HAND, _LEFT_HAND = 7, 11  # in body.JOINTS
-
-
-def set_stage(performance: Performance, name: str, chosen: np.ndarray) -> tuple[Capsules, Solids]:
-    """The chosen frames in the room's coordinates, labelled by POINT_CLASSES."""
-    stage = Assembly(len(chosen))
-    for who, poses, (axes, origin) in zip(performance.subjects, performance.poses, performance.places):
-        body = clothe(who, apply_pose(who, channels_of(poses[chosen])))
+@lru_cache(maxsize=4)  # the frames of a clip are asked for one by one
+def set_stage(action: int, subject: int, repetition: int, seed: int = 0) -> tuple[Capsules, Solids]:
+    """All frames of a performance in the room's coordinates, labelled by POINT_CLASSES."""
+    performance = make_performance(action, subject, repetition, seed)
+    stage = Assembly(performance.frames)
+    for who, posed, (axes, origin) in zip(performance.subjects, performance.posed, performance.places):
+        body = clothe(who, posed)
         ends, flat = body.ends @ axes.T + origin, body.flat_axis @ axes.T
         for p in range(len(body.part)):
             stage.rod(ends[:, p, 0], ends[:, p, 1], *body.radii[p], int(body.part[p]), flat[:, p], body.flatness[p])
-    pieces, where = props(performance, name)
-    axes = np.broadcast_to(performance.places[0][0], (len(chosen), 3, 3))
-    stage.add(pieces, (axes, where[chosen]), POINT_CLASSES.index("object"))
+    pieces, where = props(performance, CLASSES[action])
+    stage.add(pieces, (np.broadcast_to(performance.places[0][0], (performance.frames, 3, 3)), where), POINT_CLASSES.index("object"))
     return stage.capsules(), stage.solids()
 
 
 def view_of(camera: int, repetition: int, distance: float) -> tuple[np.ndarray, np.ndarray]:
     """Room to a camera (x right, y down, z away): turn (3, 3), shift (3,)."""
     yaw = CAMERA_YAW[camera] + FACING[repetition % 2]
-    turn, tilt = rotation(np.array([yaw, 0.0]), np.array([0.0, CAMERA_TILT]), np.zeros(2))
-    return tilt @ np.diag([1.0, -1.0, -1.0]) @ turn, tilt @ np.array([0.0, CAMERA_HEIGHT, distance])
+    tilt = rotation(np.zeros(1), np.array([CAMERA_TILT]), np.zeros(1))[0]
+    return tilt @ np.diag([1.0, -1.0, -1.0]) @ about(yaw), tilt @ np.array([0.0, CAMERA_HEIGHT, distance])
 
 
 def make_video(
@@ -222,9 +226,9 @@ def make_video(
     chosen = np.arange(performance.frames) if frames is None else np.asarray(frames, np.int64)
     if len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= performance.frames:
         raise ConfigError(f"frames {chosen.tolist()} of a video of {performance.frames}", "make_video", f"indices from 0 to {performance.frames - 1}")
-    seen = see(*set_stage(performance, CLASSES[action], chosen), *view_of(camera, repetition, performance.distance))
+    capsules, solids = see(*pick(*set_stage(action, subject, repetition, seed), chosen), *view_of(camera, repetition, performance.distance))
     generators = [np.random.default_rng([seed, 25, action, subject, repetition, camera, int(f)]) for f in chosen]
-    clouds, labels = photograph(seen[0], sensor or DepthCamera(), generators, seen[1])
+    clouds, labels = photograph(capsules, sensor or DepthCamera(), generators, solids)
     return Video(clouds, _name(action, subject, repetition, camera), action, f"s{subject:02d}", labels)
 
 

@@ -22,19 +22,20 @@ import numpy as np
 from ...clips import Video
 from ...errors import ConfigError
 from ..base import Entry, Source
-from .assembly import Assembly, Block, Place, see, standing
-from .body import unit
+from .assembly import Assembly, Block, Place, pick, see, standing
+from .body import Capsules, unit
 from .depth_camera import DepthCamera, photograph
 from .hand import add_hand
 from .lazy import LazyFrames
+from .motions import FRAMES_PER_SECOND
 from .plays import ACTIONS, DONE_TO, Play, play
-from .solids import BOX
+from .solids import BOX, Solids
 from .things import KINDS, Thing, make_thing, moving_place
 
 GENERATOR_VERSION = "synthetic-scenes/1"  # change it whenever the same arguments make another video
 POINT_CLASSES = ("background", "table", "hand", *KINDS)
 ROOMS, TRAIN_ROOMS, EPISODES = 20, 16, 4
-CAMERA = DepthCamera(width=224, height=200, focal=300.0, centre_x=112.0, centre_y=100.0, baseline=0.05)
+CAMERA = DepthCamera(width=176, height=156, focal=236.0, centre_x=88.0, centre_y=78.0, baseline=0.05, edge_noise=0.45)
 SIDE_THINGS = ("bottle", "box", "mug", "ball", "bowl", "toy car", "kettle")  # what may stand by, unhandled
 SEATS = ((-0.20, 0.20), (0.19, 0.17), (0.0, 0.26))  # where it may stand: right, away, metres
 
@@ -97,8 +98,8 @@ def make_scene(action: int, room: int, episode: int, seed: int = 0) -> Scene:
     thing = make_thing(kind_of(action, room, episode), moment)
     big = thing.hold == "edge"
     spot = np.array([moment.uniform(-0.05, 0.01) if big else moment.uniform(0.0, 0.06), 0, moment.uniform(0.08, 0.11) if big else moment.uniform(-0.03, 0.05)])
-    start = standing(1, spot, moment.normal(0, 4))
-    start = start[0][0], start[1][0]
+    axes, origin = standing(1, spot, moment.normal(0, 4))
+    start = axes[0], origin[0]
     height, tilt, goal = moment.uniform(0.12, 0.16), moment.uniform(48, 60) if thing.kind == "kettle" else moment.uniform(90, 105), np.zeros(3)
     others: list[tuple[Thing, np.ndarray]] = []
     if name == "pour":
@@ -116,11 +117,11 @@ def make_scene(action: int, room: int, episode: int, seed: int = 0) -> Scene:
     free = [seat for seat in moment.permutation(SEATS) if not big or seat[1] > 0.2]
     spare = [kind for kind in SIDE_THINGS if kind not in (thing.kind, *(t.kind for t, _ in others))]
     for seat, kind in zip(free[: int(moment.integers(1, 3))], moment.permutation(spare)):
-        others.append((make_thing(str(kind), moment), np.array([seat[0], 0, seat[1]]) + np.array([*moment.normal(0, 0.008, 2), 0])[[0, 2, 1]]))
+        others.append((make_thing(str(kind), moment), np.array([seat[0], 0, seat[1]]) + moment.normal(0, 0.008, 3) * [1, 0, 1]))
 
     acted = play(name, thing, start, goal, height, tilt, tempo, moment)
     frames = len(acted.near)
-    phase = 2 * np.pi * (np.arange(frames)[:, None] / 15 * moment.uniform(0.15, 0.45, 3) + moment.uniform(0, 1, 3))
+    phase = 2 * np.pi * (np.arange(frames)[:, None] / FRAMES_PER_SECOND * moment.uniform(0.15, 0.45, 3) + moment.uniform(0, 1, 3))
     sway = 0.006 * np.sin(phase)
     eyes = eye + moment.normal(0, 0.012, 3) + sway
     target = np.array([0.0, 0.07, 0.06]) + moment.normal(0, 0.012, 3) + 0.7 * sway[:, [1, 2, 0]]
@@ -129,16 +130,24 @@ def make_scene(action: int, room: int, episode: int, seed: int = 0) -> Scene:
     return Scene(thing, acted, placed, furniture, eyes, target, elbow, mirrored, hand_size, sleeve)
 
 
-def set_stage(scene: Scene, chosen: np.ndarray) -> Assembly:
-    """The chosen frames of a scene as capsules and solids, world coordinates, labelled by POINT_CLASSES."""
-    stage, acted, pick = Assembly(len(chosen)), scene.play, lambda place: tuple(part[chosen] for part in place)
+def set_stage(scene: Scene) -> Assembly:
+    """A scene as capsules and solids, world coordinates, labelled by POINT_CLASSES."""
+    stage, acted = Assembly(scene.frames), scene.play
     for label, block in scene.furniture:
-        stage.add([block], standing(len(chosen), (0, 0, 0)), label)
-    for thing, place in ((scene.thing, acted.thing), *scene.others):
-        opening = acted.opening[chosen] if thing is scene.thing else np.zeros(len(chosen))
-        stage.add(thing.pieces, pick(place), POINT_CLASSES.index(thing.kind), moving_place(thing, pick(place), opening))
-    add_hand(stage, *pick(acted.hand), acted.closed[chosen], acted.width, scene.elbow, scene.hand_size, scene.sleeve, POINT_CLASSES.index("hand"))
+        stage.add([block], standing(scene.frames, (0, 0, 0)), label)
+    for thing, place in scene.others:
+        stage.add(thing.pieces, place, POINT_CLASSES.index(thing.kind))
+    stage.add(scene.thing.pieces, acted.thing, POINT_CLASSES.index(scene.thing.kind), moving_place(scene.thing, acted.thing, acted.opening))
+    add_hand(stage, *acted.hand, acted.closed, acted.width, scene.elbow, scene.hand_size, scene.sleeve, POINT_CLASSES.index("hand"))
     return stage
+
+
+@lru_cache(maxsize=4)  # the frames of a clip are asked for one by one
+def _before_camera(action: int, room: int, episode: int, seed: int) -> tuple[Capsules, Solids]:
+    """All frames of a scene in camera coordinates."""
+    scene = make_scene(action, room, episode, seed)
+    stage = set_stage(scene)
+    return see(stage.capsules(), stage.solids(), *look(scene.eye, scene.target, scene.mirrored))
 
 
 def look(eye: np.ndarray, target: np.ndarray, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -163,10 +172,9 @@ def make_video(action: int, room: int, episode: int, seed: int = 0, frames: Sequ
     chosen = np.arange(scene.frames) if frames is None else np.asarray(frames, np.int64)
     if len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= scene.frames:
         raise ConfigError(f"frames {chosen.tolist()} of a video of {scene.frames}", "make_video", f"indices from 0 to {scene.frames - 1}")
-    stage = set_stage(scene, chosen)
-    seen = see(stage.capsules(), stage.solids(), *look(scene.eye[chosen], scene.target[chosen], scene.mirrored))
+    capsules, solids = pick(*_before_camera(action, room, episode, seed), chosen)
     generators = [np.random.default_rng([seed, 13, action, room, episode, int(f)]) for f in chosen]
-    clouds, labels = photograph(seen[0], camera or CAMERA, generators, seen[1])
+    clouds, labels = photograph(capsules, camera or CAMERA, generators, solids)
     return Video(clouds, _name(action, room, episode), action, f"r{room:02d}", labels)
 
 
