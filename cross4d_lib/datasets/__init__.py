@@ -20,6 +20,8 @@ _MODULES = {  # name -> module, or module:attribute where a module holds more th
     "synthetic-actions": "synthetic.actions",
     "synthetic-animals": "synthetic.animals",
     "synthetic-animals-actions": "synthetic.animals:ACTIONS",
+    "synthetic-scenes": "synthetic.scenes",
+    "synthetic-interactions": "synthetic.interactions",
 }
 
 

@@ -23,6 +23,7 @@ from ...errors import ConfigError
 from ..base import Entry, Source
 from .body import PARTS, Capsules, apply_pose, clothe, rotation
 from .depth_camera import DepthCamera, photograph
+from .lazy import LazyFrames
 from .motions import ACTIONS, channels_of, perform
 from .subjects import Subject, make_subject
 
@@ -84,23 +85,6 @@ def video_length(action: int, subject: int, episode: int, seed: int = 0) -> int:
     return len(make_poses(action, make_subject(subject, seed), subject, episode, seed))
 
 
-class LazyFrames(Sequence):
-    """The frames of a dataset video (part 0) or their labels (part 1), each made when it is asked for: a clip takes few of them."""
-
-    def __init__(self, handle: tuple[int, int, int], part: int):
-        self.handle, self.part, self.length = handle, part, video_length(*handle)
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, f):
-        if isinstance(f, slice):
-            return [self[i] for i in range(*f.indices(self.length))]
-        if not -self.length <= f < self.length:
-            raise IndexError(f"frame {f} of {self.length}")
-        return _make_frame(*self.handle, int(f) % self.length)[self.part]
-
-
 @lru_cache(maxsize=8)  # a frame's labels are asked for right after its points
 def _make_frame(action: int, subject: int, episode: int, f: int) -> tuple[np.ndarray, np.ndarray]:
     video = make_video(action, subject, episode, frames=[f])
@@ -109,7 +93,8 @@ def _make_frame(action: int, subject: int, episode: int, f: int) -> tuple[np.nda
 
 def _read(entry: Entry) -> Video:
     """The video of an entry: what ``make_video`` makes, frame by frame."""
-    return Video(LazyFrames(entry.handle, 0), entry.id, entry.label, entry.subject, LazyFrames(entry.handle, 1))
+    points, labels = (LazyFrames(_make_frame, entry.handle, part, video_length(*entry.handle)) for part in (0, 1))
+    return Video(points, entry.id, entry.label, entry.subject, labels)
 
 
 def _entries(root: Path | None) -> list[Entry]:

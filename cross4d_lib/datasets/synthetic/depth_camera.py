@@ -1,6 +1,6 @@
-"""A simulated depth camera: rays against tapered capsules, then the faults of a structured-light sensor.
+"""A simulated depth camera: rays against tapered capsules (and the solids of ``solids.py``), then the faults of a structured-light sensor.
 
-Part of the STAND-IN ``synthetic-actions`` (see ``actions.py``). It imitates the first Kinect at 320 x 240 as in
+Part of the STAND-INS ``synthetic-actions`` (see ``actions.py``), ``synthetic-scenes`` and ``synthetic-interactions``. It imitates the first Kinect at 320 x 240 as in
 MSR-Action3D: only the visible surface is seen, depth is measured as a quantised disparity (so steps and noise grow with
 z^2), edges are ragged, the projector's shadow and weak returns leave holes. Not imitated: background, lens distortion,
 multi-path, colour, the frame-to-frame persistence of a real sensor's errors.
@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from .body import Capsules
+from .solids import Solids, cast_solids
 
 MISSED = -1
 
@@ -174,8 +175,10 @@ def sense_frame(depth, parts, box, noise, focal, centre_x, centre_y, baseline, s
     return written
 
 
-def photograph(capsules: Capsules, camera: DepthCamera, generators: list[np.random.Generator]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Photograph F frames of capsules given in camera coordinates (x right, y down, z away, metres).
+def photograph(
+    capsules: Capsules, camera: DepthCamera, generators: list[np.random.Generator], solids: Solids | None = None,
+) -> tuple[list[np.ndarray], list[np.ndarray]]:  # fmt: skip
+    """Photograph F frames of capsules, and solids where there are some, in camera coordinates (x right, y down, z away, metres).
 
     generators : one a frame, so that a frame looks the same whichever others are taken. Returns (frames, point_labels):
     F arrays (n_f, 3) float32 of back-projected points, and F arrays (n_f,) int64 of part indices.
@@ -186,6 +189,8 @@ def photograph(capsules: Capsules, camera: DepthCamera, generators: list[np.rand
     frames, point_labels = [], []
     for f, generator in enumerate(generators):
         box = cast_frame(capsules.ends[f], capsules.radii, capsules.flat_axis[f], capsules.flatness, capsules.part, camera.focal, camera.centre_x, camera.centre_y, depth, parts)
+        if solids is not None:
+            box = cast_solids(solids.kind, solids.axes[f], solids.centre[f], solids.size, solids.part, camera.focal, camera.centre_x, camera.centre_y, depth, parts, box)
         top, bottom, left, right = box
         noise = generator.standard_normal((4, (bottom - top) // camera.grain + 2, (right - left) // camera.grain + 2), np.float32)
         written = sense_frame(depth, parts, box, noise, camera.focal, camera.centre_x, camera.centre_y, camera.baseline, camera.disparity_step,

@@ -35,12 +35,15 @@ SHORT_NAMES = {"r": "right hand", "l": "left hand", "re": "right elbow", "le": "
 
 @dataclass(frozen=True)
 class Action:
-    """lead, cycle x (fewest to most, drawn per episode), tail: lists of keys (seconds to reach it, pose (23,))."""
+    """lead, cycle x (fewest to most, drawn per episode), tail: lists of keys (seconds to reach it, pose (23,)). start, end : the
+    poses (23,) before and after; None: at rest."""
 
     lead: tuple = ()
     cycle: tuple = ()
     times: tuple[int, int] = (1, 1)
     tail: tuple = ()
+    start: np.ndarray | None = None
+    end: np.ndarray | None = None
 
 
 def key(seconds: float, **channels) -> tuple[float, np.ndarray]:
@@ -210,19 +213,27 @@ def mirror(poses: np.ndarray) -> np.ndarray:
     return swapped
 
 
-def perform(action: Action, subject: Subject, habit: np.random.Generator, moment: np.random.Generator) -> np.ndarray:
-    """A subject's performance: poses (F, 23) at FRAMES_PER_SECOND.
-
-    habit : draws what is the same in every episode of this subject and action; moment : what differs between episodes.
-    """
+def pace(action: Action, tempo: float, habit: np.random.Generator, moment: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
+    """When a performance reaches which pose: keys (K, 23), seconds (K,) since the key before, and how often the cycle is repeated."""
     cycles = int(moment.integers(action.times[0], action.times[1] + 1))
-    keys = [*action.lead, *(action.cycle * cycles), *action.tail]
-    seconds = np.array([0.0, moment.uniform(0.1, 0.4), *(k[0] for k in keys), 0.65, moment.uniform(0.15, 0.45)])
-    poses = np.stack([REST_POSE, REST_POSE, *(k[1] for k in keys), REST_POSE, REST_POSE])
+    before, after = moment.uniform(0.1, 0.4), moment.uniform(0.15, 0.45)
+    keys, seconds = key_poses(action, cycles)
+    seconds = np.array([0.0, before, *seconds, 0.65 if action.end is None else 0.2, after])
     own_pace = habit.standard_normal(MOST_KEYS)[: len(seconds)]
     this_pace = moment.standard_normal(len(seconds))
-    seconds = subject.tempo * seconds * np.exp(0.06 * own_pace + 0.08 * this_pace + 0.06 * moment.standard_normal())
+    return keys, tempo * seconds * np.exp(0.06 * own_pace + 0.08 * this_pace + 0.06 * moment.standard_normal()), cycles
 
+
+def key_poses(action: Action, cycles: int) -> tuple[np.ndarray, list[float]]:
+    """The poses (K, 23) of an action whose cycle is repeated ``cycles`` times, twice its first and its last; and the seconds of
+    the K - 4 between."""
+    keys = [*action.lead, *(action.cycle * cycles), *action.tail]
+    start, end = (REST_POSE if pose is None else pose for pose in (action.start, action.end))
+    return np.stack([start, start, *(k[1] for k in keys), end, end]), [k[0] for k in keys]
+
+
+def vary(poses: np.ndarray, seconds: np.ndarray, subject: Subject, habit: np.random.Generator, moment: np.random.Generator) -> np.ndarray:
+    """Play keys (K, 23) in a subject's own way: poses (F, 23) at FRAMES_PER_SECOND. seconds : (K,) since the key before."""
     spread = np.zeros(len(REST_POSE))  # in each channel's own unit
     for name, columns in COLUMNS.items():
         spread[columns] = {"hand": 0.06, "foot": 0.02, "pelvis": 0.015, "elbow": 9.0, "toe": 4.0}.get(name.split()[-1], 2.5)
@@ -238,6 +249,15 @@ def perform(action: Action, subject: Subject, habit: np.random.Generator, moment
     frames = monotone_cubic(times, poses, at)
     frames = mirror(frames) if subject.left_handed else frames
     return frames + sway(at, moment) + subject.slouch * (np.arange(len(REST_POSE)) == COLUMNS["bend"].start)
+
+
+def perform(action: Action, subject: Subject, habit: np.random.Generator, moment: np.random.Generator) -> np.ndarray:
+    """A subject's performance: poses (F, 23) at FRAMES_PER_SECOND.
+
+    habit : draws what is the same in every episode of this subject and action; moment : what differs between episodes.
+    """
+    poses, seconds, _ = pace(action, subject.tempo, habit, moment)
+    return vary(poses, seconds, subject, habit, moment)
 
 
 def sway(at: np.ndarray, moment: np.random.Generator) -> np.ndarray:
