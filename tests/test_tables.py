@@ -19,8 +19,9 @@ from conftest import FRAMES, POINTS
 
 from cross4d_lib.evaluation import bootstrap_interval, paired_bootstrap
 from cross4d_lib.experiments import ARTIFACTS, load_profile
-from cross4d_lib.report import paper, tables
-from cross4d_lib.report.tables import comparison, correct_matrix, measured, method_of, side_by_side, write_tables
+from cross4d_lib.report import paper, registry, tables
+from cross4d_lib.report.registry import write_tables
+from cross4d_lib.report.tables import comparison, correct_matrix, measured, method_of, side_by_side
 
 CLIPS = 20
 STATED = {"random": 0.42, "global": 0.64, "dense": 0.81}  # Table 1, MSR-Action3D
@@ -109,7 +110,7 @@ def test_no_rows_no_lines(results):
     quick = load_profile("quick")
     assert len(measured(quick, ARTIFACTS["table01"].runs(quick))) == 0
     for name in ("table01", "table11", "table14", "control_global_target", "control_centring"):
-        assert len(tables.TABLES[name](quick)) == 0
+        assert len(registry.TABLES[name](quick)) == 0
 
 
 def test_methods_are_told_apart():
@@ -174,11 +175,12 @@ def test_our_own_tables_claim_no_number_of_the_papers(quick, results):
 
 def test_table_8_states_what_was_found_and_what_is_missing(depth_videos, results, monkeypatch):
     """The little depth videos hold 12 training and 12 test videos of 5 frames: nothing of 3 frames is padded, points are."""
-    course = replace(load_profile("course"), frames=FRAMES, points=POINTS, stride="uniform", clips=2)
+    course = replace(load_profile("course"), frames=FRAMES, points=POINTS, stride="uniform", clips=2, roles={"hands": ("synthetic-scenes",)})
     frame = tables.table08(course).set_index("data")
     assert frame.loc["msr-action3d", "kind"] == "real" and frame.loc["synthetic-actions", "kind"] == "synthetic stand-in"
     assert (frame.loc["msr-action3d", "paper train"], frame.loc["msr-action3d", "paper frames"]) == (270, 24)
-    assert (frame["train"].tolist(), frame["frames"].tolist(), set(frame["profile"])) == ([2, 2], [FRAMES] * 2, {"course"})
+    assert (frame["train"].tolist(), frame["frames"].tolist(), set(frame["profile"])) == ([2, 2, 0], [FRAMES] * 3, {"course"})
+    assert frame.loc["synthetic-scenes", "train found"] == "not measured" and frame.loc["synthetic-scenes", "paper train"] == 1776
     assert frame.loc["msr-action3d", "train found"] == "2 of 270 (train), 24 of 567 in all" and frame.loc["msr-action3d", "train frames_repeated"] == 0
     monkeypatch.setenv("CROSS4D_DATA", str(depth_videos.parent / "nowhere"))
     frame = tables.table08(course).set_index("data")
@@ -246,7 +248,7 @@ def test_a_comparison_pairs_clips_and_seeds(quick, results):
 
 
 def test_files_hold_the_tables_that_have_lines(quick, results, monkeypatch):
-    monkeypatch.setattr(tables, "TABLES", {name: tables.TABLES[name] for name in ("table01", "table11", "control_centring", "control_global_target")})
+    monkeypatch.setattr(registry, "TABLES", {name: registry.TABLES[name] for name in ("table01", "table11", "control_centring", "control_global_target")})
     for seed in (0, 1, 2):  # no rows for this table's runs
         (results / "quick" / "runs" / f"{runs()['global'][seed].key}.json").unlink(missing_ok=True)
     written = write_tables(quick)

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +40,8 @@ class Source:
     entries(root) : every video found, sorted by id, whatever the split. in_split(entry, split) : the split's rule.
     read(entry) : the Video; raises DataError only. expected : videos per split in the literature ("all" for the whole),
     so that what is missing can be said. stand_in : True where the data is synthetic. point_classes : names of the
-    per-point labels, in label order, or empty. ignored : those of them that no segmentation is trained or scored on. fingerprint_of(entry) : what identifies its content (a generator's version,
-    or a file's digest). folder : its folder in $CROSS4D_DATA where that is not its name. deals_subjects : a ``limit`` deals
+    per-point labels, in label order, or empty. ignored : those of them that no segmentation is trained or scored on.
+    fingerprint_of(entry) : what identifies its content (a generator's version, or a file's digest). folder : its folder in $CROSS4D_DATA where that is not its name. deals_subjects : a ``limit`` deals
     the subjects out over the classes (see ``spread``), where a class has more subjects than its share of the limit.
     """
 
@@ -62,7 +63,13 @@ class Source:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, first 16 hex digits."""
+    """SHA-256 of a file's bytes, first 16 hex digits. A file that has not been written to since is not read again."""
+    state = path.stat()
+    return _digest(str(path), state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: str, size: int, changed: int) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while block := stream.read(1 << 20):

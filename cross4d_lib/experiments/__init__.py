@@ -1,12 +1,12 @@
 """What to run (specs, profiles), running it once (run, queue), and which run feeds which table (manifest)."""
 
-from .manifest import ARTIFACTS, Artifact, main_dataset, runs_for
-from .profiles import PROFILES, Profile, load_profile
+from .manifest import ARTIFACTS, Artifact, main_dataset, role_dataset, runs_for
+from .profiles import PROFILES, ROLES, Profile, clip_settings, load_profile
 from .queue import run_queue
-from .run import RESULTS, clips_of, fresh_encoder, load_row, load_rows, pretrained_encoder, run, targets_of
+from .run import RESULTS, clips_of, fresh_encoder, load_row, load_rows, pretrained_encoder, run, targets_of, task_clips
 from .spec import RunSpec, make_spec
 
 __all__ = [
-    "ARTIFACTS", "Artifact", "PROFILES", "Profile", "RESULTS", "RunSpec", "clips_of", "fresh_encoder", "load_profile", "load_row",
-    "load_rows", "main_dataset", "make_spec", "pretrained_encoder", "run", "run_queue", "runs_for", "targets_of",
+    "ARTIFACTS", "Artifact", "PROFILES", "Profile", "RESULTS", "ROLES", "RunSpec", "clip_settings", "clips_of", "fresh_encoder", "load_profile",
+    "load_row", "load_rows", "main_dataset", "make_spec", "pretrained_encoder", "role_dataset", "run", "run_queue", "runs_for", "targets_of", "task_clips",
 ]  # fmt: skip

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ..datasets import load_source
 from ..errors import Cross4DError
-from .profiles import PROFILES, Profile
-from .spec import RunSpec, make_spec
+from .profiles import PROFILES, ROLES, Profile, clip_settings
+from .spec import SPLITS, RunSpec, make_spec
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,30 @@ def main_dataset(profile: Profile) -> str:
     return profile.fallback or profile.dataset
 
 
+def role_dataset(profile: Profile, role: str) -> str:
+    """The dataset that plays a role of ROLES in a profile: the first of its candidates that is there, "" when none is.
+
+    A lone candidate is taken whether or not it is there.
+    """
+    candidates = profile.roles.get(role, ())
+    if len(candidates) == 1 and profile.name != "paper":
+        return candidates[0]
+    return next((name for name in candidates if is_present(name)), "")
+
+
+def is_present(dataset: str) -> bool:
+    """Are videos of the dataset on this machine?"""
+    try:
+        return bool(load_source(dataset).entries(None))
+    except Cross4DError:
+        return False
+
+
+def identity_splits(dataset: str) -> tuple[str, str]:
+    """The splits that share no individual, where a dataset has them beside its own."""
+    return ("train-identities", "test-identities") if "train-identities" in load_source(dataset).splits else SPLITS
+
+
 def granularity_runs(profile: Profile) -> list[RunSpec]:
     """Table 1 and our control beside it: random, global, dense, and dense from the untrained teacher; every seed."""
     dataset = main_dataset(profile)
@@ -43,6 +67,77 @@ def granularity_runs(profile: Profile) -> list[RunSpec]:
     if profile.teacher == "cross4d-tiny":
         rows.append(("dense", {"teacher": "cross4d-tiny/untrained"}))
     return [make_spec(profile, dataset, pretext, seed, **changes) for seed in profile.seeds for pretext, changes in rows]
+
+
+def role_runs(profile: Profile, role: str) -> list[RunSpec]:
+    """The rows of Table 1 for another dataset than the main one: random, global, dense; every seed."""
+    dataset = role_dataset(profile, role)
+    return [make_spec(profile, dataset, pretext, seed) for seed in profile.seeds for pretext in ("random", "global", "dense")] if dataset else []
+
+
+def action_runs(profile: Profile) -> list[RunSpec]:
+    """Ours, beside DT4D's row of Table 1: the same encoders asked for the ACTION of animals that the probe has never seen."""
+    dataset = role_dataset(profile, "animals")
+    return [make_spec(profile, dataset, pretext, seed, target=f"{dataset}-actions") for seed in profile.seeds for pretext in ("random", "global", "dense")] if dataset else []
+
+
+def transfer_runs(profile: Profile) -> list[RunSpec]:
+    """Tables 5 and 12: dense on each source, probed on each target, and the random encoder on each target; every seed."""
+    present = [dataset for dataset in (main_dataset(profile), role_dataset(profile, "animals"), role_dataset(profile, "people")) if dataset]
+    targets = [*present, *(f"{dataset}-actions" for dataset in present[1:2] if dataset == role_dataset(profile, "animals"))]
+    random = [make_spec(profile, target, "random", seed) for seed in profile.seeds for target in targets]
+    return random + [make_spec(profile, source, "dense", seed, target=target) for seed in profile.seeds for source in present for target in targets]
+
+
+def segmentation_datasets(profile: Profile) -> list[tuple[str, tuple[str, str]]]:
+    """(dataset, splits) of the segmentation tables: hands and objects as in the paper, and the parts of animals (ours), where no
+    animal of the test clips is in the training clips."""
+    hands, animals = role_dataset(profile, "hands"), role_dataset(profile, "animals")
+    found = [(hands, SPLITS)] if hands else []
+    return found + ([(animals, identity_splits(animals))] if animals and load_source(animals).point_classes else [])
+
+
+def segmentation_runs(profile: Profile) -> list[RunSpec]:
+    """Table 6: frozen encoders, zero-shot from the main dataset and in-domain; every seed."""
+    main = main_dataset(profile)
+    return [
+        make_spec(profile, source, pretext, seed, target=dataset, task="segmentation", task_splits=splits)
+        for dataset, splits in segmentation_datasets(profile) for seed in profile.seeds
+        for source, pretext in ((dataset, "random"), (main, "global"), (main, "dense"), (dataset, "global"), (dataset, "dense"))
+    ]  # fmt: skip
+
+
+def tuning_runs(profile: Profile) -> list[RunSpec]:
+    """Table 17: end to end from scratch and from dense, in-domain; every seed."""
+    return [
+        make_spec(profile, dataset, pretext, seed, task="fine-tuning", task_splits=splits)
+        for dataset, splits in segmentation_datasets(profile) for seed in profile.seeds for pretext in ("random", "dense")
+    ]  # fmt: skip
+
+
+def correspondence_runs(profile: Profile) -> list[RunSpec]:
+    """Table 16 on the animals' test clips, 16 frames in a row for the gaps: random, global, dense, and dense from the main dataset."""
+    dataset, main = role_dataset(profile, "animals"), main_dataset(profile)
+    if not dataset:
+        return []
+    clip = {} if clip_settings(profile, dataset)["frames"] >= 16 else {"frames": 16, "stride": 1}
+    return [
+        make_spec(profile, source, pretext, seed, target=dataset, task="correspondence", task_clip=clip)
+        for seed in profile.seeds for source, pretext in ((dataset, "random"), (dataset, "global"), (dataset, "dense"), (main, "dense"))
+    ]  # fmt: skip
+
+
+def camera_runs(profile: Profile) -> list[RunSpec]:
+    """Table 15: dense with targets from 1, 2 and 4 cameras, every seed."""
+    dataset = main_dataset(profile)
+    return [make_spec(profile, dataset, "dense", seed, cameras=cameras) for seed in profile.seeds for cameras in (1, 2, 4)]
+
+
+def coverage_runs(profile: Profile) -> list[RunSpec]:
+    """Table 15's other half: the coverage of each dataset's training clips, at the profile's clip size and at the paper's."""
+    played = {main_dataset(profile): "msr-action3d", **{role_dataset(profile, role): own for role, own in ROLES.items()}}
+    sizes = [(dataset, size) for dataset, own in played.items() if dataset for size in ({}, clip_settings(PROFILES["paper"], own))]
+    return [make_spec(profile, dataset, "none", 0, task="coverage", **size) for dataset, size in sizes]
 
 
 def standardisation_runs(profile: Profile) -> list[RunSpec]:
@@ -98,25 +193,29 @@ ARTIFACTS: dict[str, Artifact] = {
     "table02": Artifact("table", "Teacher x granularity", "07_teachers"),
     "table03": Artifact("table", "Backbone x granularity", "08_backbones"),
     "table04": Artifact("table", "Fine-tuning with fewer labels", "09_label_efficiency"),
-    "table05": Artifact("table", "Transfer across datasets", "10_transfer"),
-    "table06": Artifact("table", "Segmentation, frozen encoder", "11_segmentation"),
+    "table05": Artifact("table", "Transfer across datasets", "10_transfer", True, transfer_runs),
+    "table06": Artifact("table", "Segmentation, frozen encoder", "11_segmentation", True, segmentation_runs),
     "table07": Artifact("table", "4D self-supervised methods", "13_other_pretexts"),
     "table08": Artifact("table", "Clip settings", "01_clips", True),
     "table09": Artifact("table", "Parameters and FLOPs", "04_point4d", True),
     "table10": Artifact("table", "Sensitivity", "14_ablations_and_robustness"),
     "table11": Artifact("table", "Feature standardisation in the probe", "06_linear_probe", True, standardisation_runs),
-    "table12": Artifact("table", "Transfer, full matrix", "10_transfer"),
+    "table12": Artifact("table", "Transfer, full matrix, every probe", "10_transfer", True, transfer_runs),
     "table13": Artifact("table", "Test-time corruption", "14_ablations_and_robustness"),
     "table14": Artifact("table", "The variance term", "05_pretrain", True, variance_runs),
-    "table15": Artifact("table", "Cameras and coverage", "12_correspondence_and_cameras"),
-    "table16": Artifact("table", "Correspondence over time", "12_correspondence_and_cameras"),
-    "table17": Artifact("table", "Segmentation, fine-tuned", "11_segmentation"),
+    "table15": Artifact("table", "Cameras and coverage", "12_correspondence_and_cameras", True, camera_runs),
+    "table16": Artifact("table", "Correspondence over time", "12_correspondence_and_cameras", True, correspondence_runs),
+    "table17": Artifact("table", "Segmentation, fine-tuned", "11_segmentation", True, tuning_runs),
     "table18": Artifact("table", "Modality of the global teacher", "07_teachers"),
     "table19": Artifact("table", "Latent forecasting", "13_other_pretexts"),
     "table20": Artifact("table", "Dense across backbones", "08_backbones"),
     "control_global_target": Artifact("table", "Ours: which global target", "05_pretrain", True, global_target_runs),
     "control_global_variance": Artifact("table", "Ours: the variance term in the global loss", "05_pretrain", True, global_variance_runs),
     "control_centring": Artifact("table", "Ours: centred targets or not", "05_pretrain", True, centring_runs),
+    "control_animals": Artifact("table", "Table 1's row for animals", "10_transfer", True, lambda profile: role_runs(profile, "animals")),
+    "control_animal_actions": Artifact("table", "Ours: actions of animals never seen", "10_transfer", True, action_runs),
+    "control_people": Artifact("table", "Table 1's row for NTU RGB+D 60", "10_transfer", True, lambda profile: role_runs(profile, "people")),
+    "control_coverage": Artifact("table", "Ours: coverage, splat radius and resolution", "12_correspondence_and_cameras", True, coverage_runs),
     "control_paper_size": Artifact("table", "Ours: the paper's clip and encoder size, few epochs", "06_linear_probe", True, paper_size_runs),
     "figure01": Artifact("figure", "Method overview", "00_start_here", True),
     "figure02": Artifact("figure", "Features as colours: input, dense, global, random", "06_linear_probe", True, example_runs),

@@ -15,7 +15,8 @@ class Profile:
     frames, points, stride : of a clip (Table 8). by_dataset : what of these, and of the epochs, is otherwise for some datasets. clips : most training (and test) clips, None for all. size : render side in
     pixels. dim : d_p. encoder : fields of Point4DConfig that differ from the paper's. epochs, batch : of pretraining.
     seeds : of every mean and deviation. reach_epochs : epochs of the single runs at the paper's clip and encoder size, 0 for
-    none. meant_for : one line.
+    none. roles : what stands beside the main dataset, for each of ROLES the datasets that can play it, the best first. meant_for :
+    one line.
     """
 
     name: str
@@ -34,24 +35,30 @@ class Profile:
     seeds: tuple[int, ...] = (0, 1, 2)
     reach_epochs: int = 0
     by_dataset: dict[str, dict] = field(default_factory=dict)
+    roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     meant_for: str = ""
 
+
+ROLES = {"animals": "deforming-things4d", "people": "ntu-rgbd60", "hands": "hoi4d"}  # -> the paper's own dataset
 
 PROFILES = {
     "quick": Profile(
         "quick", "synthetic-actions", None, "cross4d-tiny", frames=8, points=256, stride="uniform", clips=100, size=126, dim=64,
         encoder={"tokens": 16, "dim": 64, "depth": 2, "heads": 2, "widths": (32, 64)}, epochs=16, batch=8, seeds=(0, 1, 2),
+        roles={"animals": ("synthetic-animals",), "people": ("synthetic-interactions",), "hands": ("synthetic-scenes",)},
         meant_for="every notebook, on two CPU cores, in minutes; stored in the notebooks",
     ),
     "course": Profile(
         "course", "msr-action3d", "synthetic-actions", "cross4d-tiny", frames=12, points=512, stride="uniform", clips=None, size=126, dim=192,
         encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3}, epochs=30, batch=16, seeds=(0, 1, 2), reach_epochs=4,
+        roles={"animals": ("deforming-things4d", "animals", "synthetic-animals"), "people": ("ntu-rgbd60", "synthetic-interactions"), "hands": ("hoi4d", "synthetic-scenes")},
         meant_for="a laptop's afternoon, or minutes on a GPU",
     ),
     "paper": Profile(
         "paper", "msr-action3d", None, "facebook/dinov2-large", frames=24, points=2048, stride=1, clips=None, size=126, dim=384,
         encoder={}, epochs=100, batch=16, seeds=(0, 1, 2),
         by_dataset={"deforming-things4d": {"frames": 16, "epochs": 60}, "hoi4d": {"epochs": 60}, "ntu-rgbd60": {"stride": 2}},
+        roles={"animals": ("deforming-things4d", "animals"), "people": ("ntu-rgbd60",), "hands": ("hoi4d",)},
         meant_for="the paper's size (Table 8), on one GPU",
     ),
 }  # fmt: skip

@@ -110,9 +110,9 @@ def make_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes
     settings = clip_settings(profile, dataset)
     otherwise = {name: value for name, value in clip_settings(profile, target or dataset).items() if value != settings[name]}
     common = dict(
-        profile=profile.name, dataset=dataset, pretext=pretext, seed=seed, **settings, clips=profile.clips, encoder=tuple(sorted(profile.encoder.items())),
-        task=changes.pop("task", "probe"), target=target, task_splits=changes.pop("task_splits", SPLITS),
-        task_clip=tuple(sorted({**otherwise, **changes.pop("task_clip", {})}.items())),
+        profile=profile.name, dataset=dataset, pretext=pretext, seed=seed, **settings, clips=profile.clips,
+        encoder=() if pretext == "none" else tuple(sorted(profile.encoder.items())), task=changes.pop("task", "probe"), target=target,
+        task_splits=changes.pop("task_splits", SPLITS), task_clip=tuple(sorted({**otherwise, **changes.pop("task_clip", {})}.items())),
     )  # fmt: skip
     if untrained:
         kept = {name: value for name, value in changes.items() if name in common}

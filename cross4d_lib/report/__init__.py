@@ -8,11 +8,11 @@ def write_report(profile: str) -> list[Path]:
 
     Returns the paths written.
     """
-    from ..experiments import load_profile
     from .readme import README, with_results
-    from .tables import write_tables
+    from .registry import write_tables
+    from .tables import shown_profile
 
-    written = write_tables(load_profile(profile))
+    written = write_tables(shown_profile(profile))
     if README.is_file():  # not in an installed package
         README.write_text(with_results(README.read_text()))
         written.append(README)

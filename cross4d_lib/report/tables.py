@@ -15,7 +15,7 @@ from ..datasets import load_dataset, load_source
 from ..encoders import Point4D, count_flops, count_parameters
 from ..errors import Cross4DError
 from ..evaluation import bootstrap_interval, paired_bootstrap
-from ..experiments import ARTIFACTS, PROFILES, RESULTS, Profile, RunSpec, load_profile, load_row, load_rows, main_dataset
+from ..experiments import ARTIFACTS, PROFILES, ROLES, Profile, RunSpec, clip_settings, load_profile, load_row, load_rows, main_dataset, make_spec, role_dataset
 from . import paper
 
 PROBES = {"linear": "300 epochs, as in the paper", "standardized": "300 epochs, z-scored", "converged": "L-BFGS, z-scored"}
@@ -25,9 +25,9 @@ def shown_profile(name: str) -> Profile:
     """The profile whose tables are shown: on its own dataset as soon as rows were measured on it, whether or not the files are
     on this machine. (``load_profile`` is what runs are made with: without the files it falls back to embedded data.)"""
     profile = load_profile(name)
-    if any(row["dataset"] == profile.dataset for row in load_rows(name)):
-        return replace(profile, fallback=profile.dataset)
-    return profile
+    measured_on = {row.get("target", row["dataset"]) for row in load_rows(name)}
+    roles = {role: tuple(dataset for dataset in candidates if dataset in measured_on)[:1] or candidates for role, candidates in profile.roles.items()}
+    return replace(profile, roles=roles, fallback=profile.dataset if profile.dataset in measured_on else profile.fallback)
 
 
 def shown_profiles() -> list[Profile]:
@@ -54,19 +54,24 @@ def correct_matrix(rows: list[dict], probe: str) -> np.ndarray:
     return np.array([[c == "1" for c in row["metrics"][probe]["correct"]] for row in rows])
 
 
+def grouped(specs: list[RunSpec], name=method_of) -> dict[str, list[dict]]:
+    """The rows of some runs by the name of their line, seeds together; names none of whose runs has been run are left out."""
+    groups: dict[str, list[RunSpec]] = {}
+    for spec in specs:
+        groups.setdefault(name(spec), []).append(spec)
+    found = {line: [row for row in map(load_row, group) if row is not None] for line, group in groups.items()}
+    return {line: rows for line, rows in found.items() if rows}
+
+
 def measured(profile: Profile, specs: list[RunSpec]) -> pd.DataFrame:
     """One line a method and probe: mean and deviation over seeds, interval over clips, and the whole provenance.
 
     Methods none of whose runs has been run are left out; ``seeds`` says which seeds a line holds. The interval resamples
     test clips, each counted by its mean over seeds.
     """
-    groups: dict[str, list[RunSpec]] = {}
-    for spec in specs:
-        groups.setdefault(method_of(spec), []).append(spec)
     lines = []
-    for method, group in groups.items():
-        rows = [row for row in map(load_row, group) if row is not None]
-        for probe in PROBES if rows else ():
+    for method, rows in grouped(specs).items():
+        for probe in PROBES:
             accuracy = np.array([row["metrics"][probe]["accuracy"] for row in rows])
             low, high = bootstrap_interval(correct_matrix(rows, probe).mean(0))
             lines.append({
@@ -77,12 +82,19 @@ def measured(profile: Profile, specs: list[RunSpec]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def kind_of(row: dict) -> str:
+    """Real, rigged models, or a synthetic stand-in: what the row was measured on."""
+    if row["stand_in"]:
+        return "synthetic stand-in"
+    return "rigged models" if row.get("target", row["dataset"]).startswith("animals") else "real"
+
+
 def provenance_columns(profile: Profile, rows: list[dict]) -> dict:
     """What a line was measured on: data and its kind, teacher, size, clips, device, commit, dates, and the rows' keys."""
     first, spec = rows[0], rows[0]["spec"]
     joined = lambda field: " ".join(sorted({str(row[field]) for row in rows}))
     return {
-        "data": first["dataset"], "kind": "synthetic stand-in" if first["stand_in"] else "real", "teacher": first["teacher"] or "none",
+        "data": first.get("target", first["dataset"]), "kind": kind_of(first), "teacher": first["teacher"] or "none",
         "profile": profile.name, "clip": f"{spec['frames']} x {spec['points']}, stride {spec['stride']}", "epochs": spec["epochs"],
         "clips_trained": first["clips_trained"], "clips_evaluated": first["clips_evaluated"], "device": joined("device"),
         "commit": joined("commit"), "dirty": joined("dirty"), "date": max(row["date"] for row in rows), "runs": joined("key"),
@@ -102,7 +114,7 @@ def table01(profile: Profile) -> pd.DataFrame:
     """Table 1 with our control and all three probes; the paper's value where it has one."""
     dataset = main_dataset(profile)
     frame = measured(profile, ARTIFACTS["table01"].runs(profile))
-    stated = paper.TABLE_1[paper.EMBEDDED_AS.get(dataset, dataset)]
+    stated = paper.TABLE_1[paper.STANDS_FOR.get(dataset, dataset)]
     return with_paper(frame, lambda line: stated.get(line["method"], (np.nan, None))[0] if line["probe"] == "linear" else np.nan)
 
 
@@ -149,21 +161,38 @@ def with_paper(frame: pd.DataFrame, value) -> pd.DataFrame:
 
 
 def table08(profile: Profile) -> pd.DataFrame:
-    """Table 8: the paper's clip settings beside this profile's, with videos found, and what sampling repeated."""
-    lines = []
-    for name in dict.fromkeys([main_dataset(profile), "synthetic-actions", "msr-action3d"]):
-        source, stated = load_source(name), paper.TABLE_8[paper.EMBEDDED_AS.get(name, name)]
-        line = {"data": name, "kind": "synthetic stand-in" if source.stand_in else "real"}
-        line |= {f"paper {field}": stated[field] for field in ("frames", "points", "stride", "epochs", "train", "test", "classes")}
-        line |= {"frames": profile.frames, "points": profile.points, "stride": profile.stride, "epochs": profile.epochs, "classes": len(source.classes), "profile": profile.name}
-        for split in ("train", "test"):
-            try:
-                clips = load_dataset(name, split, frames=profile.frames, points=profile.points, stride=profile.stride, limit=profile.clips)
-                line |= {split: len(clips), f"{split} found": clips.found(), **{f"{split} {k}": v for k, v in clips.counts().items() if k != "clips"}}
-            except Cross4DError as error:
-                line |= {split: 0, f"{split} found": f"not present ({error.what})"}
-        lines.append(line)
-    return pd.DataFrame(lines)
+    """Table 8: the paper's clip settings beside this profile's, with videos found, and what sampling repeated.
+
+    The main dataset, its stand-in and MSR-Action3D are read now; the others are as the rows of their random encoder found them.
+    """
+    read = dict.fromkeys([main_dataset(profile), "synthetic-actions", "msr-action3d"])
+    return pd.DataFrame([_clips_read(profile, name) for name in read] + [_clips_told(profile, dataset) for role in ROLES if (dataset := role_dataset(profile, role)) and dataset not in read])
+
+
+def _settings(profile: Profile, name: str) -> dict:
+    source, stated = load_source(name), paper.TABLE_8[paper.STANDS_FOR.get(name, name)]
+    line = {"data": name, "kind": kind_of({"stand_in": source.stand_in, "dataset": name})}
+    line |= {f"paper {field}": stated[field] for field in ("frames", "points", "stride", "epochs", "train", "test", "classes")}
+    return line | {**clip_settings(profile, name), "epochs": profile.epochs, "classes": len(source.classes) or np.nan, "profile": profile.name}
+
+
+def _clips_read(profile: Profile, name: str) -> dict:
+    line = _settings(profile, name)
+    for split in ("train", "test"):
+        try:
+            clips = load_dataset(name, split, **clip_settings(profile, name), limit=profile.clips)
+            line |= {split: len(clips), f"{split} found": clips.found(), **{f"{split} {k}": v for k, v in clips.counts().items() if k != "clips"}}
+        except Cross4DError as error:
+            line |= {split: 0, f"{split} found": f"not present ({error.what})"}
+    return line
+
+
+def _clips_told(profile: Profile, name: str) -> dict:
+    line, row = _settings(profile, name), load_row(make_spec(profile, name, "random", profile.seeds[0]))
+    if row is None:
+        return line | {"train": 0, "test": 0, "train found": "not measured", "test found": "not measured"}
+    line |= {"classes": round(1 / row["chance"]), "train": row["clips_trained"], "test": row["clips_evaluated"], "train found": row["found"]}
+    return line | {f"{split} {what}": count for split, counts in row["padded"].items() for what, count in counts.items()}
 
 
 def table09(profile: Profile) -> pd.DataFrame:
@@ -240,19 +269,3 @@ def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")
     frame = pd.DataFrame({"paper: DINOv2-large, 24 x 2048": {i: stated.get(i, "") for i in order}, **{h: {i: c.get(i, "") for i in order} for h, c in columns.items()}})
     frame.index = pd.MultiIndex.from_tuples(order, names=["method", "probe"]) if order else frame.index
     return frame
-
-
-TABLES = {"table01": table01, "table08": table08, "table09": table09, "table11": table11, "table14": table14, "control_global_target": control_global_target, "control_global_variance": control_global_variance, "control_centring": control_centring, "control_paper_size": control_paper_size}
-
-
-def write_tables(profile: Profile) -> list:
-    """Write every table that has lines to results/<profile>/tables/. Returns the paths."""
-    folder = RESULTS / profile.name / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, table in TABLES.items():
-        frame = table(profile)
-        if len(frame):
-            frame.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f")
-            written.append(folder / f"{name}.csv")
-    return written
