@@ -93,11 +93,12 @@ def eat(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
         m.trunk[:, 0] += 30 * reach
         m.neck, m.head = -8 * low, 4 * tug
         return m
-    neck, body = graze_angles(skeleton)
+    neck, body = (0.0, 0.0) if b.sprawl else graze_angles(skeleton)
+    face = 4 if b.sprawl else 58  # degrees below the horizontal
     m.pitch = -body * low
     m.neck = -neck * low + 3 * tug
-    m.head = (neck + body - b.head[1] - 58) * low + 5 * tug  # the face 58 degrees below the horizontal, whatever carries it
-    m.jaw = 9 * low * (1 + np.sin(2 * np.pi * (6 * u + start))) * bool(b.jaw)
+    m.head = (neck + body - b.head[1] - face) * low + 5 * tug
+    m.jaw = 12 * low * (1 + np.sin(2 * np.pi * (6 * u + start))) * bool(b.jaw)
     m.head_yaw = 7 * low * np.sin(2 * np.pi * (1.1 * u + start))
     m.feet[:, 0, 0] = 0.14 * hips * low  # one forefoot ahead, as grazers stand
     if not b.biped:
@@ -177,9 +178,10 @@ def attack(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
 def lie_down(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
     """Sinks, forehand first, until the belly rests on the floor with the legs folded under; a biped sits down."""
     b, m = skeleton.animal.build, Motion.standing(len(u))
-    hips, ribs = b.girth[0], b.girth[2]
+    belly = max(b.girth[0], b.girth[1] + 0.7 * b.sag)  # what the hindquarters rest on
+    ribs = b.girth[2]
     front, back = ramp(u, 0.14, 0.46), ramp(u, 0.26, 0.62)
-    rest = skeleton.height - hips * 1.12
+    rest = skeleton.height - belly * 1.08
     shoulder = skeleton.height + skeleton.joints[BONES.index("chest")][2] / 0.65
     m.lift = -rest * back
     if b.biped:
