@@ -69,15 +69,20 @@ def graze_angles(skeleton: Skeleton) -> tuple[float, float]:
     at = lambda bone: skeleton.joints[BONES.index(bone)]
     root, pieces = at("neck 1"), np.diff([at(f"neck {i}") for i in (1, 2, 3)] + [at("head")], axis=0)
     snout = b.head[0]
-    for body in range(0, 46, 3):
-        for neck in range(0, 121, 4):
-            z = skeleton.height + np.hypot(root[0], root[2]) * np.sin(np.arctan2(root[2], root[0]) - np.radians(body))
+    for body in range(0, 70 if b.hop else 46, 3):
+        for neck in range(0, 60 if b.hop else 121, 4):
+            z = skeleton.height * (1 - stoop(b)) + np.hypot(root[0], root[2]) * np.sin(np.arctan2(root[2], root[0]) - np.radians(body))
             for i, piece in enumerate(pieces):
                 angle = max(np.arctan2(piece[2], piece[0]) - np.radians(body + neck * (i + 1) / 3), -np.pi / 2)
                 z += np.linalg.norm(piece) * np.sin(angle)
             if z - snout * np.sin(np.radians(58)) < b.head[3]:
                 return float(neck), float(body)
-    return 120.0, 45.0
+    return (60.0, 70.0) if b.hop else (120.0, 45.0)
+
+
+def stoop(build) -> float:
+    """How far a feeding animal's hips sink, as a share of their height."""
+    return 0.30 if build.hop and build.biped else 0.10
 
 
 def eat(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
@@ -105,7 +110,7 @@ def eat(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
         m.feet[:, :2, 1] = 0.006 * body * hips * low[:, None]
     m.tail[:, 0] -= 0.5 * body * low
     m.arms[..., 0] = body * low[:, None] * (0.5 if "beak" not in b.extras else 0)
-    m.lift = -0.10 * hips * low * (body > 12)
+    m.lift = -stoop(b) * hips * low * (body > 12)
     return m
 
 

@@ -94,8 +94,7 @@ def locomotion(skeleton: Skeleton, name: str, seconds: np.ndarray, start: float,
     wave = lambda beats, at=0.0: np.cos(2 * np.pi * (beats * (stride - at)))
     middle = gait.duty / 2
     m.lift = -gait.bounce * swing * animal.amplitude * legs * wave(gait.beats, middle)
-    if name != "walk":
-        m.lift -= 0.03 * legs
+    m.lift -= {"walk": 0.0, "trot": 0.03, "gallop": 0.07}[name] * legs  # long steps need bent legs
     supple = SUPPLE.get(animal.category, 1.0)
     gathered = wave(1, 0.90)  # 1 when the legs are gathered under the body
     m.flex = -gait.flex * supple * gathered
