@@ -9,6 +9,8 @@ import hashlib
 
 import numpy as np
 import pytest
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from cross4d_lib.clips import sample_clip
 from cross4d_lib.datasets import dataset_names, load_dataset, load_source
@@ -70,7 +72,7 @@ def test_the_dataset_reads_what_make_video_makes():
 
 @pytest.mark.parametrize("category", EVERY_CATEGORY)
 def test_the_surface_is_one_closed_mesh_of_the_right_size(category):
-    """Every edge joins exactly two triangles in opposite sense and the volume is positive: closed and facing outward."""
+    """Every edge is run through as often one way as the other, all vertices hang together, the volume is positive: closed, one piece, facing outward."""
     video = make_video(category, 2, 0, frames=16)
     vertices, triangles, labels = video.frames, video.triangles, video.point_labels
     assert vertices.shape[0] == 16 and vertices.dtype == np.float32 and triangles.dtype == labels.dtype == np.int64
@@ -79,6 +81,8 @@ def test_the_surface_is_one_closed_mesh_of_the_right_size(category):
     directed = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     back = directed[:, ::-1]
     assert sorted(map(tuple, directed.tolist())) == sorted(map(tuple, back.tolist()))
+    pieces, _ = connected_components(coo_matrix((np.ones(len(directed)), directed.T), (len(labels), len(labels))), directed=False)
+    assert pieces == 1
     volumes = [volume(frame, triangles) for frame in vertices]
     assert min(volumes) > 0 and max(volumes) < 1.15 * min(volumes)  # flesh neither comes nor goes
     assert (vertices[..., 2] > 0).all()  # before the camera

@@ -129,7 +129,8 @@ def surface_nets(field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The zero level of a field (X, Y, Z), positive at its border -> vertices (V, 3) in grid steps, triangles (K, 3) int64.
 
     A cell that the surface crosses holds one vertex, the mean of its edges' crossings; a grid edge that is crossed joins
-    the four cells around it by two triangles, facing the positive side.
+    the four cells around it by two triangles, facing the positive side. The mesh is closed; where two sheets pass through one cell
+    they share its vertex, so a few edges belong to four triangles.
     """
     inside = field < 0
     crossed = np.zeros(np.array(field.shape) - 1, np.int8)
