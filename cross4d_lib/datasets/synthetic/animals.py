@@ -71,10 +71,11 @@ def before_camera(vertices: np.ndarray, yaw: float) -> np.ndarray:
     level = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])  # forward -> right, left -> away, up -> -y
     tilt = np.radians(8.0)
     down = np.array([[1.0, 0.0, 0.0], [0.0, np.cos(tilt), np.sin(tilt)], [0.0, -np.sin(tilt), np.cos(tilt)]])
-    low, high = vertices.min((0, 1)), vertices.max((0, 1))
+    low, high = (np.array([extreme(vertices[..., k]) for k in range(3)]) for extreme in (np.min, np.max))
     away = np.array([0.0, 0.0, 2.2 * float(np.linalg.norm(high - low))])
     middle = np.array([0.0, 0.0, 0.5 * (low[2] + high[2])])
-    return ((vertices - middle) @ (down @ level @ turn(yaw=-yaw)[0]).T + away).astype(np.float32)
+    to_camera = down @ level @ turn(yaw=-yaw)
+    return (vertices.reshape(-1, 3) @ to_camera.T.astype(np.float32)).reshape(vertices.shape) + (away - to_camera @ middle).astype(np.float32)
 
 
 def video_id(category: int, identity: int, action: int) -> str:

@@ -69,15 +69,20 @@ def graze_angles(skeleton: Skeleton) -> tuple[float, float]:
     at = lambda bone: skeleton.joints[BONES.index(bone)]
     root, pieces = at("neck 1"), np.diff([at(f"neck {i}") for i in (1, 2, 3)] + [at("head")], axis=0)
     snout = b.head[0]
-    for body in range(0, 46, 3):
-        for neck in range(0, 121, 4):
-            z = skeleton.height + np.hypot(root[0], root[2]) * np.sin(np.arctan2(root[2], root[0]) - np.radians(body))
+    for body in range(0, 70 if b.hop else 46, 3):
+        for neck in range(0, 60 if b.hop else 121, 4):
+            z = skeleton.height * (1 - stoop(b)) + np.hypot(root[0], root[2]) * np.sin(np.arctan2(root[2], root[0]) - np.radians(body))
             for i, piece in enumerate(pieces):
                 angle = max(np.arctan2(piece[2], piece[0]) - np.radians(body + neck * (i + 1) / 3), -np.pi / 2)
                 z += np.linalg.norm(piece) * np.sin(angle)
             if z - snout * np.sin(np.radians(58)) < b.head[3]:
                 return float(neck), float(body)
-    return 120.0, 45.0
+    return (60.0, 70.0) if b.hop else (120.0, 45.0)
+
+
+def stoop(build) -> float:
+    """How far a feeding animal's hips sink, as a share of their height."""
+    return 0.30 if build.hop and build.biped else 0.10
 
 
 def eat(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
@@ -93,18 +98,19 @@ def eat(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
         m.trunk[:, 0] += 30 * reach
         m.neck, m.head = -8 * low, 4 * tug
         return m
-    neck, body = graze_angles(skeleton)
+    neck, body = (0.0, 0.0) if b.sprawl else graze_angles(skeleton)
+    face = 4 if b.sprawl else 58  # degrees below the horizontal
     m.pitch = -body * low
     m.neck = -neck * low + 3 * tug
-    m.head = (neck + body - b.head[1] - 58) * low + 5 * tug  # the face 58 degrees below the horizontal, whatever carries it
-    m.jaw = 9 * low * (1 + np.sin(2 * np.pi * (6 * u + start))) * bool(b.jaw)
+    m.head = (neck + body - b.head[1] - face) * low + 5 * tug
+    m.jaw = 12 * low * (1 + np.sin(2 * np.pi * (6 * u + start))) * bool(b.jaw)
     m.head_yaw = 7 * low * np.sin(2 * np.pi * (1.1 * u + start))
     m.feet[:, 0, 0] = 0.14 * hips * low  # one forefoot ahead, as grazers stand
     if not b.biped:
         m.feet[:, :2, 1] = 0.006 * body * hips * low[:, None]
     m.tail[:, 0] -= 0.5 * body * low
     m.arms[..., 0] = body * low[:, None] * (0.5 if "beak" not in b.extras else 0)
-    m.lift = -0.10 * hips * low * (body > 12)
+    m.lift = -stoop(b) * hips * low * (body > 12)
     return m
 
 
@@ -177,9 +183,10 @@ def attack(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
 def lie_down(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
     """Sinks, forehand first, until the belly rests on the floor with the legs folded under; a biped sits down."""
     b, m = skeleton.animal.build, Motion.standing(len(u))
-    hips, ribs = b.girth[0], b.girth[2]
+    belly = max(b.girth[0], b.girth[1] + 0.7 * b.sag)  # what the hindquarters rest on
+    ribs = b.girth[2]
     front, back = ramp(u, 0.14, 0.46), ramp(u, 0.26, 0.62)
-    rest = skeleton.height - hips * 1.12
+    rest = skeleton.height - belly * 1.08
     shoulder = skeleton.height + skeleton.joints[BONES.index("chest")][2] / 0.65
     m.lift = -rest * back
     if b.biped:

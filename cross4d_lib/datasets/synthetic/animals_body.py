@@ -30,6 +30,7 @@ PARENTS = {
     **{f"{leg} {bone}": f"{leg} {above}" for leg in LEGS for bone, above in (("lower", "upper"), ("cannon", "lower"), ("toes", "cannon"))},
     **{f"{leg} upper": "chest" if leg.startswith("front") else "pelvis" for leg in LEGS},
 }  # fmt: skip
+HANG = np.array([0.12, 0.0, -1.0])  # where a trunk hangs
 BEND = {"front": np.array([-1.0, 0.0, -0.6]), "back": np.array([1.0, 0.0, 0.45])}  # where elbow and knee point
 BEND_SPRAWLED = {"front": np.array([-0.5, 1.0, 1.0]), "back": np.array([0.3, 1.0, 1.0])}  # y: outward
 
@@ -49,14 +50,15 @@ class Shapes:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The bind pose. joints : (B, 3), where each bone begins. hips : (4, 3), where the legs hang. legs : as ordered in LEGS.
-    toes : (4, 3) where the toe bones begin. stance : (4, 3) where the balls of the feet stand, relative to the pelvis joint
-    on the floor. height : of the pelvis joint when standing. animal : whose it is."""
+    """The bind pose. joints : (B, 3), where each bone begins. hips : (4, 3), where the legs hang, ordered as LEGS. stance : (4, 3) where the balls of the feet stand, relative to the pelvis joint
+    on the floor. height : of the pelvis joint when standing. tips : of tail and trunk, bone -> (from its joint to its end (3,), radius
+    there). animal : whose it is."""
 
     animal: Animal
     joints: np.ndarray
     stance: np.ndarray
     height: float
+    tips: dict[int, tuple[np.ndarray, float]]
 
     @property
     def hips(self) -> np.ndarray:
@@ -127,6 +129,7 @@ def assemble(animal: Animal) -> tuple[Skeleton, Shapes]:
             add(bone, "torso", (x - 0.15) * shoulder + 0.85 * loins * upright, (x + 0.15) * shoulder + 0.85 * loins * upright, 0.25 * loins, 0.25 * loins)
 
     # tail: four bones along a line
+    tips: dict[int, tuple[np.ndarray, float]] = {}
     length, angle, r0, r1 = b.tail
     backward = -direction(-angle)
     root = -(0.35 * hips + 0.45 * max(hips - r0, 0.0)) * back + 0.55 * max(hips - r0, 0.0) * upright
@@ -135,7 +138,9 @@ def assemble(animal: Animal) -> tuple[Skeleton, Shapes]:
     for i in range(4):
         at[f"tail {i + 1}"] = root + i / 4 * length * backward
         radii = [r0 + (r1 - r0) * s**0.8 for s in (i / 4, (i + 1) / 4)]
-        add(f"tail {i + 1}", "tail", at[f"tail {i + 1}"], root + (i + 1) / 4 * length * backward, *radii)
+        end = root + (i + 1) / 4 * length * backward
+        add(f"tail {i + 1}", "tail", at[f"tail {i + 1}"], end, *radii)
+        tips[BONES.index(f"tail {i + 1}")] = (end - at[f"tail {i + 1}"], radii[1])
 
     # legs, stretched
     for i, name in enumerate(LEGS):
@@ -153,7 +158,9 @@ def assemble(animal: Animal) -> tuple[Skeleton, Shapes]:
     joints = np.stack([at[bone] for bone in BONES])
     names, parts, starts, stops, ra, rb, flat, thickness = zip(*rows)
     shapes = Shapes(np.stack([np.stack(starts), np.stack(stops)], 1), np.stack([ra, rb], 1).astype(float), np.stack(flat), np.array(thickness, float), np.array([BONES.index(n) for n in names]), np.array([PARTS.index(p) for p in parts]))
-    return Skeleton(animal, joints, _stance(b, joints), hip_height + 0.25 * hips), shapes
+    for i in range(4):
+        tips[BONES.index(f"trunk {i + 1}")] = (0.9 * b.head[0] * unit(HANG), b.head[3] * (0.7 - 0.15 * i))
+    return Skeleton(animal, joints, _stance(b, joints), hip_height + 0.25 * hips, tips), shapes
 
 
 def _limb(b, leg: Leg, name: str, i: int, at, add, upright) -> None:
@@ -215,12 +222,11 @@ def _head(b, tip: np.ndarray, at, add) -> None:
             base = tip + 0.05 * length * along + 0.7 * skull * crown + 0.4 * skull * s
             add("head", "head", base, base + 1.1 * skull * unit(crown + np.array([0, 0, 0.6])), 0.22 * skull, 0.26 * skull)
 
-    hang = np.array([0.12, 0.0, -1.0])
     start = tip + (length - 0.5 * muzzle) * along
     for i in range(4):
-        at[f"trunk {i + 1}"] = start + i / 4 * 3.6 * length * unit(hang)
+        at[f"trunk {i + 1}"] = start + i / 4 * 3.6 * length * unit(HANG)
         if "trunk" in b.extras:
-            add(f"trunk {i + 1}", "head", at[f"trunk {i + 1}"], at[f"trunk {i + 1}"] + 0.9 * length * unit(hang), muzzle * (0.85 - 0.15 * i), muzzle * (0.7 - 0.15 * i))
+            add(f"trunk {i + 1}", "head", at[f"trunk {i + 1}"], at[f"trunk {i + 1}"] + 0.9 * length * unit(HANG), muzzle * (0.85 - 0.15 * i), muzzle * (0.7 - 0.15 * i))
     if "tusks" in b.extras:
         for s in (side, -side):
             base = tip + 0.75 * length * along + 0.7 * muzzle * s

@@ -90,15 +90,15 @@ def locomotion(skeleton: Skeleton, name: str, seconds: np.ndarray, start: float,
         if not (b.biped and i < 2):
             _step(m, skeleton, gait, i, np.mod(stride - gait.phases[i], 1), length, legs)
 
+    swing = 0.4 if b.sprawl else 1.0  # of the body: a sprawler's keeps low
     wave = lambda beats, at=0.0: np.cos(2 * np.pi * (beats * (stride - at)))
     middle = gait.duty / 2
-    m.lift = -gait.bounce * animal.amplitude * legs * wave(gait.beats, middle)
-    if name != "walk":
-        m.lift -= 0.03 * legs
+    m.lift = -gait.bounce * swing * animal.amplitude * legs * wave(gait.beats, middle)
+    m.lift -= {"walk": 0.0, "trot": 0.03, "gallop": 0.07}[name] * legs  # long steps need bent legs
     supple = SUPPLE.get(animal.category, 1.0)
     gathered = wave(1, 0.90)  # 1 when the legs are gathered under the body
     m.flex = -gait.flex * supple * gathered
-    m.pitch = gait.pitch * (wave(1, 0.40) if not b.hop else wave(1, 0.25)) + 0.5 * gait.flex * supple * gathered
+    m.pitch = gait.pitch * swing * (wave(1, 0.40) if not b.hop else wave(1, 0.25)) + 0.5 * gait.flex * supple * gathered
     m.lift -= np.sin(np.radians(m.pitch + 0.5 * m.flex)) * b.trunk_length * 0.5 * (not b.biped)
     m.neck = gait.nod * wave(gait.beats, middle + 0.1) - gait.reach - 0.6 * m.pitch - 0.5 * m.flex
     m.head = -0.8 * m.neck if b.biped else -0.4 * m.neck

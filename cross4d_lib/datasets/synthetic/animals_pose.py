@@ -58,12 +58,14 @@ class Motion:
 
 
 def turn(pitch=0.0, yaw=0.0, roll=0.0) -> np.ndarray:
-    """Degrees, broadcast to (F,) -> (F, 3, 3): roll to the right, then pitch up, then yaw to the left."""
-    p, y, r = np.broadcast_arrays(*(np.radians(np.atleast_1d(a)) for a in (pitch, yaw, roll)))
-    (sp, cp), (sy, cy), (sr, cr) = ((np.sin(a), np.cos(a)) for a in (p, y, r))
-    zero, one = np.zeros_like(p), np.ones_like(p)
-    rows = lambda *entries: np.stack(entries, -1).reshape(-1, 3, 3)
-    return rows(cy, -sy, zero, sy, cy, zero, zero, zero, one) @ rows(cp, zero, -sp, zero, one, zero, sp, zero, cp) @ rows(one, zero, zero, zero, cr, -sr, zero, sr, cr)
+    """Degrees, any shapes (...) that broadcast -> (..., 3, 3): roll to the right, then pitch up, then yaw to the left."""
+    p, y, r = np.radians(pitch), np.radians(yaw), np.radians(roll)
+    sp, cp, sy, cy, sr, cr = np.sin(p), np.cos(p), np.sin(y), np.cos(y), np.sin(r), np.cos(r)
+    out = np.zeros((*np.broadcast_shapes(np.shape(p), np.shape(y), np.shape(r)), 3, 3))
+    out[..., 0, 0], out[..., 1, 0], out[..., 2, 0] = cy * cp, sy * cp, sp
+    out[..., 0, 1], out[..., 1, 1], out[..., 2, 1] = -sy * cr - cy * sp * sr, cy * cr - sy * sp * sr, cp * sr
+    out[..., 0, 2], out[..., 1, 2], out[..., 2, 2] = sy * sr - cy * sp * cr, -cy * sr - sy * sp * cr, cp * cr
+    return out
 
 
 def pose(skeleton: Skeleton, m: Motion) -> np.ndarray:
@@ -72,25 +74,31 @@ def pose(skeleton: Skeleton, m: Motion) -> np.ndarray:
     rotation = np.zeros((frames, len(BONES), 3, 3))
     shift = np.zeros((frames, len(BONES), 3))
 
-    own = {bone: turn() for bone in SPINE}
-    own["pelvis"] = turn(m.pitch, -0.5 * m.bend, m.roll)
-    own["loin"] = own["chest"] = turn(0.5 * m.flex, 0.5 * m.bend)
+    pitch, yaw, roll = np.zeros((3, frames, len(SPINE)))  # BONES begins with SPINE
+    at = {bone: SPINE.index(bone) for bone in SPINE}
+    pitch[:, at["pelvis"]], yaw[:, at["pelvis"]], roll[:, at["pelvis"]] = m.pitch, -0.5 * m.bend, m.roll
+    for bone in ("loin", "chest"):
+        pitch[:, at[bone]], yaw[:, at[bone]] = 0.5 * m.flex, 0.5 * m.bend
     for i in range(3):
-        own[f"neck {i + 1}"] = turn(m.neck / 3, m.neck_yaw / 3)
-    own["head"], own["jaw"] = turn(m.head, m.head_yaw), turn(-m.jaw)
-    own["left ear"], own["right ear"] = turn(m.ear), turn(m.ear)
-    for i in range(4):
-        own[f"tail {i + 1}"] = turn(-m.tail[:, i] - (skeleton.animal.carriage if i == 0 else 0), m.tail_yaw[:, i])
-        own[f"trunk {i + 1}"] = turn(m.trunk[:, i])
+        pitch[:, at[f"neck {i + 1}"]], yaw[:, at[f"neck {i + 1}"]] = m.neck / 3, m.neck_yaw / 3
+    pitch[:, at["head"]], yaw[:, at["head"]], pitch[:, at["jaw"]] = m.head, m.head_yaw, -m.jaw
+    pitch[:, at["left ear"]] = pitch[:, at["right ear"]] = m.ear
+    first = at["tail 1"]
+    pitch[:, first : first + 4], yaw[:, first : first + 4] = -m.tail, m.tail_yaw
+    pitch[:, first] -= skeleton.animal.carriage
+    pitch[:, at["trunk 1"] : at["trunk 1"] + 4] = m.trunk
+    own = turn(pitch, yaw, roll)  # (F, S, 3, 3)
     for bone in SPINE:
-        k = BONES.index(bone)
+        k = at[bone]
         if PARENTS[bone] is None:
-            rotation[:, k] = own[bone]
+            rotation[:, k] = own[:, k]
             placed = np.stack([m.surge, 0 * m.lift, skeleton.height + m.lift], -1)
         else:
-            up = BONES.index(PARENTS[bone])
-            rotation[:, k] = rotation[:, up] @ own[bone]
+            up = at[PARENTS[bone]]
+            rotation[:, k] = rotation[:, up] @ own[:, k]
             placed = rotation[:, up] @ joints[k] + shift[:, up]
+        if bone.startswith(("tail", "trunk")):
+            rotation[:, k] = _above_floor(rotation[:, k], placed, *skeleton.tips[k])
         shift[:, k] = placed - rotation[:, k] @ joints[k]
 
     for i in range(4):
@@ -108,6 +116,17 @@ def pose(skeleton: Skeleton, m: Motion) -> np.ndarray:
             rotation[:, k] = _frame(points[n + 1] - points[n], sideways) @ before.transpose(0, 2, 1)
             shift[:, k] = points[n] - rotation[:, k] @ joints[k]
     return np.concatenate([rotation, shift[..., None]], -1)
+
+
+def _above_floor(rotation: np.ndarray, start: np.ndarray, along: np.ndarray, radius: float) -> np.ndarray:
+    """Tail and trunk lie down on the floor instead of passing through it: the rotations (F, 3, 3) of a bone that begins at
+    ``start`` (F, 3) and reaches ``along`` (3,) in the bind pose, pitched up where its end would come lower than ``radius``."""
+    length = np.linalg.norm(along)
+    now = rotation @ along / length  # (F, 3)
+    least = np.clip((radius - start[:, 2]) / length, -1, 0.9)
+    rise = np.degrees(np.arcsin(np.maximum(now[:, 2], least)) - np.arcsin(np.clip(now[:, 2], -1, 1)))
+    yaw = np.degrees(np.arctan2(now[:, 1], now[:, 0]))
+    return turn(yaw=yaw) @ turn(pitch=rise) @ turn(yaw=-yaw) @ rotation
 
 
 def _bends(skeleton: Skeleton, i: int) -> np.ndarray:
@@ -137,6 +156,9 @@ def _leg(skeleton: Skeleton, m: Motion, i: int, hip: np.ndarray, carried: np.nda
     ankle = ball + leg.bones[2] * cannon
     ankle[:, 2] = np.maximum(ankle[:, 2], leg.radii[2])
     bends = carried @ _bends(skeleton, i)
+    knee, _ = two_bones(hip, ankle, leg.bones[0], leg.bones[1], bends)
+    under = np.clip((1.5 * leg.radii[1] - knee[:, 2:]) / leg.radii[1], 0, 2)  # a folded leg's knee or elbow turns up, off the floor
+    bends = bends + under * np.array([0.0, 0.6 * SIDES[i], 1.2])
     knee, reached = two_bones(hip, ankle, leg.bones[0], leg.bones[1], bends)
     ball = reached + (ball - ankle)
     pitch, splay = np.radians(m.toes[:, i]), np.radians(SIDES[i] * (30 if skeleton.animal.build.sprawl else 6))
