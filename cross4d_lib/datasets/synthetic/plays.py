@@ -28,7 +28,7 @@ DONE_TO = {
 }
 ACTIONS = tuple(DONE_TO)
 NEAR, CLOSED, CARRY, TILT, OPENING = 0, 1, slice(2, 5), 5, 6  # columns of a key
-REST = np.array([0.25, 0.055, -0.14])  # where the hand waits
+REST = np.array([0.28, 0.055, -0.15])  # where the hand waits
 
 
 @dataclass(frozen=True)

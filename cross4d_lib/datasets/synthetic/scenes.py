@@ -37,7 +37,8 @@ POINT_CLASSES = ("background", "table", "hand", *KINDS)
 ROOMS, TRAIN_ROOMS, EPISODES = 20, 16, 4
 CAMERA = DepthCamera(width=176, height=156, focal=236.0, centre_x=88.0, centre_y=78.0, baseline=0.05, edge_noise=0.45)
 SIDE_THINGS = ("bottle", "box", "mug", "ball", "bowl", "toy car", "kettle")  # what may stand by, unhandled
-SEATS = ((-0.20, 0.20), (0.19, 0.17), (0.0, 0.26))  # where it may stand: right, away, metres
+SEATS = ((-0.20, 0.20), (0.20, 0.18), (0.0, 0.26))  # where it may stand: right, away, metres
+BESIDE, SMALL = ((-0.27, 0.16), (0.26, 0.22)), ("bottle", "mug", "ball")  # beside a laptop or a drawer, and what fits there
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def make_scene(action: int, room: int, episode: int, seed: int = 0) -> Scene:
     name = ACTIONS[action]
     thing = make_thing(kind_of(action, room, episode), moment)
     big = thing.hold == "edge"
-    spot = np.array([moment.uniform(-0.05, 0.01) if big else moment.uniform(0.0, 0.06), 0, moment.uniform(0.08, 0.11) if big else moment.uniform(-0.03, 0.05)])
+    spot = np.array([moment.uniform(-0.02, 0.02) if big else moment.uniform(0.0, 0.06), 0, moment.uniform(0.09, 0.12) if big else moment.uniform(-0.03, 0.05)])
     axes, origin = standing(1, spot, moment.normal(0, 4))
     start = axes[0], origin[0]
     height, tilt, goal = moment.uniform(0.12, 0.16), moment.uniform(48, 60) if thing.kind == "kettle" else moment.uniform(90, 105), np.zeros(3)
@@ -113,9 +114,9 @@ def make_scene(action: int, room: int, episode: int, seed: int = 0) -> Scene:
         goal = np.array([-moment.uniform(0.16, 0.21), 0, moment.uniform(-0.02, 0.05)])
         height *= 0.65
     elif name == "push":
-        goal = np.array([-moment.uniform(0.14, 0.20), 0, moment.uniform(-0.01, 0.02)])
-    free = [seat for seat in moment.permutation(SEATS) if not big or seat[1] > 0.2]
-    spare = [kind for kind in SIDE_THINGS if kind not in (thing.kind, *(t.kind for t, _ in others))]
+        goal = np.array([-moment.uniform(0.17, 0.22), 0, moment.uniform(-0.01, 0.02)])
+    free = moment.permutation(BESIDE if big else SEATS)
+    spare = [kind for kind in (SMALL if big else SIDE_THINGS) if kind not in (thing.kind, *(t.kind for t, _ in others))]
     for seat, kind in zip(free[: int(moment.integers(1, 3))], moment.permutation(spare)):
         others.append((make_thing(str(kind), moment), np.array([seat[0], 0, seat[1]]) + moment.normal(0, 0.008, 3) * [1, 0, 1]))
 
