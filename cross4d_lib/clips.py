@@ -26,7 +26,7 @@ class Video:
     """What a reader returns, before any sampling.
 
     frames : a sequence of F arrays (n_f, 3) float32, camera coordinates; n_f differs from frame to frame and may be 0 where the sensor
-        saw nothing.
+        saw nothing. A sequence that shows a neighbour in place of an empty frame has their indices in its attribute ``replaced``.
     point_labels : F arrays (n_f,) int64 beside them, or None.
     label : class index, or None. id : unique within the dataset. subject : who performs, or None.
     triangles : (K, 3) int64 for a moving surface, else None. The frames are then the vertices of one mesh, in one order, and
@@ -48,7 +48,7 @@ class Clip:
     points : (T, N, 3) float32, camera coordinates (x right, y down, z away).
     label : class index or None. point_labels : (T, N) int64 or None. id, subject : as in the video.
     frame_indices : (T,) int64, which frame of the video each frame of the clip is.
-    frames_repeated : frames beyond the video's end, filled by repeating its last one.
+    frames_repeated : frames beyond the video's end, filled by repeating its last one, and empty ones that show a neighbour.
     points_repeated : points of the clip that are repetitions, because a frame held fewer than N.
     tracked : point n is the same point of the surface in every frame, so ``points[:, n]`` is its path (the ground truth of
         Table 16). Only moving meshes know that; a depth camera's points have nothing to do with those of the next frame.
@@ -164,6 +164,8 @@ def sample_clip(video: Video, frames: int, points: int, stride: Stride = 1, seed
         if labels is not None:
             labels[f] = video.point_labels[source][chosen]
     check_finite(cloud, video.id)
+    replaced = getattr(video.frames, "replaced", ())
+    frames_repeated += len({int(f) for f in indices} & set(replaced))
     return Clip(cloud, video.id, video.label, video.subject, labels, indices, frames_repeated, points_repeated)
 
 
