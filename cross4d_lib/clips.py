@@ -130,7 +130,10 @@ def surface_samples(vertices: np.ndarray, triangles: np.ndarray, points: int, ge
 def _sample_surface(video: Video, indices: np.ndarray, points: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
     """Points (T, N, 3) that stay on their place of the surface, and the label of the nearest corner (T, N) or None."""
     corners, weights = surface_samples(video.frames[indices[0]], video.triangles, points, generator)
-    cloud = np.stack([np.einsum("nk,nkc->nc", weights, video.frames[f][corners]) for f in indices]).astype(np.float32)
+    cloud = np.empty((len(indices), points, 3), np.float32)
+    for f, source in enumerate(indices):
+        vertices = video.frames[source]
+        cloud[f] = sum(weights[:, k, None] * vertices[corners[:, k]] for k in range(3))  # three times as fast as einsum
     if video.point_labels is None:
         return cloud, None
     nearest = corners[np.arange(points), weights.argmax(1)]
