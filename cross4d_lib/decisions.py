@@ -32,7 +32,11 @@ def _decide(name: str, value, unit: str, belongs_to: str, why: str):
 WINDOW = _decide("place of a clip's window in its video", "centred", "", "Table 8", "one clip a video, where most of the motion lies; frames beyond the end repeat the last one and are counted, no video is dropped")
 
 # --- data -------------------------------------------------------------------------------------------------------------
-ANIMAL_VIEW = _decide("view of an animal", 45.0, "degrees from its front", "Table 8", "three quarters; TODO")
+ANIMAL_VIEW = _decide("view of an animal", 45.0, "degrees from its front", "Table 8", "three quarters show most: 42 % of the points of 8 clips are visible, of the front 28 %, of the side 37 %; 30, 22 and 26 patches hold one")
+CLIP_SPLIT = _decide("split of DeformingThings4D by clip", "first fifth of a category by SHA-256 of the id", "", "Sec. 4.1", "the paper's 1,413 / 359 follows an unpublished rule; ours depends on nothing but a category's ids, and is hashed")
+IDENTITY_SPLIT = _decide("split of animals by identity", "first quarter of the meshes by SHA-256 of the name", "", "Sec. 4.1", "by clip, train and test share their meshes; meshes equal in vertex and triangle count are one")
+HOI4D_SPLIT = _decide("split of HOI4D", "first 80 % of the sequences by SHA-256 of the id", "", "Sec. 4.1", "official test labels are hidden; gives the paper's 1,776 / 445 on any 2,221 sequences")
+EMPTY_FRAME = _decide("frame that the mask left empty (NTU)", "shows the nearest frame with points", "", "Sec. 4.1", "dropping it would shift time, dropping the video lose it; counted with the repeated frames")
 
 # --- render (Eq. 1) ---------------------------------------------------------------------------------------------------
 FIELD_OF_VIEW = _decide("field of view", 40.0, "degrees", "Eq. 1", "mild perspective, near that of a depth camera; the back-off makes up for it")

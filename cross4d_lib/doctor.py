@@ -29,8 +29,8 @@ class Finding:
     works: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{self.state:9}{self.topic:22}{self.says}"]
-        lines += [f"{'':31}{word}: {text}" for word, text in (("blocks", self.blocks), ("still works", self.works)) if text]
+        lines = [f"{self.state:9}{self.topic:27}{self.says}"]
+        lines += [f"{'':36}{word}: {text}" for word, text in (("blocks", self.blocks), ("still works", self.works)) if text]
         return "\n".join(lines)
 
 

@@ -33,7 +33,7 @@ def dataset_state(name: str) -> DatasetState:
     """Count the videos of a dataset where $CROSS4D_DATA says they are."""
     source = load_source(name)
     base = os.environ.get("CROSS4D_DATA")
-    place = "this library" if source.stand_in else str(Path(base) / name) if base else f"$CROSS4D_DATA/{name} (CROSS4D_DATA is not set)"
+    place = "this library" if source.stand_in else str(Path(base) / (source.folder or name)) if base else f"$CROSS4D_DATA/{source.folder or name} (CROSS4D_DATA is not set)"
     try:
         found = len(source.entries(None))
     except Cross4DError:
@@ -68,11 +68,11 @@ def print_list() -> None:
     for name, artifact in ARTIFACTS.items():
         present = [profile for profile in PROFILES if artifact_path(name, artifact, profile).is_file()]
         state = ", ".join(present) or ("not yet made" if artifact.ready else "planned")
-        print(f"  {name:24} {artifact.notebook:32}{state:24}{artifact.title}")
+        print(f"  {name:27} {artifact.notebook:32}{state:24}{artifact.title}")
     print("\nDatasets")
     for dataset in dataset_states():
-        print(f"  {dataset.name:24} {'synthetic stand-in' if dataset.stand_in else 'real':32}{dataset}")
+        print(f"  {dataset.name:27} {'synthetic stand-in' if dataset.stand_in else 'real':32}{dataset}")
     print("\nTeachers")
     for name in [*SHIPPED, *hub_teachers()]:
         origin = "ships with the library" if name in SHIPPED else "from the Hugging Face hub"
-        print(f"  {name:24} {origin:32}{'present' if teacher_present(name) else 'not on this machine'}")
+        print(f"  {name:27} {origin:32}{'present' if teacher_present(name) else 'not on this machine'}")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cross4d_lib.clips import Video, check_finite, frame_indices, point_indices, sample_clip
+from cross4d_lib.clips import Video, check_finite, clip_generator, frame_indices, point_indices, sample_clip, surface_samples
 from cross4d_lib.datasets.base import ClipDataset, Entry, Source, across_subjects, dataset_root, file_digest, spread
 from cross4d_lib.errors import ConfigError, DataError
 
@@ -279,3 +279,104 @@ def test_the_root_is_the_argument_or_the_environment_s(tmp_path, monkeypatch):
     monkeypatch.delenv("CROSS4D_DATA")
     with pytest.raises(DataError, match="set CROSS4D_DATA"):
         dataset_root("toy", None)
+
+
+# -------------------------------------------------------------------------------------------- moving meshes
+
+
+SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [4, 0, 0], [4, 1, 0]], np.float32)
+TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [1, 4, 5], [1, 5, 2]])  # a square of area 1 beside a rectangle of area 3
+
+
+def turned(vertices, angle):
+    cos, sin = np.cos(angle), np.sin(angle)
+    return (vertices @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]).T).astype(np.float32)
+
+
+def moving_mesh(video_id="mesh", frames=8, labels=None):
+    """The flat strip turning about the vertical and shifting."""
+    return Video([turned(SQUARE, 0.3 * f) + np.float32([f, 0, 2]) for f in range(frames)], video_id, 2, "s1", labels, TRIANGLES)
+
+
+def test_a_surface_is_sampled_by_area():
+    """Every part of the surface gets its share of 40,000 points, whichever triangles cover it: the square a quarter, and within a
+    triangle each of the four triangles between its edges' middles a quarter."""
+    corners, weights = surface_samples(SQUARE, TRIANGLES, 40_000, np.random.default_rng(0))
+    assert corners.shape == weights.shape == (40_000, 3) and corners.dtype == np.int64
+    assert (weights >= 0).all() and np.allclose(weights.sum(1), 1)
+    points = np.einsum("nk,nkc->nc", weights, SQUARE[corners].astype(float))
+    assert abs((points[:, 0] < 1).mean() - 0.25) < 0.01
+    counts, *_ = np.histogram2d(points[:, 0], points[:, 1], bins=(8, 4), range=((0, 4), (0, 1)))
+    assert abs(counts / 40_000 - 1 / 32).max() < 0.005
+    quarters = [(weights.max(1) < 0.5).mean(), *(weights > 0.5).mean(0)]
+    assert np.allclose(quarters, 0.25, atol=0.01)
+
+
+@pytest.mark.parametrize("frames", [1, 8, 13])
+def test_a_point_of_a_mesh_is_the_same_place_of_the_surface_in_every_frame(frames):
+    """Undoing the mesh's turn and shift brings every frame's points back onto the first frame's, point by point."""
+    clip = sample_clip(moving_mesh(), frames, 300)
+    assert clip.tracked and clip.points.shape == (frames, 300, 3) and clip.points.dtype == np.float32
+    for points, f in zip(clip.points, clip.frame_indices, strict=True):
+        assert np.allclose(turned(points - np.float32([f, 0, 2]), -0.3 * f), turned(clip.points[0] - np.float32([clip.frame_indices[0], 0, 2]), -0.3 * clip.frame_indices[0]), atol=1e-5)
+    assert (clip.points_repeated, clip.frames_repeated) == (0, max(0, frames - 8))
+    assert (clip.id, clip.label, clip.subject, clip.point_labels) == ("mesh", 2, "s1", None)
+    assert not sample_clip(coded_video([9] * 3), 3, 4).tracked
+
+
+def test_a_point_of_a_mesh_has_the_label_of_its_nearest_corner():
+    """Nearest by barycentric weight; in this strip of right triangles labelled by x, left of the middle is left."""
+    labels = np.array([0, 1, 1, 0, 2, 2])
+    clip = sample_clip(moving_mesh(frames=1, labels=labels), 1, 2000)
+    x = clip.points[0, :, 0].astype(float)
+    assert clip.point_labels.shape == (1, 2000) and clip.point_labels.dtype == np.int64
+    assert set(clip.point_labels[0][x < 0.3]) == {0} and set(clip.point_labels[0][x > 3.1]) == {2}
+    corners, weights = surface_samples(SQUARE, TRIANGLES, 2000, clip_generator("mesh", 0))
+    assert np.array_equal(clip.point_labels[0], [labels[c[int(np.argmax(w))]] for c, w in zip(corners, weights, strict=True)])
+    several = sample_clip(moving_mesh(labels=labels), 4, 50).point_labels
+    assert (several == several[0]).all() and len(set(several[0])) == 3
+
+
+def test_a_mesh_is_sampled_by_id_and_seed_alone():
+    clip = lambda video_id="mesh", seed=0: sample_clip(moving_mesh(video_id), 4, 30, seed=seed).points
+    assert np.array_equal(clip(), clip())
+    assert not np.array_equal(clip(), clip(seed=1)) and not np.array_equal(clip(), clip("other"))
+
+
+def test_a_surface_without_area_and_a_vertex_that_is_not_finite_are_refused():
+    flat = Video([SQUARE * np.float32([1, 0, 0])] * 2, "line", triangles=TRIANGLES)
+    with pytest.raises(DataError, match="surface without area.*Mend"):
+        sample_clip(flat, 2, 5)
+    broken = moving_mesh()
+    broken.frames[5][:] = np.nan
+    with pytest.raises(DataError, match="frame 5.*not finite.*mesh"):
+        sample_clip(broken, 8, 5)
+    first = moving_mesh()
+    first.frames[0][2] = np.nan
+    with pytest.raises(DataError, match="surface"):
+        sample_clip(first, 8, 5)
+
+
+def test_an_empty_frame_that_shows_a_neighbour_counts_as_repeated():
+    """A sequence of frames may fill its gaps; the clip counts those it has among its own frames."""
+
+    class Filled(list):
+        replaced = {1, 5}
+
+    video = coded_video([9] * 6)
+    clip = sample_clip(Video(Filled(video.frames), "v"), 3, 4)
+    assert (clip.frame_indices.tolist(), clip.frames_repeated) == ([1, 2, 3], 1)
+
+
+def test_dealing_evens_out_subjects_where_a_class_cannot_hold_them_all():
+    """60 classes x 20 subjects x 6 takes, 1,000 of them: 16 or 17 of every class and 50 of every subject; undealt, the
+    last subjects would be missing. A prefix of the takes is not preferred."""
+    entries = [Entry(f"t{t}_a{a:02}_s{s:02}", a, f"s{s:02}", None) for a in range(60) for s in range(20) for t in range(6)]
+    count = lambda kept, key: np.unique([key(e) for e in kept], return_counts=True)[1]
+    kept = spread(entries, 1000, deal=True)
+    assert len(kept) == len({e.id for e in kept}) == 1000 and [e.id for e in kept] == sorted(e.id for e in kept)
+    assert set(count(kept, lambda e: e.label)) == {16, 17}
+    by_subject = count(kept, lambda e: e.subject)
+    assert by_subject.tolist() == [50] * 20
+    assert count(kept, lambda e: e.id[:2]).min() > 120
+    assert len(count(spread(entries, 1000), lambda e: e.subject)) == 17

@@ -1,7 +1,8 @@
 """``animals``: rigged models in DeformingThings4D's form, with the part of the body that each vertex belongs to.
 
 168 clips of 15 species, 16 frames each, made from CC0 models by skinning; a small companion to DeformingThings4D, whose licence
-forbids passing it on. Reader, splits and tasks are ``deforming_things4d``'s. Beside the folder ``animals`` lies ``animals-parts``:
+forbids passing it on. Horse and HorseWhite share their mesh and motions (colour is all that differs), so no method tells these two
+categories apart by points. Reader, splits and tasks are ``deforming_things4d``'s. Beside the folder ``animals`` lies ``animals-parts``:
 ``<identity>.npy``, the joint (V,) that moves each vertex most, and ``<identity>.names.json``, the joints' names.
 
 Joints become 13 parts by name (``part_of``). Shoulder, hip and thigh count as the upper leg; shank, foot and the joints that pull
@@ -56,10 +57,10 @@ def _leg(end: str, side: str, half: str) -> int:
 
 def part_files(entry: Entry) -> tuple[Path, Path]:
     """Joint of every vertex, and the joints' names, beside the folder that holds the animation's: ``animals-parts``."""
-    folder = next((up for up in Path(entry.handle.path).parents if up.with_name(f"{up.name}-parts").is_dir()), None)
-    if folder is None:
-        raise DataError("no folder of parts beside the animals", entry.handle.path, f"put it beside theirs, under the same name and -parts, or load {dt4d.NAME!r} from here, which needs none")
-    parts = folder.with_name(f"{folder.name}-parts")
+    above = Path(entry.handle.path).resolve().parents
+    parts = next((up.parent / f"{up.name}-parts" for up in above if (up.parent / f"{up.name}-parts").is_dir()), None)
+    if parts is None:
+        raise DataError("no folder of parts beside the animals", entry.handle.path, f"put animals-parts beside the folder animals, or load {dt4d.NAME!r} from that folder, which needs no parts")
     return parts / f"{entry.subject}.npy", parts / f"{entry.subject}.names.json"
 
 
