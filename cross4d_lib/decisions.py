@@ -71,7 +71,8 @@ POINT_TOKENS = _decide("tokens a point takes its feature from", 3, "nearest toke
 PROBE_RATE = _decide("probe optimiser", 1e-3, "Adam learning rate, batch 64", "Sec. 4.1", "not stated; 300 epochs are")
 
 # --- segmentation and correspondence (Tables 6, 16, 17) -----------------------------------------------------------------
-HEAD_EPOCHS = _decide("training of the per-point head", 60, "epochs, Adam at the probe's rate, 8 clips a step", "Table 6", "not stated; cross-entropy over all points that carry a label, no class weights")
+HEAD_EPOCHS = _decide("training of the per-point head", 60, "epochs, Adam at the probe's rate, 8 clips a step", "Table 6", "not stated; cross-entropy over the points that carry a label, no class weights")
+HEAD_POINTS = _decide("points the per-point head sees", 64, "random points a frame and step", "Table 6", "neighbouring points share tokens and labels, so a few say what all would; every point is scored")
 TUNE_EPOCHS = _decide("training of a fine-tuned segmenter", 20, "epochs, 8 clips a step, the pretraining optimiser", "Table 17", "not stated; the same for scratch and for pretrained weights")
 AUGMENTATION = _decide("augmentation in fine-tuning", (0.1, 15.0, 0.005), "scale +- share, rotation about the vertical +- degrees, jitter's deviation in clip radii", "Sec. 4.1", "the three kinds are stated, their sizes are not")
 CORRESPONDENCE_LIKENESS = _decide("likeness in correspondence", "cosine after the clip's mean feature is taken off", "", "Table 16", "not stated; the common mean makes all features alike; plain cosine is measured beside it")

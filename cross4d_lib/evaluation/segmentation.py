@@ -18,7 +18,7 @@ from torch import nn
 
 from ..correspondence import at_points, token_neighbours
 from ..datasets import ClipDataset
-from ..decisions import AUGMENTATION, HEAD_EPOCHS, POINT_TOKENS, PROBE_RATE, TUNE_EPOCHS
+from ..decisions import AUGMENTATION, HEAD_EPOCHS, HEAD_POINTS, PROBE_RATE, TUNE_EPOCHS
 from ..encoders import Encoder
 from ..errors import ConfigError, DataError
 from ..training import Optimisation, has_half, train
@@ -153,10 +153,13 @@ def segment_frozen(train_tokens: LabelledTokens, test_tokens: LabelledTokens, cl
         head = nn.Linear(x.shape[-1], classes)
         optimiser = torch.optim.Adam(head.parameters(), lr=PROBE_RATE)
         order = torch.Generator().manual_seed(seed)
+        count = train_tokens.labels.shape[-1]
         for _ in range(epochs):
             for rows in torch.randperm(len(x), generator=order).split(BATCH):
-                scores = at_points(head(x[rows]), train_tokens.index[rows].long(), train_tokens.weights[rows])  # (b, T, N, K)
-                loss = F.cross_entropy(scores.flatten(0, 2), train_tokens.labels[rows].flatten(), ignore_index=IGNORED)
+                some = torch.randperm(count, generator=order)[:HEAD_POINTS]  # of every frame
+                index, weights, labels = (values[rows][:, :, some] for values in (train_tokens.index, train_tokens.weights, train_tokens.labels))
+                scores = at_points(head(x[rows]), index.long(), weights)  # (b, T, some, K)
+                loss = F.cross_entropy(scores.flatten(0, 2), labels.flatten(), ignore_index=IGNORED)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 optimiser.step()
