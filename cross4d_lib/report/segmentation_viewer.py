@@ -10,18 +10,18 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from ..clips import Clip
 from ..errors import ConfigError
 from ..render import fit_camera
 from . import drawing
-from .style import EMBEDDED, INK, MUTED, SMALL, WIDTH, look, png
+from .style import EMBEDDED, INK, MUTED, PALE, SMALL, WIDTH, look, png
 from .viewers import BUDGET, STRIP, ClipViewer, Paint, paint_labels, plotly_figure, to_int16
 
 APART = 1.2  # from one cloud to the other, x its extent sideways
-ACROSS, UPRIGHT = 0.8, 1.4  # the camera's distance from the near side of the scene, x its width and x its height: both are then in sight
+ACROSS, UPRIGHT = 0.62, 1.4  # the camera's distance from the near side of the scene, x its width and x its height: both are then in sight
 NOT_SCORED = "not scored"
 
 
@@ -47,7 +47,7 @@ def segmentation_player(
     clouds = [clip.points[:, :shown], clip.points[:, :shown] + np.array([aside, 0, 0], clip.points.dtype)]
     steps, scale, unit = to_int16(np.concatenate(clouds, 1))
     labels = [np.where(kept, values, -1)[:, :shown] for values in (truth, prediction)]
-    paint = with_ticks(paint_labels(np.concatenate(labels, 1), names), names)
+    paint = as_scored(paint_labels(np.concatenate(labels, 1), names), names)
     right = float((truth == prediction)[kept].mean()) if kept.any() else float("nan")
     title = title or clip.id
     says = f"{frames} frames, {shown:,} of {count:,} points, {unit}; {right:.0%} of the scored points right"
@@ -57,10 +57,11 @@ def segmentation_player(
     return ClipViewer(figure, png(pair_strip(clip, paint, shown, heads, f"{title}; {right:.0%} of the scored points right"), 110, text, EMBEDDED), text)
 
 
-def with_ticks(paint: Paint, names: tuple[str, ...]) -> Paint:
-    """The same, naming only the classes that occur."""
+def as_scored(paint: Paint, names: tuple[str, ...]) -> Paint:
+    """The same with what is not scored in Figure 4's pale grey, naming only the classes that occur."""
     said = {0: NOT_SCORED, **{c + 1: name for c, name in enumerate(names)}}
-    return replace(paint, ticks={int(code): said[int(code)] for code in np.unique(paint.codes)})
+    palette = np.vstack([to_rgb(PALE), paint.palette[1:]])
+    return replace(paint, palette=palette, ticks={int(code): said[int(code)] for code in np.unique(paint.codes)})
 
 
 def fit_scene(scene: dict, steps: np.ndarray, shown: int, heads: tuple[str, str]) -> None:

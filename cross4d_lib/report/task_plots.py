@@ -5,7 +5,6 @@ Frames are those of ``task_tables.py``; each function returns a Figure whose lab
 
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -175,7 +174,7 @@ def transfer_matrix(frame: pd.DataFrame, probe: str = "standardized", note: str 
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     figure.colorbar(image, ax=ax, label="accuracy", pad=0.01).outline.set_visible(False)
-    ax.set_title(f"{probe} probe; frame = its own dataset" + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
+    ax.set_title(f"{probe} probe, mean ± deviation over seeds; framed = its own dataset" + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
     figure.set_label(
         f"Heat table of accuracy under the {probe} probe, rows what the encoder was pretrained on, columns what it is probed on. "
         + "; ".join(f"{s}: " + ", ".join(f"{t} {shades[r, c]:.2f}" for c, t in enumerate(targets) if not np.isnan(shades[r, c])) for r, s in enumerate(sources)) + "."
@@ -233,7 +232,7 @@ def iou_dots(frame: pd.DataFrame, title: str = "") -> Figure:
     for method, shift in zip(methods, offset):
         style = method_style(method)
         ax.plot(kept[method], np.arange(len(kept)) + shift, **{**style, "linestyle": ""}, label=f"{method} (mean {kept[method].mean():.2f})")
-    ax.set(yticks=range(len(kept)), ylim=(len(kept) - 0.5, -0.5), xlim=(-0.015, 1), xlabel="IoU")
+    ax.set(yticks=range(len(kept)), ylim=(len(kept) - 0.5, -0.5), xlim=(-0.015, 1), xticks=[0, 0.2, 0.4, 0.6, 0.8, 1], xlabel="IoU")
     ax.set_yticklabels([f"{name}  ({int(n):,})" for name, n in zip(kept.index, kept["test points"])])
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
