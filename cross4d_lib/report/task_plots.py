@@ -44,7 +44,7 @@ def stand_in(frame: pd.DataFrame) -> str:
 
 
 @look
-def correspondence_curve(frame: pd.DataFrame, compared: str = "centred", note: str = "") -> Figure:
+def correspondence_curve(frame: pd.DataFrame, compared: str = "cosine", note: str = "") -> Figure:
     """Share of right matches against tau, one panel a gap of frames, one line a method (``task_tables.correspondences`` or ``table16``).
 
     compared : which comparison of features; coordinates stand beside it. The vertical line is Table 16's tau, the dotted one chance;
