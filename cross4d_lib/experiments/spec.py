@@ -70,9 +70,7 @@ class RunSpec:
             form["target_content"] = embedded_digest(self.target)
         if "task_clip" in form:
             form["task_clip"] = dict(self.task_clip)
-        if "task_splits" in form:
-            form["task_splits"] = list(self.task_splits)  # as JSON reads it back
-        return form
+        return json.loads(json.dumps(form))  # as a row is read back: lists, not tuples
 
     @property
     def measured_on(self) -> str:
