@@ -1,4 +1,4 @@
-"""Eq. 3 and 4: every visible point finds the patch it projects to, every token its nearest point, and nothing else does.
+"""Eq. 3 and 4: every visible point finds the patch it projects to, every token its nearest point, every point the tokens around it.
 
 Claims proved:
 1. ``patch_index`` is the row-major patch of the point's own pixel, -1 exactly where the point is occluded, and refuses a
@@ -6,7 +6,10 @@ Claims proved:
 2. ``point_features`` reads exactly those patches; NaN where there is none.
 3. ``match_tokens`` is the brute-force nearest point of the token's own frame, the lower index where equally near; for
    Point4D it is the sampled point itself, even among repeated points.
-4. Several cameras are evenly spaced from the frontal one; what the first cannot see another can, and coverage is the share
+4. ``token_neighbours`` is the brute-force nearest tokens of the point's own frame, or of the nearest frame that has some (the
+   earlier of two), with shares 1/d^2 that sum to 1, whatever the unit; ``at_points`` is linear, so a linear head may come
+   before or after it, and gradients pass through it.
+5. Several cameras are evenly spaced from the frontal one; what the first cannot see another can, and coverage is the share
    of points that any of them sees.
 """
 
@@ -18,7 +21,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cross4d_lib.correspondence import camera_yaws, coverage, match_tokens, patch_index, point_features, render_cameras
+from cross4d_lib.correspondence import at_points, camera_yaws, coverage, match_tokens, patch_index, point_features, render_cameras, token_neighbours
 from cross4d_lib.encoders import Point4D
 from cross4d_lib.errors import ConfigError
 from cross4d_lib.render import Camera, fit_camera, render
@@ -153,7 +156,95 @@ def test_a_token_is_matched_in_its_own_frame_only():
     assert match_tokens(centres, torch.tensor([[0, 1]]), points).tolist() == [[0, 1]]
 
 
-# ----------------------------------------------------------------------------------------------------- 4. several cameras
+# ---------------------------------------------------------------------------------------------------- 4. tokens -> point
+
+
+def three_tokens():
+    """Tokens 1, 2 and 4 to the right of the point at 0; another point on the second of them."""
+    centres = torch.tensor([[[1.0, 0, 0], [2.0, 0, 0], [4.0, 0, 0]]])
+    return centres, torch.zeros(1, 3, dtype=torch.int64), torch.tensor([[[[0.0, 0, 0], [2.0, 0, 0]]]])
+
+
+def test_the_shares_of_three_tokens_by_hand():
+    """1/1, 1/4, 1/16 are 16, 4, 1 of 21."""
+    index, weights = token_neighbours(*three_tokens(), k=3)
+    assert index.dtype == torch.int64 and index.shape == weights.shape == (1, 1, 2, 3)
+    assert index[0, 0, 0].tolist() == [0, 1, 2]
+    assert weights[0, 0, 0].tolist() == pytest.approx([16 / 21, 4 / 21, 1 / 21])
+    values = torch.tensor([[[21.0], [42.0], [84.0]]])
+    assert at_points(values, index, weights)[0, 0, :, 0].tolist() == pytest.approx([16 + 8 + 4, 42])
+    index, weights = token_neighbours(*three_tokens(), k=1)
+    assert index.tolist() == [[[[0], [1]]]] and weights.tolist() == [[[[1.0], [1.0]]]]
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_a_point_on_a_token_takes_that_token_alone(unit):
+    centres, frame, points = three_tokens()
+    index, weights = token_neighbours(unit * centres, frame, unit * points, k=3)
+    assert index[0, 0, 1, 0] == 1 and weights[0, 0, 1].tolist() == pytest.approx([1, 0, 0], abs=1e-12)
+
+
+def test_a_frame_without_tokens_takes_those_of_the_nearest_frame_that_has_some():
+    """Tokens in frames 1 and 3 of 6, one each: 0 takes 1's, 2 lies between them and takes the earlier one's, 4 and 5 take 3's."""
+    points = torch.zeros(1, 6, 1, 3)
+    index, _ = token_neighbours(torch.zeros(1, 2, 3), torch.tensor([[1, 3]]), points, k=1)
+    assert index.flatten().tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 2), st.integers(1, 5), st.integers(1, 6), st.integers(1, 4), st.sampled_from([1e-3, 1.0, 1e3]))
+def test_token_neighbours_is_brute_force_in_every_unit(seed, batch, frames, per_frame, k, unit):
+    """Tokens in a random part of the frames; distances in float64. k is at most the tokens that a frame has."""
+    rng = np.random.default_rng(seed)
+    have = np.flatnonzero(rng.random(frames) < 0.6)
+    have = have if len(have) else np.array([frames - 1])
+    points, centres = rng.standard_normal((batch, frames, 7, 3)), rng.standard_normal((batch, len(have) * per_frame, 3))
+    frame = np.repeat(have, per_frame)
+    tensors = [torch.tensor(unit * values).float() for values in (centres, points)]
+    index, weights = token_neighbours(tensors[0], torch.tensor(frame).expand(batch, -1), tensors[1], k)
+    assert index.shape == weights.shape == (batch, frames, 7, min(k, per_frame))
+    torch.testing.assert_close(weights.sum(-1), torch.ones(batch, frames, 7))
+    for b, f, n in np.ndindex(batch, frames, 7):
+        anchor = min(have, key=lambda h: (abs(h - f), h))
+        square = ((centres[b] - points[b, f, n]) ** 2).sum(-1)
+        nearest = sorted(np.flatnonzero(frame == anchor), key=lambda j: square[j])[:k]
+        assert index[b, f, n].tolist() == nearest
+        share = 1 / square[nearest]
+        assert weights[b, f, n].numpy() == pytest.approx(share / share.sum(), rel=1e-3)
+
+
+def test_a_linear_head_comes_before_or_after():
+    encoder, points = tiny_encoder(), clip_of(3, 40, 7)[None].repeat(2, 1, 1, 1)
+    tokens = encoder(points)
+    index, weights = token_neighbours(tokens.centres, tokens.frame, points)
+    head = torch.nn.Linear(16, 5)
+    torch.testing.assert_close(at_points(head(tokens.features), index, weights), head(at_points(tokens.features, index, weights)))
+
+
+def test_at_points_is_a_loop_and_its_gradient_is_the_shares():
+    generator = torch.Generator().manual_seed(3)
+    centres, points = torch.randn(2, 8, 3, generator=generator), torch.randn(2, 2, 5, 3, generator=generator)
+    values = torch.randn(2, 8, 4, generator=generator, requires_grad=True)
+    index, weights = token_neighbours(centres, torch.tensor([0] * 4 + [1] * 4).expand(2, -1), points)
+    found = at_points(values, index, weights)
+    assert found.shape == (2, 2, 5, 4)
+    received = torch.zeros(2, 8)
+    for b, f, n in np.ndindex(2, 2, 5):
+        torch.testing.assert_close(found[b, f, n], sum(w * values[b, j] for w, j in zip(weights[b, f, n], index[b, f, n])))
+        for w, j in zip(weights[b, f, n], index[b, f, n]):
+            received[b, j] += w
+    found.sum().backward()
+    torch.testing.assert_close(values.grad, received[..., None].expand(-1, -1, 4))
+
+
+@pytest.mark.parametrize("frame", [[[0, 1, 0, 1]], [[1, 1, 0, 0]], [[0, 0, 0, 1]], [[0, 0, 1, 1], [0, 0, 2, 2]]], ids=["interleaved", "backwards", "uneven", "another clip's"])
+def test_tokens_not_listed_frame_by_frame_are_refused(frame):
+    frame = torch.tensor(frame)
+    with pytest.raises(ConfigError, match="not listed frame by frame.*sort the tokens"):
+        token_neighbours(torch.zeros(len(frame), 4, 3), frame, torch.zeros(len(frame), 3, 2, 3))
+
+
+# ----------------------------------------------------------------------------------------------------- 5. several cameras
 
 
 def test_cameras_are_evenly_spaced_from_the_frontal_one():

@@ -24,7 +24,7 @@ from conftest import DIM, FRAMES, POINTS, SIZE, TINY, set_environment
 from cross4d_lib.datasets import load_dataset, load_source
 from cross4d_lib.errors import ConfigError, DataError
 from cross4d_lib.evaluation import linear_probe
-from cross4d_lib.experiments import ARTIFACTS, PROFILES, Profile, RunSpec, fresh_encoder, load_profile, load_row, load_rows, main_dataset, make_spec, pretrained_encoder, run, run_queue, runs_for
+from cross4d_lib.experiments import ARTIFACTS, PROFILES, Profile, RunSpec, fresh_encoder, load_profile, load_row, load_rows, main_dataset, make_spec, pretrained_encoder, run, run_queue, runs_for, task_clips
 from cross4d_lib.experiments.spec import embedded_digest, shipped_digest
 
 room, queue = sys.modules["cross4d_lib.experiments.run"], sys.modules["cross4d_lib.experiments.queue"]
@@ -158,17 +158,22 @@ def check_row(row, spec):
     assert row == json.loads(json.dumps(row, allow_nan=False))
     assert row["key"] == row["config_hash"] == spec.key and row["spec"] == json.loads(json.dumps(spec.canonical()))
     assert (row["profile"], row["dataset"], row["teacher"], row["seed"]) == (spec.profile, spec.dataset, spec.teacher, spec.seed)
+    if spec.task == "probe":
+        check_probes(row)
+    assert bool(row["teacher_revision"]) == (spec.pretext not in ("none", "random"))
+    assert row["data_hash"].keys() == set(REAL) and row["data_hash"]["train"] != row["data_hash"]["test"]
+    assert {"python", "torch", "numpy", "transformers", "zarr"} <= row["versions"].keys()
+    assert row["seconds"] > 0 and row["device"] and row["date"].startswith("20") and row["date"].endswith("+00:00")
+    assert row["dirty"] in (True, False, None) and (row["dirty"] is None or len(row["commit"]) == 12)
+
+
+def check_probes(row):
     assert row["metrics"].keys() == PROBES
     for probe in row["metrics"].values():
         assert len(probe["correct"]) == row["clips_evaluated"] and set(probe["correct"]) <= {"0", "1"}
         assert probe["accuracy"] == pytest.approx(probe["correct"].count("1") / row["clips_evaluated"])
         assert 0 <= probe["low"] <= probe["accuracy"] <= probe["high"] <= 1
     assert row["metrics"]["converged"]["C"] > 0
-    assert bool(row["teacher_revision"]) == bool(row["measures"]) == (spec.pretext != "random")
-    assert row["data_hash"].keys() == set(REAL) and row["data_hash"]["train"] != row["data_hash"]["test"]
-    assert {"python", "torch", "numpy", "transformers", "zarr"} <= row["versions"].keys()
-    assert row["seconds"] > 0 and row["device"] and row["date"].startswith("20") and row["date"].endswith("+00:00")
-    assert row["dirty"] in (True, False, None) and (row["dirty"] is None or len(row["commit"]) == 12)
 
 
 @pytest.mark.parametrize("pretext", ["random", "global", "dense"])
@@ -332,12 +337,6 @@ def test_the_queue_refuses_what_it_does_not_know(tiny):
 COMMITTED = sorted((ROOT / "results").glob("*/runs/*.json"))
 
 
-def spec_again(row):
-    """The spec that a row says it ran."""
-    stated = {name: value for name, value in row["spec"].items() if name not in ("teacher_content", "data_content")}
-    return RunSpec(profile=row["profile"], **{**stated, "encoder": tuple(sorted(stated["encoder"].items()))})
-
-
 def test_there_are_committed_rows():
     if not COMMITTED:
         pytest.skip("results/ holds no rows")
@@ -347,14 +346,13 @@ def test_there_are_committed_rows():
 def test_a_committed_row_is_whole_and_not_stale(path):
     """Its name is its key, and the key is that of its spec with the teacher and the embedded data as they are now."""
     row = json.loads(path.read_text())
-    spec = spec_again(row)
+    spec = RunSpec.of_row(row)
     assert path.stem == row["key"] == spec.key, "stale: the teacher, the embedded data or the key changed since; run it again"
     check_row(row, spec)
     assert row["profile"] == path.parts[-3] and row["commit"], "a row to be trusted names its commit"
-    if load_source(spec.dataset).stand_in:
+    if load_source(spec.measured_on).stand_in:
         assert row["stand_in"]
-        for split in REAL:
-            clips = load_dataset(spec.dataset, split, frames=spec.frames, points=spec.points, stride=spec.stride, limit=spec.clips)
+        for split, clips in zip(REAL, task_clips(spec)):
             assert row["data_hash"][split] == clips.fingerprint()
 
 
@@ -362,6 +360,6 @@ def test_a_stale_row_is_found(monkeypatch):
     """The check above fails where it should: another teacher under the same name."""
     spec = make_spec(load_profile("quick"), "synthetic-actions", "dense", 0)
     row = {"profile": "quick", "key": spec.key, "spec": json.loads(json.dumps(spec.canonical()))}
-    assert spec_again(row).key == row["key"]
+    assert RunSpec.of_row(row).key == row["key"]
     monkeypatch.setattr("cross4d_lib.experiments.spec.shipped_digest", lambda teacher: "another")
-    assert spec_again(row).key != row["key"]
+    assert RunSpec.of_row(row).key != row["key"]

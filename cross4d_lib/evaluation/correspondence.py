@@ -92,15 +92,21 @@ def clip_correspondence(points: torch.Tensor, features: torch.Tensor, gap: int, 
     for f in range(pairs):
         asked, among = features[f, :queries], features[f + gap]
         if likeness == "distance":
-            match = torch.cdist(asked, among).argmin(1)
+            match = _distances(asked, among).argmin(1)
         else:
             match = (torch.nn.functional.normalize(asked, dim=-1) @ torch.nn.functional.normalize(among, dim=-1).T).argmax(1)
         later = points[f + gap]  # (N, 3)
         reach = taus * (later.amax(0) - later.amin(0)).norm()
         truth = later[: len(asked)]  # tracked: point n is point n
         right += ((later[match] - truth).norm(dim=-1)[:, None] <= reach).float().mean(0)
-        chance += (torch.cdist(truth, later)[..., None] <= reach).float().mean((0, 1))
+        chance += (_distances(truth, later)[..., None] <= reach).float().mean((0, 1))
     return (right / pairs).numpy(), (chance / pairs).numpy()
+
+
+def _distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """(n, C), (m, C) -> (n, m), from differences: by products, torch's choice for many points, they are rounded by the cloud's
+    distance from the origin."""
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def correspondence(features: Features, dataset: ClipDataset, gaps: tuple[int, ...] = GAPS, likeness: str = CORRESPONDENCE_LIKENESS) -> CorrespondenceResult:

@@ -113,10 +113,12 @@ class LabelledTokens:
 
 
 def point_labels(dataset: ClipDataset, i: int) -> torch.Tensor:
-    """Labels of a clip's points, (T, N) int64, IGNORED for ignored classes. Raises DataError when the clip has none."""
+    """Labels of a clip's points, (T, N) int64, IGNORED for ignored classes. Raises DataError when the clip has none, or one beyond the classes."""
     if (labels := dataset[i].point_labels) is None:
         raise DataError("a clip without point labels", f"{dataset.source.name} {dataset.ids[i]}", "choose a dataset whose points carry classes; `cross4d list` names them")
-    labels = torch.as_tensor(labels)
+    labels, classes = torch.as_tensor(labels), len(dataset.source.point_classes)
+    if labels.max() >= classes:
+        raise DataError(f"point label {labels.max()} of {classes} classes", f"{dataset.source.name} {dataset.ids[i]}", "labels count from 0; give the source a name for every one")
     return torch.where(torch.isin(labels, torch.tensor([-1, *dataset.source.ignored])), IGNORED, labels)
 
 

@@ -65,8 +65,9 @@ PROFILES = {
 
 
 def clip_settings(profile: Profile, dataset: str) -> dict:
-    """Frames, points and stride of a dataset's clips in a profile."""
-    return {name: profile.by_dataset.get(dataset, {}).get(name, getattr(profile, name)) for name in ("frames", "points", "stride")}
+    """Frames, points and stride of a dataset's clips in a profile; its actions (``<name>-actions``) are the same clips."""
+    own = profile.by_dataset.get(dataset.removesuffix("-actions"), {})
+    return {name: own.get(name, getattr(profile, name)) for name in ("frames", "points", "stride")}
 
 
 def load_profile(name: str) -> Profile:

@@ -70,7 +70,14 @@ class RunSpec:
             form["target_content"] = embedded_digest(self.target)
         if "task_clip" in form:
             form["task_clip"] = dict(self.task_clip)
-        return form
+        return json.loads(json.dumps(form))  # as a row is read back: lists, not tuples
+
+    @classmethod
+    def of_row(cls, row: dict) -> RunSpec:
+        """The spec that a row says it ran."""
+        stated = {name: value for name, value in row["spec"].items() if not name.endswith("_content")}
+        pairs = {name: tuple(sorted((key, tuple(value) if isinstance(value, list) else value) for key, value in stated.get(name, {}).items())) for name in ("encoder", "task_clip")}
+        return cls(profile=row["profile"], **{**stated, **pairs, "task_splits": tuple(stated.get("task_splits", SPLITS))})
 
     @property
     def measured_on(self) -> str:
