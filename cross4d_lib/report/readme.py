@@ -36,6 +36,19 @@ def results_section() -> str:
     return "\n".join(lines)
 
 
+def paper_size_section() -> str:
+    """Markdown: one seed at the paper's clip and encoder size, few epochs, where it has been run."""
+    lines = []
+    for path in sorted(RESULTS.glob("*/tables/control_paper_size.csv")):
+        frame = pd.read_csv(path)
+        first, epochs = frame.iloc[0], frame["epochs"].max()
+        lines += [f"| the paper's encoder and clip, {first['profile']}: **{first['kind']}** {first['data']}, {first['clip']}, {epochs} epochs, seed {first['seeds']} | paper, 100 epochs | linear | z-scored | converged |", "|" + "---|" * 5]
+        for method in dict.fromkeys(frame["method"]):
+            mine = frame[frame["method"] == method].set_index("probe")
+            lines.append("| " + " | ".join([method, _stated(method), *(_measured(mine.loc[probe]) for probe in ("linear", "standardized", "converged"))]) + " |")
+    return "\n".join(lines)
+
+
 def dense_section() -> str:
     """Markdown: what single points say (Tables 6 and 16), one line a task and dataset, for each profile that has rows."""
     methods = ("random", "global", "dense, zero-shot", "dense")
@@ -71,4 +84,5 @@ def with_results(text: str) -> str:
     if BEGIN not in text or END not in text:
         raise ConfigError("the markers of the results section are missing", README.name, f"put {BEGIN} and {END} on lines of their own")
     before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{results_section()}\n\n{dense_section()}\n\n{END}{rest.split(END)[1]}"
+    sections = "\n\n".join(filter(None, (results_section(), paper_size_section(), dense_section())))
+    return f"{before}{BEGIN}\n\n{sections}\n\n{END}{rest.split(END)[1]}"

@@ -89,7 +89,8 @@ def measured(profile: Profile, specs: list[RunSpec]) -> pd.DataFrame:
 
 def provenance_columns(profile: Profile, rows: list[dict]) -> dict:
     """What a line was measured on: data and its kind, teacher, size, clips, device, commit, dates, and the rows' keys."""
-    first, spec = rows[0], rows[0]["spec"]
+    first = rows[0]
+    spec = first["spec"] | first["spec"].get("task_clip", {})  # the clips measured on
     joined = lambda field: " ".join(sorted({str(row[field]) for row in rows}))
     return {
         "data": measured_on(first), "kind": load_source(measured_on(first)).kind, "teacher": first["teacher"] or "none",
