@@ -2,6 +2,8 @@
 
 import torch
 
+from cross4d_lib.points import farthest_point_sample
+
 
 def acc_at(later, match, tau):
     diagonal = (later.amax(0) - later.amin(0)).norm()
@@ -14,9 +16,13 @@ def cube_share(cameras):
     return beyond.any(0).float().mean()
 
 
-def spacing(points, centres):
-    diagonal = (points.amax(1) - points.amin(1)).norm(dim=-1)  # (T,)
-    return (torch.cdist(points, centres).amin(-1) / diagonal[:, None]).median()
+def tokens_needed(points, tau):
+    """A prefix of a farthest point sample is the smaller sample, so one order answers for every number of tokens."""
+    diagonal = (points.amax(0) - points.amin(0)).norm()
+    order = farthest_point_sample(points, len(points))
+    near = torch.cdist(points, points[order]).cummin(1).values  # (N, m): to the nearest of the first m + 1 tokens
+    enough = (near <= tau * diagonal).float().mean(0) >= 0.5  # (m,)
+    return int(enough.int().argmax()) + 1
 
 
-ANSWERS = {"12.acc_at": acc_at, "12.last_right_gap": 2, "12.cube_share": cube_share, "12.spacing": spacing}
+ANSWERS = {"12.acc_at": acc_at, "12.last_right_gap": 2, "12.cube_share": cube_share, "12.tokens_needed": tokens_needed}

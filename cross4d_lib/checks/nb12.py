@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from ..points import farthest_point_sample
 from . import exercise
 
 
@@ -41,16 +42,16 @@ def cube_share(answer):
         assert abs(given - wanted) < 1e-6, f"Cameras: {where}. The share is {wanted:.3f}, yours is {given:.3f}. A face is seen from beyond its own plane, e.g. the face x = 1 from x > 1; count a face once."
 
 
-@exercise("12.spacing")
-def spacing(answer):
-    """A function of points (T, N, 3) and centres (T, m, 3): the median over all points of the distance to the nearest centre of the
-    frame, in diagonals of the frame's bounding box."""
-    generator = torch.Generator().manual_seed(0)
-    points = torch.rand(3, 50, 3, generator=generator) * torch.tensor([1.0, 2.0, 3.0])[:, None, None]  # every frame of another size
-    centres = points[:, :7]
-    diagonal = (points.amax(1) - points.amin(1)).norm(dim=-1)  # (T,)
-    shares = torch.cdist(points, centres).amin(-1) / diagonal[:, None]  # (T, N)
-    wanted, given = shares.median().item(), float(answer(points, centres))
-    assert abs(given - float(torch.cdist(points, centres).amin(-1).median())) > 1e-6, "That is in metres. Divide by the diagonal, frame by frame."
-    assert abs(given - shares.mean().item()) > 1e-6, "That is the mean; the median is asked for."
-    assert abs(given - wanted) < 1e-3, f"It is {wanted:.4f} here, yours is {given:.4f}. For each point the nearest centre of its own frame, over that frame's own diagonal; then one median over all points and frames."
+@exercise("12.tokens_needed")
+def tokens_needed(answer):
+    """A function of points (N, 3) and tau: the fewest tokens, taken by farthest point sampling, with which at least half of the
+    points lie within tau diagonals of a token."""
+    points = torch.rand(120, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([3.0, 2.0, 1.0])
+    diagonal = (points.amax(0) - points.amin(0)).norm()
+    order = farthest_point_sample(points, len(points))  # a prefix of it is the sample of that size
+    near = torch.cdist(points, points[order]).cummin(1).values / diagonal  # (N, m): to the nearest of the first m + 1
+    for tau in (0.1, 0.05, 0.02):
+        wanted, given = int(((near <= tau).float().mean(0) >= 0.5).int().argmax()) + 1, int(answer(points, tau))
+        few, many = (f"For tau = {tau} it takes {wanted} of {len(points)} points, yours is {given}: {what}" for what in ("too few.", "fewer would do."))
+        assert given >= wanted, f"{few} Half of the points, in units of the diagonal; a token is as near to itself as can be."
+        assert given == wanted, f"{many} The first m of farthest_point_sample(points, len(points)) are the sample of m; take the smallest m that is enough."
