@@ -75,7 +75,7 @@ HEAD_EPOCHS = _decide("training of the per-point head", 60, "epochs, Adam at the
 HEAD_POINTS = _decide("points the per-point head sees", 64, "random points a frame and step", "Table 6", "neighbouring points share tokens and labels, so a few say what all would; every point is scored")
 TUNE_EPOCHS = _decide("training of a fine-tuned segmenter", 20, "epochs, 8 clips a step, the pretraining optimiser", "Table 17", "not stated; the same for scratch and for pretrained weights")
 AUGMENTATION = _decide("augmentation in fine-tuning", (0.1, 15.0, 0.005), "scale +- share, rotation about the vertical +- degrees, jitter's deviation in clip radii", "Sec. 4.1", "the three kinds are stated, their sizes are not")
-CORRESPONDENCE_LIKENESS = _decide("likeness in correspondence", "cosine after the clip's mean feature is taken off", "", "Table 16", "not stated; the common mean makes all features alike; plain cosine is measured beside it")
+CORRESPONDENCE_LIKENESS = _decide("likeness in correspondence", "cosine", "", "Table 16", "not stated; features as they are, as in the paper's probe; cosine after the clip's mean is taken off (\"centred\") is measured beside it")
 CORRESPONDENCE_QUERIES = _decide("queries in correspondence", 256, "points a frame pair, at every pair of frames the gap apart", "Table 16", "not stated; candidates are all points of the later frame")
 
 

@@ -20,6 +20,7 @@ class DatasetState:
 
     name: str
     stand_in: bool
+    kind: str
     found: int
     expected: int | None
     place: str
@@ -38,7 +39,7 @@ def dataset_state(name: str) -> DatasetState:
         found = len(source.entries(None))
     except Cross4DError:
         found = 0
-    return DatasetState(name, source.stand_in, found, source.expected.get("all"), place)
+    return DatasetState(name, source.stand_in, source.kind, found, source.expected.get("all"), place)
 
 
 def dataset_states() -> list[DatasetState]:
@@ -71,7 +72,7 @@ def print_list() -> None:
         print(f"  {name:27} {artifact.notebook:32}{state:24}{artifact.title}")
     print("\nDatasets")
     for dataset in dataset_states():
-        print(f"  {dataset.name:27} {'synthetic stand-in' if dataset.stand_in else 'real':32}{dataset}")
+        print(f"  {dataset.name:27} {dataset.kind:32}{dataset}")
     print("\nTeachers")
     for name in [*SHIPPED, *hub_teachers()]:
         origin = "ships with the library" if name in SHIPPED else "from the Hugging Face hub"

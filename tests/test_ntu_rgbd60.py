@@ -20,7 +20,7 @@ from PIL import Image
 from cross4d_lib.clips import sample_clip
 from cross4d_lib.datasets import load_dataset, load_source, ntu_rgbd60
 from cross4d_lib.datasets.base import Entry
-from cross4d_lib.datasets.depth_video import parse_png
+from cross4d_lib.datasets.depth_png import parse_png
 from cross4d_lib.datasets.ntu_rgbd60 import CLASSES, KINECT_V2, TRAIN_SUBJECTS
 from cross4d_lib.errors import DataError
 

@@ -100,6 +100,7 @@ _shared = {
     "point_classes": PARTS,
     "fingerprint_of": fingerprint_of,
     "folder": NAME,
+    "rigged": True,
 }
 SOURCE = replace(dt4d.SOURCE, name=NAME, entries=partial(dt4d.entries, folder=NAME), expected={"all": 168}, **_shared)
 ACTIONS = replace(dt4d.ACTIONS, name=f"{NAME}-actions", entries=partial(dt4d.action_entries, folder=NAME), **_shared)

@@ -39,7 +39,8 @@ class Source:
     classes_of(videos found) tells them. splits : names of its splits.
     entries(root) : every video found, sorted by id, whatever the split. in_split(entry, split) : the split's rule.
     read(entry) : the Video; raises DataError only. expected : videos per split in the literature ("all" for the whole),
-    so that what is missing can be said. stand_in : True where the data is synthetic. point_classes : names of the
+    so that what is missing can be said. stand_in : True where this library makes the data. rigged :
+    True where it is animated models, not recordings or the published set. point_classes : names of the
     per-point labels, in label order, or empty. ignored : those of them that no segmentation is trained or scored on.
     fingerprint_of(entry) : what identifies its content (a generator's version, or a file's digest). folder : its folder in $CROSS4D_DATA where that is not its name. deals_subjects : a ``limit`` deals
     the subjects out over the classes (see ``spread``), where a class has more subjects than its share of the limit.
@@ -54,12 +55,18 @@ class Source:
     expected: dict[str, int]
     citation: str
     stand_in: bool = False
+    rigged: bool = False
     point_classes: tuple[str, ...] = ()
     ignored: tuple[int, ...] = ()
     fingerprint_of: Callable[[Entry], str] = field(default=lambda entry: file_digest(Path(entry.handle)))
     classes_of: Callable[[list[Entry]], tuple[str, ...]] | None = None
     folder: str = ""
     deals_subjects: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What its numbers are, in words that stand beside them wherever they are shown."""
+        return "synthetic stand-in" if self.stand_in else "rigged models" if self.rigged else "real"
 
 
 def file_digest(path: Path) -> str:

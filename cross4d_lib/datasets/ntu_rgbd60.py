@@ -25,7 +25,8 @@ import numpy as np
 from ..clips import Video
 from ..errors import DataError
 from .base import Entry, Source, dataset_root
-from .depth_video import back_project, parse_png, read_bytes
+from .depth_png import parse_png
+from .depth_video import back_project, read_bytes
 
 NAME = "ntu-rgbd60"
 FOLDER_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})", re.IGNORECASE)

@@ -16,7 +16,7 @@ import torch
 from ..clips import Clip
 from ..correspondence import at_points, token_neighbours
 from ..datasets import ClipDataset
-from ..decisions import CORRESPONDENCE_QUERIES
+from ..decisions import CORRESPONDENCE_LIKENESS, CORRESPONDENCE_QUERIES
 from ..encoders import Encoder
 from ..errors import ConfigError, DataError
 from ..training import has_half
@@ -75,11 +75,11 @@ def token_coordinates(encoder: Encoder) -> Features:
     return features
 
 
-def clip_correspondence(points: torch.Tensor, features: torch.Tensor, gap: int, likeness: str = "centred", queries: int = CORRESPONDENCE_QUERIES) -> tuple[np.ndarray, np.ndarray]:
+def clip_correspondence(points: torch.Tensor, features: torch.Tensor, gap: int, likeness: str = CORRESPONDENCE_LIKENESS, queries: int = CORRESPONDENCE_QUERIES) -> tuple[np.ndarray, np.ndarray]:
     """(accuracy, chance) of one tracked clip at every tau, (len(TAUS),) each.
 
-    points (T, N, 3); features (T, N, C). likeness : "centred" (cosine after the clip's mean is taken off), "cosine", or
-    "distance" (Euclidean, for coordinates). The first ``queries`` points of every frame f <= T - 1 - gap are asked for among all N points
+    points (T, N, 3); features (T, N, C). likeness : "cosine", "centred" (the same after the clip's mean is taken
+    off), or "distance" (Euclidean, for coordinates). The first ``queries`` points of every frame f <= T - 1 - gap are asked for among all N points
     of frame f + gap; points of a clip come in random order. Raises ConfigError when the clip is no longer than the gap.
     """
     frames = len(points)
@@ -103,7 +103,7 @@ def clip_correspondence(points: torch.Tensor, features: torch.Tensor, gap: int, 
     return (right / pairs).numpy(), (chance / pairs).numpy()
 
 
-def correspondence(features: Features, dataset: ClipDataset, gaps: tuple[int, ...] = GAPS, likeness: str = "centred") -> CorrespondenceResult:
+def correspondence(features: Features, dataset: ClipDataset, gaps: tuple[int, ...] = GAPS, likeness: str = CORRESPONDENCE_LIKENESS) -> CorrespondenceResult:
     """Table 16 over a dataset of tracked clips. Raises DataError on a clip whose points have no identity over time."""
     acc, chance = ({gap: [] for gap in gaps} for _ in range(2))
     for i in range(len(dataset)):

@@ -24,6 +24,7 @@ from .features import pooled_features
 from .statistics import bootstrap_interval
 
 EPOCHS, BATCH = 300, 64
+FOLDS = 5
 PENALTIES = tuple(10.0**k for k in range(-4, 3))  # C of the logistic regression, strongest first
 
 
@@ -123,9 +124,24 @@ def probe_features(train: torch.Tensor, train_labels: np.ndarray, test: torch.Te
         return _result(head(test).argmax(1).numpy(), np.asarray(test_labels), {})
 
 
+def folds(labels: np.ndarray, subjects: list[str]) -> np.ndarray:
+    """Which part of the training clips each belongs to, (n,) int64: parts are left out in turn to choose the regularisation.
+
+    A part is a subject. Where some class has one subject alone (a kind of animal with one individual), leaving it out would leave a
+    class that nobody could find; then the clips of each class are dealt out to FOLDS parts instead.
+    """
+    groups = np.unique(subjects, return_inverse=True)[1]
+    if all(len(np.unique(groups[labels == label])) > 1 for label in np.unique(labels)) or groups.max() < 1:
+        return groups
+    place = np.zeros(len(labels), np.int64)
+    for label in np.unique(labels):
+        place[labels == label] = np.arange((labels == label).sum())
+    return place % FOLDS
+
+
 @one_thread()
 def converged_probe_features(train: torch.Tensor, train_labels: np.ndarray, subjects: list[str], test: torch.Tensor, test_labels: np.ndarray) -> ProbeResult:
-    """The converged probe on given features. subjects : of the training clips; each is left out once to choose C.
+    """The converged probe on given features. subjects : of the training clips; each is left out once to choose C (see ``folds``).
 
     Ties go to the stronger penalty. Raises ConfigError when there is one training subject only, or one class only (also
     after a subject has been left out).
@@ -135,7 +151,7 @@ def converged_probe_features(train: torch.Tensor, train_labels: np.ndarray, subj
     _check_labels(train, train_labels, test, test_labels)
     if len(subjects) != len(train):
         raise ConfigError(f"{len(subjects)} subjects for {len(train)} training clips", "converged probe", "one subject a clip")
-    groups = np.unique(subjects, return_inverse=True)[1]
+    groups = folds(train_labels, subjects)
     if groups.max() < 1:
         raise ConfigError("one training subject", "converged probe", "at least two: one is left out to choose the regularisation")
     fit = lambda x, y, penalty: LogisticRegression(C=penalty, max_iter=2000, tol=1e-4).fit(x, y)

@@ -188,6 +188,11 @@ def example_runs(profile: Profile) -> list[RunSpec]:
     return [spec for spec in granularity_runs(profile) if spec.seed == profile.seeds[0] and "untrained" not in spec.teacher]
 
 
+def first_seed(profile: Profile, runs: Callable[[Profile], list[RunSpec]]) -> list[RunSpec]:
+    """A figure shows one encoder of each kind: the first seed's."""
+    return [spec for spec in runs(profile) if spec.seed == profile.seeds[0]]
+
+
 ARTIFACTS: dict[str, Artifact] = {
     "table01": Artifact("table", "Granularity: random, global, dense", "06_linear_probe", True, granularity_runs),
     "table02": Artifact("table", "Teacher x granularity", "07_teachers"),
@@ -219,9 +224,9 @@ ARTIFACTS: dict[str, Artifact] = {
     "control_paper_size": Artifact("table", "Ours: the paper's clip and encoder size, few epochs", "06_linear_probe", True, paper_size_runs),
     "figure01": Artifact("figure", "Method overview", "00_start_here", True),
     "figure02": Artifact("figure", "Features as colours: input, dense, global, random", "06_linear_probe", True, example_runs),
-    "figure03": Artifact("figure", "The same across datasets", "10_transfer"),
-    "figure04": Artifact("figure", "Segmentation beside ground truth", "11_segmentation"),
-    "figure05": Artifact("figure", "One motion in one PCA", "12_correspondence_and_cameras"),
+    "figure03": Artifact("figure", "The same across datasets", "10_transfer", True, example_runs),
+    "figure04": Artifact("figure", "Segmentation beside ground truth", "11_segmentation", True, lambda profile: first_seed(profile, segmentation_runs)),
+    "figure05": Artifact("figure", "One motion in one PCA", "12_correspondence_and_cameras", True, lambda profile: first_seed(profile, correspondence_runs)),
     "figure06": Artifact("figure", "Label efficiency", "09_label_efficiency"),
     "figure07": Artifact("figure", "The pipeline on one frame", "03_teacher_and_targets", True),
     "figure08": Artifact("figure", "Figure 2 for six actions", "06_linear_probe"),

@@ -71,9 +71,9 @@ def segmentation_outcome(metrics: dict[str, dict], train: ClipDataset, test: Cli
 def temporal(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
     """acc@tau of the encoder's features, of raw coordinates, and of a match drawn at random, for both gaps of Table 16."""
     results = {
-        "centred": correspondence(encoder_features(encoder), test),
         "cosine": correspondence(encoder_features(encoder), test, likeness="cosine"),
-        "centred, nearest token": correspondence(encoder_features(encoder, 1), test),
+        "centred": correspondence(encoder_features(encoder), test, likeness="centred"),
+        "centred, nearest token": correspondence(encoder_features(encoder, 1), test, likeness="centred"),
         "raw XYZ": correspondence(coordinates, test, likeness="distance"),
         "XYZ of the nearest token": correspondence(token_coordinates(encoder), test, likeness="distance"),
     }

@@ -82,7 +82,7 @@ def draw_pipeline(seen: PipelineFrame, note: str = "") -> Figure:
     drawing.small_note(figure, note)
     share = 1 - hidden.mean()
     figure.set_label(
-        f"Seven steps on frame {f} of clip {clip.id}: the points; their depth-shaded render; the point each pixel shows; one patch enlarged; "
+        f"Eight panels on frame {f} of clip {clip.id}: the points; their depth-shaded render; the point each pixel shows; one patch enlarged; "
         f"the teacher's patch features as colours; the same colours carried to the {share:.0%} of points that are visible, the others hollow; "
         "and cosine similarity to one marked patch, on patches and points."
     )

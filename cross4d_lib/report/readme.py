@@ -36,14 +36,34 @@ def results_section() -> str:
     return "\n".join(lines)
 
 
+def dense_section() -> str:
+    """Markdown: what single points say (Tables 6 and 16), one line a task and dataset, for each profile that has rows."""
+    methods = ("random", "global", "dense, zero-shot", "dense")
+    lines = ["| task | measured on | guessing | " + " | ".join(methods) + " |", "|" + "---|" * (3 + len(methods))]
+    tasks = (("table06", "class of every point, frozen encoder, mIoU", "mIoU", "setting", "standardized"), ("table16", "the same point 8 frames later, acc@.02", "accuracy", "compared by", "cosine"))
+    for table, task, metric, column, setting in tasks:
+        for path in sorted(RESULTS.glob(f"*/tables/{table}.csv"), key=lambda p: ("quick", "course", "paper").index(p.parents[1].name)):
+            frame = pd.read_csv(path)
+            if table == "table16":
+                frame = frame[frame["gap"] == frame["gap"].min()]
+            for data in dict.fromkeys(frame["data"]):
+                mine = frame[frame["data"] == data]
+                shown = mine[mine[column] == setting].set_index("method")
+                first = mine.iloc[0]
+                guess = first["chance"] if "chance" in mine else mine[mine["setting"] == "no features"][metric].iloc[0]
+                cells = [_measured(shown.loc[method], metric) if method in shown.index else "" for method in methods]
+                lines.append("| " + " | ".join([task, f"{first['profile']}: **{first['kind']}** {data}, {first['clip']}", f"{guess:.2f}", *cells]) + " |")
+    return "\n".join(lines) if len(lines) > 2 else ""
+
+
 def _stated(method: str) -> str:
     mean, deviation = paper.TABLE_1["msr-action3d"].get(method, (None, None))
     return "" if mean is None else f"{mean:.2f}" + (f" ± {deviation:.2f}" if deviation else "")
 
 
-def _measured(line: pd.Series) -> str:
+def _measured(line: pd.Series, metric: str = "accuracy") -> str:
     spread = "" if np.isnan(line["std"]) else f" ± {line['std']:.2f}"
-    return f"{line['accuracy']:.2f}{spread} [{line['low']:.2f}, {line['high']:.2f}]"
+    return f"{line[metric]:.2f}{spread} [{line['low']:.2f}, {line['high']:.2f}]"
 
 
 def with_results(text: str) -> str:
@@ -51,4 +71,4 @@ def with_results(text: str) -> str:
     if BEGIN not in text or END not in text:
         raise ConfigError("the markers of the results section are missing", README.name, f"put {BEGIN} and {END} on lines of their own")
     before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{results_section()}\n\n{END}{rest.split(END)[1]}"
+    return f"{before}{BEGIN}\n\n{results_section()}\n\n{dense_section()}\n\n{END}{rest.split(END)[1]}"

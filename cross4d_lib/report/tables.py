@@ -25,14 +25,19 @@ def shown_profile(name: str) -> Profile:
     """The profile whose tables are shown: on its own dataset as soon as rows were measured on it, whether or not the files are
     on this machine. (``load_profile`` is what runs are made with: without the files it falls back to embedded data.)"""
     profile = load_profile(name)
-    measured_on = {row.get("target", row["dataset"]) for row in load_rows(name)}
-    roles = {role: tuple(dataset for dataset in candidates if dataset in measured_on)[:1] or candidates for role, candidates in profile.roles.items()}
-    return replace(profile, roles=roles, fallback=profile.dataset if profile.dataset in measured_on else profile.fallback)
+    seen = {measured_on(row) for row in load_rows(name)}
+    roles = {role: tuple(dataset for dataset in candidates if dataset in seen)[:1] or candidates for role, candidates in profile.roles.items()}
+    return replace(profile, roles=roles, fallback=profile.dataset if profile.dataset in seen else profile.fallback)
 
 
 def shown_profiles() -> list[Profile]:
     """Every profile that has rows, smallest first, as ``shown_profile`` gives it."""
     return [shown_profile(name) for name in PROFILES if load_rows(name)]
+
+
+def measured_on(row: dict) -> str:
+    """The dataset of a row's task. (The first rows knew no other than the one pretrained on.)"""
+    return row.get("target", row["dataset"])
 
 
 def method_of(spec: RunSpec) -> str:
@@ -82,19 +87,12 @@ def measured(profile: Profile, specs: list[RunSpec]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def kind_of(row: dict) -> str:
-    """Real, rigged models, or a synthetic stand-in: what the row was measured on."""
-    if row["stand_in"]:
-        return "synthetic stand-in"
-    return "rigged models" if row.get("target", row["dataset"]).startswith("animals") else "real"
-
-
 def provenance_columns(profile: Profile, rows: list[dict]) -> dict:
     """What a line was measured on: data and its kind, teacher, size, clips, device, commit, dates, and the rows' keys."""
     first, spec = rows[0], rows[0]["spec"]
     joined = lambda field: " ".join(sorted({str(row[field]) for row in rows}))
     return {
-        "data": first.get("target", first["dataset"]), "kind": kind_of(first), "teacher": first["teacher"] or "none",
+        "data": measured_on(first), "kind": load_source(measured_on(first)).kind, "teacher": first["teacher"] or "none",
         "profile": profile.name, "clip": f"{spec['frames']} x {spec['points']}, stride {spec['stride']}", "epochs": spec["epochs"],
         "clips_trained": first["clips_trained"], "clips_evaluated": first["clips_evaluated"], "device": joined("device"),
         "commit": joined("commit"), "dirty": joined("dirty"), "date": max(row["date"] for row in rows), "runs": joined("key"),
@@ -171,7 +169,7 @@ def table08(profile: Profile) -> pd.DataFrame:
 
 def _settings(profile: Profile, name: str) -> dict:
     source, stated = load_source(name), paper.TABLE_8[paper.STANDS_FOR.get(name, name)]
-    line = {"data": name, "kind": kind_of({"stand_in": source.stand_in, "dataset": name})}
+    line = {"data": name, "kind": source.kind}
     line |= {f"paper {field}": stated[field] for field in ("frames", "points", "stride", "epochs", "train", "test", "classes")}
     return line | {**clip_settings(profile, name), "epochs": profile.epochs, "classes": len(source.classes) or np.nan, "profile": profile.name}
 

@@ -174,7 +174,7 @@ def table16(profile: Profile) -> pd.DataFrame:
     """Table 16: acc@.02 over gaps of 8 and 15 frames."""
     frame = correspondences(profile)
     if len(frame):
-        stated = lambda line: paper.TABLE_16.get(line["method"], {}).get(line["gap"], (np.nan,))[0] if line["compared by"] in ("centred", "distance") else np.nan
+        stated = lambda line: paper.TABLE_16.get(line["method"], {}).get(line["gap"], (np.nan,))[0] if line["compared by"] in ("cosine", "distance") else np.nan
         frame.insert(3, "paper", [stated(line) for _, line in frame.iterrows()])
     return frame
 
