@@ -12,10 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from ..render import Camera
-from .style import ANCHOR, HIDDEN, MUTED, PALE, SCALAR, SMALL
+from .style import ANCHOR, HIDDEN, MUTED, PALE, SCALAR, SMALL, WIDTH
 
 COVER = 1.25  # diameter of a drawn point, x the spacing of the points in the panel
 RING = 9.0  # square points: smaller markers are too small for a ring
+WHOLE = 2.0  # area of a marker, x the usual, where half of the points lie on the far side: the near side must close by itself
 
 
 def bare(ax: Axes) -> Axes:
@@ -100,11 +101,11 @@ def in_cividis(values: np.ndarray, shown: np.ndarray, vmin: float, vmax: float) 
     return rgba
 
 
-def cosine_bar(figure: Figure, box: tuple[float, float, float, float], label: str = "") -> None:
-    """A horizontal cividis bar from -1 to 1 in ``box`` (left, bottom, width, height) of the figure."""
+def cosine_bar(figure: Figure, box: tuple[float, float, float, float], label: str = "", ticks: tuple[float, ...] = (-1, 0, 1)) -> None:
+    """A horizontal cividis bar in ``box`` (left, bottom, width, height) of the figure; ``ticks`` are its ends and what is between."""
     ax = figure.add_axes(box)
-    ax.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=SCALAR, extent=(-1, 1, 0, 1))
-    ax.set(yticks=[], xticks=[-1, 0, 1])
+    ax.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=SCALAR, extent=(ticks[0], ticks[-1], 0, 1))
+    ax.set(yticks=[], xticks=ticks)
     ax.tick_params(length=2, pad=1.5, labelsize=SMALL)
     ax.spines[:].set_visible(False)
     ax.set_title(label, fontsize=SMALL, pad=3)
@@ -143,6 +144,18 @@ def point_key(figure: Figure, at: tuple[float, float], entries: list[tuple[str, 
         ax.scatter([x], [y], s=32, c=fill, edgecolors=MUTED if fill == "white" else fill, linewidths=1.0)
         figure.text(x + 0.12 * inch, y, meaning, va="center", fontsize=SMALL)
         x += (0.38 + 0.075 * len(meaning)) * inch
+
+
+def key_lines(entries: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    """Entries of ``point_key`` in as many lines as they need."""
+    lines, used = [[]], 0.0
+    for colour, meaning in entries:
+        wide = 0.38 + 0.075 * len(meaning)  # as point_key counts it
+        if used + wide > WIDTH - 0.5 and lines[-1]:
+            lines, used = [*lines, []], 0.0
+        lines[-1].append((colour, meaning))
+        used += wide
+    return lines
 
 
 def span(figure: Figure, first: Axes, last: Axes, text: str, above: float = 0.27) -> None:

@@ -152,7 +152,7 @@ def draw_token_frames(clips: list[Clip], frames: list[int], anchors: list[int], 
         colours = [nearness(clip, f), *(s.rgb[r] for s in seen.values()), *((s.alike[r] + 1) / 2 for s in seen.values())]
         for c, (ax, colour) in enumerate(zip(panels[r], colours)):
             drawing.look_at(ax, drawing.window(positions, margin=3, aspect=aspect))
-            drawing.draw_cloud(ax, clip.points[f], camera, colour)
+            drawing.draw_cloud(ax, clip.points[f], camera, colour, scale=drawing.WHOLE if clip.tracked else 1.0)
             if c == 0 or c > k:
                 drawing.mark(ax, positions[anchor], 70)
         figure.text(0.014, (box.y0 + box.y1) / 2, names[r], rotation=90, ha="center", va="center", fontweight="bold", fontsize=SMALL + 0.5)

@@ -164,7 +164,8 @@ def correspondences(profile: Profile) -> pd.DataFrame:
             lines.append({
                 "method": compared if "XYZ" in compared else method, "compared by": "distance" if "XYZ" in compared else compared, "gap": int(gap), "accuracy": accuracy.mean(),
                 "std": _spread(accuracy) if "XYZ" not in compared else np.nan, "low": low, "high": high, "chance": rows[0]["measures"]["chance_curve"][gap][TAUS.index(TAU)],
-                "seeds": " ".join(str(row["seed"]) for row in rows), "curve": " ".join(f"{v:.4f}" for v in np.mean([cell["curve"] for cell in cells], 0)), **provenance_columns(profile, rows),
+                "seeds": " ".join(str(row["seed"]) for row in rows), "curve": " ".join(f"{v:.4f}" for v in np.mean([cell["curve"] for cell in cells], 0)),
+                "chance curve": " ".join(f"{v:.4f}" for v in rows[0]["measures"]["chance_curve"][gap]), **provenance_columns(profile, rows),
             })  # fmt: skip
     return pd.DataFrame(lines)
 
