@@ -72,21 +72,21 @@ def granularity_runs(profile: Profile) -> list[RunSpec]:
 def role_runs(profile: Profile, role: str) -> list[RunSpec]:
     """The rows of Table 1 for another dataset than the main one: random, global, dense; every seed."""
     dataset = role_dataset(profile, role)
-    return [make_spec(profile, dataset, pretext, seed) for seed in profile.seeds for pretext in ("random", "global", "dense")] if dataset else []
+    return [make_spec(profile, dataset, pretext, seed) for seed in profile.task_seeds for pretext in ("random", "global", "dense")] if dataset else []
 
 
 def action_runs(profile: Profile) -> list[RunSpec]:
     """Ours, beside DT4D's row of Table 1: the same encoders asked for the ACTION of animals that the probe has never seen."""
     dataset = role_dataset(profile, "animals")
-    return [make_spec(profile, dataset, pretext, seed, target=f"{dataset}-actions") for seed in profile.seeds for pretext in ("random", "global", "dense")] if dataset else []
+    return [make_spec(profile, dataset, pretext, seed, target=f"{dataset}-actions") for seed in profile.task_seeds for pretext in ("random", "global", "dense")] if dataset else []
 
 
 def transfer_runs(profile: Profile) -> list[RunSpec]:
     """Tables 5 and 12: dense on each source, probed on each target, and the random encoder on each target; every seed."""
     present = [dataset for dataset in (main_dataset(profile), role_dataset(profile, "animals"), role_dataset(profile, "people")) if dataset]
     targets = [*present, *(f"{dataset}-actions" for dataset in present[1:2] if dataset == role_dataset(profile, "animals"))]
-    random = [make_spec(profile, target, "random", seed) for seed in profile.seeds for target in targets]
-    return random + [make_spec(profile, source, "dense", seed, target=target) for seed in profile.seeds for source in present for target in targets]
+    random = [make_spec(profile, target, "random", seed) for seed in profile.task_seeds for target in targets]
+    return random + [make_spec(profile, source, "dense", seed, target=target) for seed in profile.task_seeds for source in present for target in targets]
 
 
 def segmentation_datasets(profile: Profile) -> list[tuple[str, tuple[str, str]]]:
@@ -102,7 +102,7 @@ def segmentation_runs(profile: Profile) -> list[RunSpec]:
     main = main_dataset(profile)
     return [
         make_spec(profile, source, pretext, seed, target=dataset, task="segmentation", task_splits=splits)
-        for dataset, splits in segmentation_datasets(profile) for seed in profile.seeds
+        for dataset, splits in segmentation_datasets(profile) for seed in profile.task_seeds
         for source, pretext in ((dataset, "random"), (main, "global"), (main, "dense"), (dataset, "global"), (dataset, "dense"))
     ]  # fmt: skip
 
@@ -111,7 +111,7 @@ def tuning_runs(profile: Profile) -> list[RunSpec]:
     """Table 17: end to end from scratch and from dense, in-domain; every seed."""
     return [
         make_spec(profile, dataset, pretext, seed, task="fine-tuning", task_splits=splits)
-        for dataset, splits in segmentation_datasets(profile) for seed in profile.seeds for pretext in ("random", "dense")
+        for dataset, splits in segmentation_datasets(profile) for seed in profile.task_seeds for pretext in ("random", "dense")
     ]  # fmt: skip
 
 
@@ -123,14 +123,14 @@ def correspondence_runs(profile: Profile) -> list[RunSpec]:
     clip = {} if clip_settings(profile, dataset)["frames"] >= 16 else {"frames": 16, "stride": 1}
     return [
         make_spec(profile, source, pretext, seed, target=dataset, task="correspondence", task_clip=clip)
-        for seed in profile.seeds for source, pretext in ((dataset, "random"), (dataset, "global"), (dataset, "dense"), (main, "dense"))
+        for seed in profile.task_seeds for source, pretext in ((dataset, "random"), (dataset, "global"), (dataset, "dense"), (main, "dense"))
     ]  # fmt: skip
 
 
 def camera_runs(profile: Profile) -> list[RunSpec]:
     """Table 15: dense with targets from 1, 2 and 4 cameras, every seed."""
     dataset = main_dataset(profile)
-    return [make_spec(profile, dataset, "dense", seed, cameras=cameras) for seed in profile.seeds for cameras in (1, 2, 4)]
+    return [make_spec(profile, dataset, "dense", seed, cameras=cameras) for seed in profile.task_seeds for cameras in (1, 2, 4)]
 
 
 def coverage_runs(profile: Profile) -> list[RunSpec]:
@@ -190,7 +190,7 @@ def example_runs(profile: Profile) -> list[RunSpec]:
 
 def first_seed(profile: Profile, runs: Callable[[Profile], list[RunSpec]]) -> list[RunSpec]:
     """A figure shows one encoder of each kind: the first seed's."""
-    return [spec for spec in runs(profile) if spec.seed == profile.seeds[0]]
+    return [spec for spec in runs(profile) if spec.seed == profile.task_seeds[0]]
 
 
 ARTIFACTS: dict[str, Artifact] = {

@@ -12,11 +12,12 @@ class Profile:
     """A size at which everything can be run.
 
     dataset : read by the main tables. fallback : the embedded dataset used when it is not there, or None. teacher : name.
-    frames, points, stride : of a clip (Table 8). by_dataset : what of these, and of the epochs, is otherwise for some datasets. clips : most training (and test) clips, None for all. size : render side in
-    pixels. dim : d_p. encoder : fields of Point4DConfig that differ from the paper's. epochs, batch : of pretraining.
-    seeds : of every mean and deviation. reach_epochs : epochs of the single runs at the paper's clip and encoder size, 0 for
-    none. roles : what stands beside the main dataset, for each of ROLES the datasets that can play it, the best first. meant_for :
-    one line.
+    frames, points, stride : of a clip (Table 8). by_dataset : what of these, and of the epochs, is otherwise for some datasets.
+    clips : most training (and test) clips, None for all. size : render side in pixels. dim : d_p. encoder : fields of
+    Point4DConfig that differ from the paper's. epochs, batch : of pretraining. seeds : of every mean and deviation. task_seeds :
+    the same for the tables of other datasets and tasks than Table 1's. reach_epochs : epochs of the single runs at the paper's clip
+    and encoder size, 0 for none. roles : what stands beside the main dataset, for each of ROLES the datasets that can play it, the
+    best first. meant_for : one line.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Profile:
     epochs: int = 100
     batch: int = 16
     seeds: tuple[int, ...] = (0, 1, 2)
+    task_seeds: tuple[int, ...] = (0, 1, 2)
     reach_epochs: int = 0
     by_dataset: dict[str, dict] = field(default_factory=dict)
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -44,7 +46,7 @@ ROLES = {"animals": "deforming-things4d", "people": "ntu-rgbd60", "hands": "hoi4
 PROFILES = {
     "quick": Profile(
         "quick", "synthetic-actions", None, "cross4d-tiny", frames=8, points=256, stride="uniform", clips=100, size=126, dim=64,
-        encoder={"tokens": 16, "dim": 64, "depth": 2, "heads": 2, "widths": (32, 64)}, epochs=16, batch=8, seeds=(0, 1, 2),
+        encoder={"tokens": 16, "dim": 64, "depth": 2, "heads": 2, "widths": (32, 64)}, epochs=16, batch=8, seeds=(0, 1, 2), task_seeds=(0,),
         roles={"animals": ("synthetic-animals",), "people": ("synthetic-interactions",), "hands": ("synthetic-scenes",)},
         meant_for="every notebook, on two CPU cores, in minutes; stored in the notebooks",
     ),
