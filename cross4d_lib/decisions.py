@@ -41,7 +41,7 @@ EMPTY_FRAME = _decide("frame that the mask left empty (NTU)", "shows the nearest
 # --- render (Eq. 1) ---------------------------------------------------------------------------------------------------
 FIELD_OF_VIEW = _decide("field of view", 40.0, "degrees", "Eq. 1", "mild perspective, near that of a depth camera; the back-off makes up for it")
 BACK_OFF_MARGIN = _decide("back-off margin", 0.05, "share of the half image", "Eq. 1", "the nearest distance at which every point of every frame falls inside the image, less this margin: as many patches on the subject as a fixed camera allows")
-SPLAT = _decide("splat radius", 0.55, "x image side / sqrt(points a frame)", "Eq. 1", "scales with the spacing of the points, so the surface closes at 512 points as at 2,048 (1.5 px at 126 px and 2,048 points)")
+SPLAT = _decide("splat radius", 0.55, "x image side / sqrt(points a frame)", "Eq. 1", "scales with the spacing of the points, so that one side of a body closes at 512 points as at 2,048 (1.5 px at 126 px); of a whole surface the back shines through, as 12_correspondence_and_cameras measures")
 SHADE_FAR = _decide("shade of the far end", 0.25, "grey, 0..1 (near end 1, background 0)", "Eq. 1", "linear in depth between the clip's 1st and 99th percentile; far surface stays apart from the background")
 SHADE_QUANTILES = (0.01, 0.99)
 VISIBILITY = _decide("visible", "owns at least one pixel", "", "Eq. 3", "the z-buffer's own answer, no tolerance to tune; considered: depth within a tolerance of the buffer at the point's own pixel")
