@@ -3,14 +3,16 @@
 import re
 from pathlib import Path
 
-from cross4d_lib.report.readme import BEGIN, END, README, results_section
+from cross4d_lib.report.readme import BEGIN, END, README, dense_section, paper_size_section, results_section, with_results
 
 ROOT = Path(__file__).parents[1]
 TEXT = README.read_text()
 
 
 def test_results_are_written_from_the_tables_at_hand():
-    assert TEXT.split(BEGIN)[1].split(END)[0].strip() == results_section().strip(), "run `make report`"
+    assert with_results(TEXT) == TEXT, "run `make report`"
+    shown = TEXT.split(BEGIN)[1].split(END)[0]
+    assert results_section() in shown and paper_size_section() in shown and dense_section() in shown
 
 
 def test_the_index_lists_every_notebook_and_only_those():
