@@ -19,7 +19,7 @@ import pytest
 from cross4d_lib.evaluation import TAUS, bootstrap_interval
 from cross4d_lib.evaluation.segmentation import SegmentationResult, resampled_miou
 from cross4d_lib.experiments import ARTIFACTS, load_profile
-from cross4d_lib.report import paper, task_tables
+from cross4d_lib.report import paper, registry, task_tables
 from cross4d_lib.report.tables import PROBES
 
 QUICK = replace(load_profile("quick"), task_seeds=(0, 1, 2))  # quick itself has one
@@ -259,9 +259,9 @@ def test_coverage_by_dataset(results):
 # ------------------------------------------------------------------------------------------------ 5. nothing
 
 
-@pytest.mark.parametrize("name", task_tables.TABLES)
+@pytest.mark.parametrize("name", [name for name, table in registry.TABLES.items() if table.__module__ == task_tables.__name__])
 def test_no_rows_no_lines(results, name):
-    assert len(task_tables.TABLES[name](QUICK)) == 0
+    assert len(registry.TABLES[name](QUICK)) == 0
 
 
 def test_every_stand_in_stands_for_a_dataset_of_the_paper():

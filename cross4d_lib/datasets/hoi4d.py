@@ -17,7 +17,6 @@ and types other than plain numbers are refused.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,6 +26,7 @@ import numpy as np
 from ..clips import Video
 from ..errors import DataError
 from .base import Entry, Source, by_hash, dataset_root
+from .lazy import LazyFrames
 from .depth_video import FETCH, find_files
 
 NAME = "hoi4d"
@@ -106,23 +106,6 @@ class Shard:
         return points, labels.astype(np.int64)
 
 
-class SequenceFrames(Sequence):
-    """The frames of a sequence (part 0) or their labels (part 1), read when they are asked for."""
-
-    def __init__(self, take, length: int, part: int):
-        self.take, self.length, self.part = take, length, part
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, f):
-        if isinstance(f, slice):
-            return [self[i] for i in range(*f.indices(self.length))]
-        if not -self.length <= f < self.length:
-            raise IndexError(f"frame {f} of {self.length}")
-        return self.take(int(f) % self.length)[self.part]
-
-
 def entries(root: Path | None = None) -> list[Entry]:
     """The sequences of every ``trainN.h5`` below ``root`` (or $CROSS4D_DATA/hoi4d), sorted by id (``train1_0000``).
 
@@ -149,7 +132,7 @@ def read(entry: Entry) -> Video:
     if not 0 <= sequence < shard.shape[0]:
         raise DataError(f"no sequence {sequence} among {shard.shape[0]}", path, "load the dataset again: the file has changed")
     take = lru_cache(maxsize=2)(lambda f: shard.frame(sequence, f))  # a frame's labels are asked for right after its points
-    return Video(SequenceFrames(take, shard.shape[1], 0), entry.id, None, entry.subject, SequenceFrames(take, shard.shape[1], 1))
+    return Video(LazyFrames(take, (), 0, shard.shape[1]), entry.id, None, entry.subject, LazyFrames(take, (), 1, shard.shape[1]))
 
 
 def fingerprint_of(entry: Entry) -> str:

@@ -211,9 +211,3 @@ def control_coverage(profile: Profile) -> pd.DataFrame:
             stated = paper.COVERAGE.get(own, np.nan) if setting == "1 camera" else paper.TABLE_15[int(setting[0])][0] if "cameras" in setting and own == "msr-action3d" else np.nan
             lines.append({"data": columns["data"], "setting": setting, "paper": stated, "coverage": cell["coverage"], "clips": row["measures"]["clips_covered"], **columns})
     return pd.DataFrame(lines)
-
-
-TABLES = {
-    "control_animals": control_animals, "control_animal_actions": control_animal_actions, "control_people": control_people, "table05": table05,
-    "table12": table12, "table06": table06, "table17": table17, "table16": table16, "table15": table15, "control_coverage": control_coverage,
-}  # fmt: skip

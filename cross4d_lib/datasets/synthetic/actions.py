@@ -23,7 +23,7 @@ from ...errors import ConfigError
 from ..base import Entry, Source
 from .body import PARTS, Capsules, apply_pose, clothe, rotation
 from .depth_camera import DepthCamera, photograph
-from .lazy import LazyFrames
+from ..lazy import LazyFrames
 from .motions import ACTIONS, channels_of, perform
 from .subjects import Subject, make_subject
 

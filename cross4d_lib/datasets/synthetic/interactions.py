@@ -27,7 +27,7 @@ from .assembly import Assembly, Block, Place, Rod, pick, see
 from .body import JOINTS, PARTS, Capsules, Posed, apply_pose, clothe, rotation, unit
 from .depth_camera import DepthCamera, photograph
 from .interaction_motions import CLASSES, PAIRS, SINGLES, Pair, Touch
-from .lazy import LazyFrames
+from ..lazy import LazyFrames
 from .motions import COLUMNS, FRAMES_PER_SECOND, channels_of, key_poses, monotone_cubic, pace, vary
 from .solids import BOX, Solids
 from .subjects import Subject, make_subject

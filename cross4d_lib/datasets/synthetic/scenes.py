@@ -26,7 +26,7 @@ from .assembly import Assembly, Block, Place, pick, see, standing
 from .body import Capsules, unit
 from .depth_camera import DepthCamera, photograph
 from .hand import add_hand
-from .lazy import LazyFrames
+from ..lazy import LazyFrames
 from .motions import FRAMES_PER_SECOND
 from .plays import ACTIONS, DONE_TO, Play, play
 from .solids import BOX, Solids
