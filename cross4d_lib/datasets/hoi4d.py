@@ -26,8 +26,8 @@ import numpy as np
 from ..clips import Video
 from ..errors import DataError
 from .base import Entry, Source, by_hash, dataset_root
-from .lazy import LazyFrames
 from .depth_video import FETCH, find_files
+from .lazy import LazyFrames
 
 NAME = "hoi4d"
 FILE_NAME = r"(train\d)\.h5"
