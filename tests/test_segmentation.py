@@ -7,7 +7,9 @@ Claims proved:
 3. A linear head reads what tokens linearly hold, and nothing from noise; it sees the training clips alone; one seed gives one
    result. Its scores at the points are those of a head on interpolated features.
 4. Augmentation scales, turns about the vertical and jitters by what the decision says, about each clip's own centroid.
-5. End-to-end training fits labelled clips, changes the encoder, and goes on after an interruption bit for bit.
+5. The converged head is at the minimum that scikit-learn finds, wherever it starts; its penalty is chosen on training clips alone, by
+   individuals it has not seen; it reads what a short training has not reached yet.
+6. End-to-end training fits labelled clips, changes the encoder, and goes on after an interruption bit for bit.
 """
 
 import json
@@ -18,13 +20,16 @@ import numpy as np
 import pytest
 import torch
 from conftest import FRAMES, POINTS, TINY, tiny_encoder
+from torch import nn
 
 from cross4d_lib.correspondence import at_points
 from cross4d_lib.datasets import load_dataset
-from cross4d_lib.decisions import AUGMENTATION, POINT_TOKENS
+from cross4d_lib.decisions import AUGMENTATION, CONVERGED_PENALTIES, POINT_TOKENS
 from cross4d_lib.errors import ConfigError, DataError
+from cross4d_lib.evaluation import segment_all
 from cross4d_lib.evaluation import segmentation as room
-from cross4d_lib.evaluation.segmentation import IGNORED, LabelledTokens, SegmentationResult, augment, class_iou, confusion, label_tokens, miou_interval, point_labels, resampled_miou, segment_all, segment_finetuned, segment_frozen
+from cross4d_lib.evaluation.converged import fit_softmax, leave_out, segment_converged
+from cross4d_lib.evaluation.segmentation import IGNORED, LabelledTokens, SegmentationResult, augment, class_iou, confusion, label_tokens, miou_interval, point_labels, resampled_miou, segment_finetuned, segment_frozen
 
 CLASSES = 3
 
@@ -202,7 +207,8 @@ def test_labelled_tokens_are_the_frozen_encoders(clips):
 
 def test_every_setting_is_measured(clips):
     results = segment_all(tiny_encoder(), clips, clips)
-    assert list(results) == ["linear", "linear, nearest token", "standardized", "standardized, nearest token"]
+    assert list(results) == ["linear", "linear, nearest token", "standardized", "standardized, nearest token", "converged"]
+    assert results["converged"].metrics()["penalty"] in CONVERGED_PENALTIES and "penalty" not in results["linear"].metrics()
     assert all(result.confusion.sum() == 6 * FRAMES * POINTS for result in results.values())
     assert not np.array_equal(results["linear"].confusion, results["standardized"].confusion)
 
@@ -294,7 +300,54 @@ def test_augmentation_is_a_function_of_its_generator():
     assert torch.equal(first, again) and not torch.equal(first, other) and first.shape == points.shape
 
 
-# ------------------------------------------------------------------------------------------------ 5. end to end
+# ------------------------------------------------------------------------------------------------ 5. the converged head
+
+WHO = [f"animal{i % 4}" for i in range(12)]  # of TRAIN's clips
+
+
+def test_the_minimum_is_scikit_learns():
+    """Mean cross-entropy + penalty / 2 |W|^2 is scikit-learn's objective at C = 1 / (penalty n)."""
+    from sklearn.linear_model import LogisticRegression
+
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(300, 5, generator=generator)
+    y = (x @ torch.randn(5, 3, generator=generator) + torch.randn(300, 3, generator=generator)).argmax(1)
+    for penalty in (1.0, 0.01):
+        theirs = LogisticRegression(C=1 / (penalty * len(y)), tol=1e-8, max_iter=5000).fit(x.numpy(), y.numpy())
+        for start in (None, nn.Linear(5, 3)):  # zeros, or anywhere
+            ours = fit_softmax(x, y, 3, penalty, start)
+            assert np.allclose(ours.weight, theirs.coef_, atol=5e-3)
+            assert np.allclose(ours(x).softmax(1), theirs.predict_proba(x.numpy()), atol=5e-3)
+
+
+def test_the_converged_head_reads_what_a_short_training_has_not_reached():
+    """A class that lies along a direction in which features hardly vary: 3 epochs do not find it, the minimum does. Noise stays noise."""
+    bare, held = labelled(spread=1.0), labelled(6, seed=1, spread=1.0)
+    mixed = lambda tokens: replace(tokens, features=tokens.features @ torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(3)))[0] @ torch.diag(torch.tensor([9.0, 9, 9, 1, 0.1, 0.1])))
+    short = segment_frozen(mixed(bare), mixed(held), CLASSES, False, epochs=3)[0].oa
+    result, head = segment_converged(mixed(bare), mixed(held), CLASSES, WHO)
+    assert result.oa > short + 0.1 and result.oa > 0.9 and head.out_features == CLASSES
+    noise = segment_converged(labelled(hold=False), labelled(8, seed=1, hold=False), CLASSES, WHO)[0]
+    assert noise.oa < 0.55
+
+
+def test_the_test_clips_choose_nothing():
+    first = segment_converged(TRAIN, TEST, CLASSES, WHO)
+    other = segment_converged(TRAIN, replace(TEST, labels=torch.zeros_like(TEST.labels)), CLASSES, WHO)
+    assert torch.equal(first[1].weight, other[1].weight) and first[0].selected == other[0].selected
+    assert first[0].selected["penalty"] in CONVERGED_PENALTIES and 0 < first[0].selected["left-out mIoU"] <= 1
+
+
+def test_individuals_are_left_out_whole():
+    part = leave_out(["b", "a", "b", "c", "a", "a"])
+    assert part.tolist() == [1, 0, 1, 2, 0, 0]
+    assert max(leave_out([str(i) for i in range(40)])) == 4  # dealt out to five parts
+    assert leave_out(["a"] * 7).tolist() == [0, 1, 2, 3, 4, 0, 1]  # one individual: clips are dealt out
+    with pytest.raises(ConfigError, match="one training clip"):
+        leave_out(["a"])
+
+
+# ------------------------------------------------------------------------------------------------ 6. end to end
 
 
 def weights_of(encoder):

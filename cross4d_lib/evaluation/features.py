@@ -16,15 +16,21 @@ def mean_pool(tokens: Tokens) -> torch.Tensor:
     return tokens.features.mean(1)
 
 
-def pooled_features(encoder: Encoder, dataset: ClipDataset, batch: int = 16, pool: Callable[[Tokens], torch.Tensor] = mean_pool) -> torch.Tensor:
-    """One feature a clip, the encoder frozen and in evaluation mode. Returns (len(dataset), C) float32 on the CPU."""
+def read_clips(encoder: Encoder, dataset: ClipDataset, read: Callable[[range, torch.Tensor, Tokens], object], batch: int = 16) -> list:
+    """What ``read(clip numbers, points (B, T, N, 3), tokens)`` answers for each batch of a dataset, the encoder frozen and in evaluation mode."""
     device = next(encoder.parameters()).device
     was_training = encoder.training
     encoder.eval()
     rows = []
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=has_half(device)):
         for start in range(0, len(dataset), batch):
-            clips = [torch.as_tensor(dataset[i].points) for i in range(start, min(start + batch, len(dataset)))]
-            rows.append(pool(encoder(torch.stack(clips).to(device))).float().cpu())
+            clips = range(start, min(start + batch, len(dataset)))
+            points = torch.stack([torch.as_tensor(dataset[i].points) for i in clips]).to(device)
+            rows.append(read(clips, points, encoder(points)))
     encoder.train(was_training)
-    return torch.cat(rows).clone()
+    return rows
+
+
+def pooled_features(encoder: Encoder, dataset: ClipDataset, batch: int = 16, pool: Callable[[Tokens], torch.Tensor] = mean_pool) -> torch.Tensor:
+    """One feature a clip. Returns (len(dataset), C) float32 on the CPU."""
+    return torch.cat(read_clips(encoder, dataset, lambda clips, points, tokens: pool(tokens).float().cpu(), batch)).clone()

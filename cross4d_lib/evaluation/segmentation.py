@@ -7,7 +7,7 @@ interpolated feature, for a small part of the work: a clip has a sixteenth as ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -19,9 +19,10 @@ from torch import nn
 from ..correspondence import at_points, token_neighbours
 from ..datasets import ClipDataset
 from ..decisions import AUGMENTATION, HEAD_EPOCHS, HEAD_POINTS, PROBE_RATE, TUNE_EPOCHS
-from ..encoders import Encoder
+from ..encoders import Encoder, Tokens
 from ..errors import ConfigError, DataError
 from ..training import Optimisation, has_half, train
+from .features import read_clips
 from .probe import one_thread
 from .statistics import RESAMPLES
 
@@ -34,10 +35,11 @@ class SegmentationResult:
     """What a segmenter got right, as counts of points: everything else follows from them.
 
     confusion : (clips, K, K) int64, rows the true class, columns the predicted one; points of ignored classes are in none of
-    them. A class that no test point has is left out of the means.
+    them. A class that no test point has is left out of the means. selected : what was chosen on training clips, {} for nothing.
     """
 
     confusion: np.ndarray
+    selected: dict = field(default_factory=dict)
 
     @property
     def counts(self) -> np.ndarray:
@@ -72,7 +74,7 @@ class SegmentationResult:
     def metrics(self) -> dict:
         """JSON-ready, with the counts of every clip for paired comparisons."""
         return {
-            "mIoU": self.miou, "mAcc": self.macc, "OA": self.oa, "low": self.interval[0], "high": self.interval[1],
+            "mIoU": self.miou, "mAcc": self.macc, "OA": self.oa, "low": self.interval[0], "high": self.interval[1], **self.selected,
             "per_class": [None if np.isnan(v) else round(float(v), 4) for v in self.per_class],
             "confusion": self.confusion.sum(0).tolist(), "counts": self.counts.tolist(),
         }  # fmt: skip
@@ -124,20 +126,12 @@ def point_labels(dataset: ClipDataset, i: int) -> torch.Tensor:
 
 def label_tokens(encoder: Encoder, dataset: ClipDataset) -> LabelledTokens:
     """One pass of the frozen encoder over a dataset with point labels."""
-    device = next(encoder.parameters()).device
-    was_training = encoder.training
-    encoder.eval()
-    rows = []
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=has_half(device)):
-        for start in range(0, len(dataset), BATCH):
-            clips = range(start, min(start + BATCH, len(dataset)))
-            points = torch.stack([torch.as_tensor(dataset[i].points) for i in clips]).to(device)
-            tokens = encoder(points)
-            index, weights = token_neighbours(tokens.centres, tokens.frame, points)
-            labels = torch.stack([point_labels(dataset, i) for i in clips])
-            rows.append((tokens.features.float().cpu(), index.int().cpu(), weights.float().cpu(), labels))
-    encoder.train(was_training)
-    return LabelledTokens(*(torch.cat(part).clone() for part in zip(*rows)))
+
+    def read(clips: range, points: torch.Tensor, tokens: Tokens) -> tuple[torch.Tensor, ...]:
+        index, weights = token_neighbours(tokens.centres, tokens.frame, points)
+        return tokens.features.float().cpu(), index.int().cpu(), weights.float().cpu(), torch.stack([point_labels(dataset, i) for i in clips])
+
+    return LabelledTokens(*(torch.cat(part).clone() for part in zip(*read_clips(encoder, dataset, read, BATCH))))
 
 
 def segment_frozen(train_tokens: LabelledTokens, test_tokens: LabelledTokens, classes: int, standardize: bool = False, seed: int = 0, epochs: int = HEAD_EPOCHS) -> tuple[SegmentationResult, nn.Linear]:
@@ -165,28 +159,22 @@ def segment_frozen(train_tokens: LabelledTokens, test_tokens: LabelledTokens, cl
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 optimiser.step()
-        with torch.no_grad():
-            every = range(len(z))
-            predicted = [at_points(head(z[i : i + 1]), test_tokens.index[i : i + 1].long(), test_tokens.weights[i : i + 1])[0].argmax(-1) for i in every]
-    return SegmentationResult(np.stack([confusion(p, y, classes) for p, y in zip(predicted, test_tokens.labels)])), head
+        result = score_points(head, z, test_tokens, classes)
+    return result, head
+
+
+@torch.no_grad()
+def score_points(head: nn.Linear, features: torch.Tensor, tokens: LabelledTokens, classes: int) -> SegmentationResult:
+    """A head's answers at every point of ``tokens``, from features (n, M, C) that may have been standardised since."""
+    rows = zip(features, tokens.index, tokens.weights, tokens.labels)
+    predicted = ((at_points(head(x[None]), index[None].long(), weights[None])[0].argmax(-1), labels) for x, index, weights, labels in rows)
+    return SegmentationResult(np.stack([confusion(p, y, classes) for p, y in predicted]))
 
 
 def confusion(predicted: torch.Tensor, labels: torch.Tensor, classes: int) -> np.ndarray:
     """Counts of points, rows the true class, columns the predicted one; points labelled IGNORED are passed over. -> (K, K) int64."""
     kept = labels != IGNORED
     return torch.bincount(labels[kept] * classes + predicted[kept], minlength=classes * classes).view(classes, classes).numpy()
-
-
-def segment_all(encoder: Encoder, train_set: ClipDataset, test_set: ClipDataset, seed: int = 0) -> dict[str, SegmentationResult]:
-    """The frozen encoder under every setting: "linear" and "standardized" with interpolated tokens (our rule), and each with the
-    nearest token alone. Raises DataError when the clips carry no point labels."""
-    classes = len(train_set.source.point_classes)
-    seen, held = label_tokens(encoder, train_set), label_tokens(encoder, test_set)
-    results = {}
-    for name, standardize in (("linear", False), ("standardized", True)):
-        results[name] = segment_frozen(seen, held, classes, standardize, seed)[0]
-        results[f"{name}, nearest token"] = segment_frozen(seen.nearest(), held.nearest(), classes, standardize, seed)[0]
-    return results
 
 
 class Segmenter(nn.Module):
