@@ -326,6 +326,14 @@ def test_the_queue_over_processes(tiny, results, teacher_folder, processes, caps
     assert run(specs[1], again=True, progress=False)["metrics"] == rows[specs[1].key]["metrics"]
 
 
+def test_runs_that_share_an_encoder_stay_in_one_process(tiny):
+    """Two tasks on one dense encoder are one group, another seed and every random run a group of its own; nothing is lost or reordered."""
+    dense = [spec_of(tiny), spec_of(tiny, seed=1), replace(spec_of(tiny), task="correspondence")]
+    random = [spec_of(tiny, "random"), spec_of(tiny, "random", 1)]
+    groups = queue.sharing([dense[0], random[0], *dense[1:], random[1]])
+    assert groups == [[dense[0], dense[2]], [random[0]], [dense[1]], [random[1]]]
+
+
 def test_the_queue_refuses_what_it_does_not_know(tiny):
     for name in ("table21", "table02" if not ARTIFACTS["table02"].ready else "table99"):
         with pytest.raises(ConfigError, match=f"no artifact '{name}'"):

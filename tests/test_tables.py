@@ -205,7 +205,7 @@ def test_side_by_side_labels_every_column_with_its_kind(quick, depth_videos, res
     frame = side_by_side(tables.table01)
     stand_in = f"quick: SYNTHETIC STAND-IN synthetic-actions, {quick.frames} x {quick.points}, stride {quick.stride}, {CLIPS} test clips"
     real = "course: REAL msr-action3d, 12 x 512, stride uniform, 290 test clips"
-    assert list(frame.columns) == ["paper: DINOv2-large, 24 x 2048", stand_in, real]
+    assert list(frame.columns) == ["paper: msr-action3d, DINOv2-large, 24 x 2048", stand_in, real]
     assert frame.index[0] == ("chance", "") and frame.loc[("chance", ""), stand_in] == "0.050"
     line = line_of(tables.table01(quick), "dense")
     assert frame.loc[("dense", "linear")].tolist() == ["0.81", f"0.800 ± 0.132 [{line['low']:.2f}, {line['high']:.2f}]", frame.loc[("dense", "linear"), real]]

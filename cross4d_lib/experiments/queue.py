@@ -39,14 +39,27 @@ def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1) -> int
         return failed
     threads = max(1, (os.cpu_count() or 1) // jobs)
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(_attempt, spec, threads): spec for spec in missing}
+        futures = {pool.submit(_attempt_all, group, threads): group for group in sharing(missing)}
         for future in as_completed(futures):
+            group = futures[future]
             try:
-                outcome = future.result()
+                outcomes = future.result()
             except BrokenProcessPool as error:  # a process was killed, most often for memory
-                outcome = None, f"{error} Mend: run the queue again with fewer jobs", 0.0
-            failed += not _report(futures[future], *outcome)
+                outcomes = [(None, f"{error} Mend: run the queue again with fewer jobs", 0.0)] * len(group)
+            failed += sum(not _report(spec, *outcome) for spec, outcome in zip(group, outcomes))
     return failed
+
+
+def sharing(specs: list[RunSpec]) -> list[list[RunSpec]]:
+    """The specs in groups that share a pretrained encoder, in order: one process trains it, once, and the others of its group load it."""
+    groups: dict[str, list[RunSpec]] = {}
+    for spec in specs:
+        groups.setdefault(spec.key if spec.pretext in ("none", "random") else spec.pretraining.key, []).append(spec)
+    return list(groups.values())
+
+
+def _attempt_all(specs: list[RunSpec], threads: int) -> list[tuple[dict | None, str, float]]:
+    return [_attempt(spec, threads) for spec in specs]
 
 
 def _attempt(spec: RunSpec, threads: int | None) -> tuple[dict | None, str, float]:

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .paper import as_in_paper
 from .style import BLACK, BLUE, GREEN, MUTED, ORANGE, SMALL, WIDTH, look
 from .tables import PROBES
 
@@ -42,8 +43,10 @@ def accuracy_dots(frames: list[pd.DataFrame]) -> Figure:
         ax.set_title(f"{first['profile']}: {name}\n{first['clip']}, {first['clips_evaluated']} test clips", fontsize=SMALL + 1)
         best = frame[frame["probe"] == "linear"].sort_values("accuracy", ascending=False)
         said.append(f"{first['profile']} on {name}: under the paper's probe " + ", ".join(f"{m} {a:.2f}" for m, a in zip(best["method"], best["accuracy"])))
+    own = ", ".join(dict.fromkeys(as_in_paper(frame["data"].iloc[0]) for frame in frames if frame["paper"].notna().any()))
     keys = [Line2D([], [], color=c, marker=m, label=PROBES[p]) for p, (c, m) in PROBE_MARKS.items()]
-    keys.append(Line2D([], [], color=BLACK, marker="*", markerfacecolor="white", markersize=11, linestyle="", label="paper (MSR-Action3D)"))
+    if own:
+        keys.append(Line2D([], [], color=BLACK, marker="*", markerfacecolor="white", markersize=11, linestyle="", label=f"paper ({own})"))
     keys.append(Line2D([], [], color=MUTED, linestyle=":", label="chance"))
     figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
     figure.set_label("Dot plot of accuracies with intervals, methods down, three probes a method. " + ". ".join(said) + ".")

@@ -78,3 +78,8 @@ STANDS_FOR = {  # which of the paper's datasets another one stands in for
     "synthetic-actions": "msr-action3d", "synthetic-animals": "deforming-things4d", "animals": "deforming-things4d",
     "synthetic-interactions": "ntu-rgbd60", "synthetic-scenes": "hoi4d",
 }  # fmt: skip
+
+
+def as_in_paper(dataset: str) -> str:
+    """The paper's dataset that one is or stands for; "" for what the paper does not have (actions of animals)."""
+    return STANDS_FOR.get(dataset, dataset if dataset in TABLE_8 else "")

@@ -113,7 +113,7 @@ def table01(profile: Profile) -> pd.DataFrame:
     """Table 1 with our control and all three probes; the paper's value where it has one."""
     dataset = main_dataset(profile)
     frame = measured(profile, ARTIFACTS["table01"].runs(profile))
-    stated = paper.TABLE_1[paper.STANDS_FOR.get(dataset, dataset)]
+    stated = paper.TABLE_1[paper.as_in_paper(dataset)]
     return with_paper(frame, lambda line: stated.get(line["method"], (np.nan, None))[0] if line["probe"] == "linear" else np.nan)
 
 
@@ -169,7 +169,7 @@ def table08(profile: Profile) -> pd.DataFrame:
 
 
 def _settings(profile: Profile, name: str) -> dict:
-    source, stated = load_source(name), paper.TABLE_8[paper.STANDS_FOR.get(name, name)]
+    source, stated = load_source(name), paper.TABLE_8[paper.as_in_paper(name)]
     line = {"data": name, "kind": source.kind}
     line |= {f"paper {field}": stated[field] for field in ("frames", "points", "stride", "epochs", "train", "test", "classes")}
     return line | {**clip_settings(profile, name), "epochs": profile.epochs, "classes": len(source.classes) or np.nan, "profile": profile.name}
@@ -242,14 +242,15 @@ def verdicts(found: list[dict]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
-def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")) -> pd.DataFrame:
-    """The paper's column and one column a profile that has rows: ``mean +- std [low, high]``. table : e.g. ``table01``.
+def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper"), teacher: str = "DINOv2-large") -> pd.DataFrame:
+    """The paper's column, headed by its data, ``teacher`` and clip, and one column a profile that has rows: ``mean +- std [low, high]``. table : e.g. ``table01``.
 
     A column's name says the profile, the data and its kind, the clip and the number of test clips. A profile whose data or
     runs are not there has no column.
     """
     columns: dict[str, dict] = {}
     stated: dict = {}
+    heading = "paper"
     for name in profiles:
         try:
             frame = table(shown_profile(name))
@@ -259,12 +260,14 @@ def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")
             index = (line["method"], line["probe"])
             head = f"{name}: {line['kind'].upper()} {line['data']}, {line['clip']}, {line['clips_evaluated']} test clips"
             if not np.isnan(line["paper"]):
+                own = paper.as_in_paper(line["data"])
+                heading = f"paper: {own}, {teacher}, {paper.TABLE_8[own]['frames']} x {paper.TABLE_8[own]['points']}"
                 stated[index] = f"{line['paper']:.2f}"
             spread = "" if np.isnan(line["std"]) else f" ± {line['std']:.3f}"
             columns.setdefault(head, {})[index] = f"{line['accuracy']:.3f}{spread} [{line['low']:.2f}, {line['high']:.2f}]"
             columns[head].setdefault(("chance", ""), f"{line['chance']:.3f}")
     order = list(dict.fromkeys(index for column in columns.values() for index in column))
     order.sort(key=lambda index: index[0] != "chance")
-    frame = pd.DataFrame({"paper: DINOv2-large, 24 x 2048": {i: stated.get(i, "") for i in order}, **{h: {i: c.get(i, "") for i in order} for h, c in columns.items()}})
+    frame = pd.DataFrame({heading: {i: stated.get(i, "") for i in order}, **{h: {i: c.get(i, "") for i in order} for h, c in columns.items()}})
     frame.index = pd.MultiIndex.from_tuples(order, names=["method", "probe"]) if order else frame.index
     return frame

@@ -18,17 +18,12 @@ def _spread(values: np.ndarray) -> float:
     return values.std(ddof=1) if len(values) > 1 else np.nan
 
 
-def _as_in_paper(dataset: str) -> str:
-    """The paper's dataset that one stands for; "" for ours (actions of animals)."""
-    return paper.STANDS_FOR.get(dataset, dataset if dataset in paper.TABLE_8 else "")
-
-
 # ---------------------------------------------------------------------------------------------------- other datasets' Table 1
 
 
 def _granularity(artifact: str, profile: Profile) -> pd.DataFrame:
     specs = ARTIFACTS[artifact].runs(profile)
-    stated = paper.TABLE_1.get(_as_in_paper(specs[0].measured_on), {}) if specs else {}
+    stated = paper.TABLE_1.get(paper.as_in_paper(specs[0].measured_on), {}) if specs else {}
     return with_paper(measured(profile, specs), lambda line: stated.get(line["method"], (np.nan, None))[0] if line["probe"] == "linear" else np.nan)
 
 
@@ -66,8 +61,8 @@ def transferred(profile: Profile) -> pd.DataFrame:
 
 
 def _stated_transfer(line: pd.Series) -> float:
-    source = "random" if line["source"] == "random" else _as_in_paper(line["source"])
-    return paper.TABLE_12.get(source, {}).get(_as_in_paper(line["target"]), np.nan)
+    source = "random" if line["source"] == "random" else paper.as_in_paper(line["source"])
+    return paper.TABLE_12.get(source, {}).get(paper.as_in_paper(line["target"]), np.nan)
 
 
 def table12(profile: Profile) -> pd.DataFrame:
@@ -118,7 +113,7 @@ def table06(profile: Profile) -> pd.DataFrame:
     """Table 6: a linear per-point head on frozen encoders, in-domain and zero-shot; the paper's numbers are HOI4D's, in shares."""
     frame = segmented(profile, ARTIFACTS["table06"].runs(profile))
     if len(frame):
-        stated = lambda line: paper.TABLE_6.get(line["method"], (np.nan,))[0] / 100 if _as_in_paper(line["data"]) == "hoi4d" and line["setting"] == "linear" else np.nan
+        stated = lambda line: paper.TABLE_6.get(line["method"], (np.nan,))[0] / 100 if paper.as_in_paper(line["data"]) == "hoi4d" and line["setting"] == "linear" else np.nan
         frame.insert(3, "paper mIoU", [stated(line) for _, line in frame.iterrows()])
     return frame
 
@@ -127,7 +122,7 @@ def table17(profile: Profile) -> pd.DataFrame:
     """Table 17: encoder and head trained together, from scratch and from dense."""
     frame = segmented(profile, ARTIFACTS["table17"].runs(profile), lambda spec: "scratch" if spec.pretext == "random" else spec.pretext)
     if len(frame):
-        stated = lambda line: paper.TABLE_17.get(line["method"], (np.nan,))[0] / 100 if _as_in_paper(line["data"]) == "hoi4d" else np.nan
+        stated = lambda line: paper.TABLE_17.get(line["method"], (np.nan,))[0] / 100 if paper.as_in_paper(line["data"]) == "hoi4d" else np.nan
         frame.insert(3, "paper mIoU", [stated(line) for _, line in frame.iterrows()])
     return frame
 
@@ -206,7 +201,7 @@ def control_coverage(profile: Profile) -> pd.DataFrame:
     for rows in grouped(ARTIFACTS["control_coverage"].runs(profile), lambda spec: spec.key).values():
         (row,) = rows
         columns = provenance_columns(profile, rows)
-        own = _as_in_paper(columns["data"])
+        own = paper.as_in_paper(columns["data"])
         for setting, cell in row["metrics"].items():
             stated = paper.COVERAGE.get(own, np.nan) if setting == "1 camera" else paper.TABLE_15[int(setting[0])][0] if "cameras" in setting and own == "msr-action3d" else np.nan
             lines.append({"data": columns["data"], "setting": setting, "paper": stated, "coverage": cell["coverage"], "clips": row["measures"]["clips_covered"], **columns})
