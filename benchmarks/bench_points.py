@@ -14,14 +14,13 @@ together (FPS once, its prefix for the second level) in clips/s, and torch's way
 import argparse
 import json
 import os
-import statistics
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import fpsample
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
+from timing import medians
 
 from cross4d_lib.points import farthest_point_sample, gather_points, nearest_neighbours
 
@@ -37,18 +36,6 @@ def surface_clip(frames: int, points: int) -> torch.Tensor:
     radius = 0.4 + 0.1 * np.sin(3 * ray[..., 0] + phase) * np.cos(4 * ray[..., 1] - phase)
     clip = ray * radius[..., None] * [0.6, 1.8, 0.4] + 0.001 * rng.standard_normal(ray.shape)
     return torch.from_numpy(clip.astype(np.float32))
-
-
-def medians(repeats: int, *calls) -> list[float]:
-    """Median milliseconds of each call; the calls take turns, so that a busy machine slows all of them alike."""
-    times = [[] for _ in calls]
-    for repeat in range(repeats + 1):
-        for call, record in zip(calls, times):
-            start = time.perf_counter()
-            call()
-            if repeat:  # the first round warms up
-                record.append(1e3 * (time.perf_counter() - start))
-    return [statistics.median(record) for record in times]
 
 
 def peer_sample(pool, clip: torch.Tensor, samples: int) -> np.ndarray:

@@ -14,10 +14,8 @@ The last row streams 20 clips from an HDF5 file of 3 GB (sparse on disk) and sta
 import argparse
 import json
 import os
-import statistics
 import struct
 import tempfile
-import time
 from pathlib import Path
 
 import h5py
@@ -29,18 +27,6 @@ from cross4d_lib.clips import frame_indices, sample_clip
 from cross4d_lib.datasets import load_source
 
 MOST_GROWTH = 16e6  # bytes, while streaming
-
-
-def medians(repeats: int, *calls) -> list[float]:
-    """Median seconds of each call; the calls take turns, so that a busy machine slows all of them alike."""
-    times = [[] for _ in calls]
-    for repeat in range(repeats + 1):
-        for call, record in zip(calls, times):
-            start = time.perf_counter()
-            call()
-            if repeat:  # the first round warms up
-                record.append(time.perf_counter() - start)
-    return [statistics.median(record) for record in times]
 
 
 def write_meshes(root: Path, count: int) -> None:
@@ -163,8 +149,8 @@ def main():
     print(f"{'':34s} {'clips':>5s} {'ours ms':>9s} {'peer ms':>9s} {'ratio':>6s} {'clips/s':>8s}  peer")
     with tempfile.TemporaryDirectory() as folder:
         for what, peer, count, (ours, theirs) in rows(Path(folder), arguments.clips, arguments.repeats):
-            print(f"{what:34s} {count:5d} {1e3 * ours / count:9.2f} {1e3 * theirs / count:9.2f} {theirs / ours:6.2f} {count / ours:8.0f}  {peer}", flush=True)
-            written.append({"what": what, "peer": peer, "clips": count, "ours_ms": 1e3 * ours / count, "peer_ms": 1e3 * theirs / count, "ratio": theirs / ours})
+            print(f"{what:34s} {count:5d} {ours / count:9.2f} {theirs / count:9.2f} {theirs / ours:6.2f} {1e3 * count / ours:8.0f}  {peer}", flush=True)
+            written.append({"what": what, "peer": peer, "clips": count, "ours_ms": ours / count, "peer_ms": theirs / count, "ratio": theirs / ours})
         size, growth = stream(Path(folder))
         print(f"\n20 clips from an HDF5 file of {size / 1e9:.1f} GB: memory grew by {growth / 1e6:.1f} MB (limit {MOST_GROWTH / 1e6:.0f}), {growth / size:.4f} of the file")
         written.append({"what": "hoi4d streamed", "file_bytes": size, "growth_bytes": growth, "limit_bytes": MOST_GROWTH})

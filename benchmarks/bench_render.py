@@ -21,12 +21,12 @@ users of the machine do not lengthen; the others count wall time, so read them o
 import argparse
 import json
 import os
-import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+from timing import medians
 
 from cross4d_lib.render import disc, fit_camera, render, splat_radius, z_buffer, z_buffer_batched
 
@@ -75,18 +75,6 @@ def painter(pixel, depth, offsets, size):
     return index
 
 
-def medians(clock, repeats: int, *calls) -> list[float]:
-    """Median milliseconds of each call; the calls take turns, so that a busy machine slows all of them alike."""
-    times = [[] for _ in calls]
-    for repeat in range(repeats + 1):
-        for call, record in zip(calls, times):
-            start = clock()
-            call()
-            if repeat:  # the first round warms up
-                record.append(1e3 * (clock() - start))
-    return [statistics.median(record) for record in times]
-
-
 def rows(threads: int, repeats: int):
     """Yields (what, peer, our ms, the peer's ms); the last row has no peer."""
     share = ThreadPoolExecutor(threads).map if threads > 1 else map
@@ -108,8 +96,8 @@ def rows(threads: int, repeats: int):
     calls["scatter_reduce"] = lambda: z_buffer_batched(pixel, depth, SIZE, radius).numpy()
     for name, theirs in calls.items():
         np.testing.assert_array_equal(ours().numpy(), theirs())
-        yield "z-buffer", name, *medians(clock, repeats, ours, theirs)
-    yield "render", None, *medians(clock, repeats, lambda: render(clip, SIZE)), None
+        yield "z-buffer", name, *medians(repeats, ours, theirs, clock=clock)
+    yield "render", None, *medians(repeats, lambda: render(clip, SIZE), clock=clock), None
 
 
 def main():

@@ -37,14 +37,8 @@ def main_dataset(profile: Profile) -> str:
 
 
 def role_dataset(profile: Profile, role: str) -> str:
-    """The dataset that plays a role of ROLES in a profile: the first of its candidates that is there, "" when none is.
-
-    A lone candidate is taken whether or not it is there.
-    """
-    candidates = profile.roles.get(role, ())
-    if len(candidates) == 1 and profile.name != "paper":
-        return candidates[0]
-    return next((name for name in candidates if is_present(name)), "")
+    """The dataset that plays a role of ROLES in a profile: the first of its candidates that is there, "" when none is."""
+    return next((name for name in profile.roles.get(role, ()) if is_present(name)), "")
 
 
 def is_present(dataset: str) -> bool:

@@ -59,7 +59,7 @@ PROFILES = {
     "paper": Profile(
         "paper", "msr-action3d", None, "facebook/dinov2-large", frames=24, points=2048, stride=1, clips=None, size=126, dim=384,
         encoder={}, epochs=100, batch=16, seeds=(0, 1, 2),
-        by_dataset={"deforming-things4d": {"frames": 16, "epochs": 60}, "hoi4d": {"epochs": 60}, "ntu-rgbd60": {"stride": 2}},
+        by_dataset={"deforming-things4d": {"frames": 16, "epochs": 60}, "animals": {"frames": 16, "epochs": 60}, "hoi4d": {"epochs": 60}, "ntu-rgbd60": {"stride": 2}},
         roles={"animals": ("deforming-things4d", "animals"), "people": ("ntu-rgbd60",), "hands": ("hoi4d",)},
         meant_for="the paper's size (Table 8), on one GPU",
     ),
