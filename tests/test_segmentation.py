@@ -29,6 +29,7 @@ from cross4d_lib.errors import ConfigError, DataError
 from cross4d_lib.evaluation import segment_all
 from cross4d_lib.evaluation import segmentation as room
 from cross4d_lib.evaluation.converged import fit_softmax, leave_out, segment_converged
+from cross4d_lib.evaluation.readability import place_code, readability
 from cross4d_lib.evaluation.segmentation import IGNORED, LabelledTokens, SegmentationResult, augment, class_iou, confusion, label_tokens, miou_interval, point_labels, resampled_miou, segment_finetuned, segment_frozen
 
 CLASSES = 3
@@ -336,6 +337,43 @@ def test_the_test_clips_choose_nothing():
     other = segment_converged(TRAIN, replace(TEST, labels=torch.zeros_like(TEST.labels)), CLASSES, WHO)
     assert torch.equal(first[1].weight, other[1].weight) and first[0].selected == other[0].selected
     assert first[0].selected["penalty"] in CONVERGED_PENALTIES and 0 < first[0].selected["left-out mIoU"] <= 1
+
+
+class Store:
+    """Targets by hand with the face of a TargetStore: the class of a token's point, one-hot, beside noise; every third token has none."""
+
+    def __init__(self, dataset, tokens=8, hold=True):
+        self.rows, generator = [], torch.Generator().manual_seed(0)
+        for i in range(len(dataset)):
+            points, labels = torch.as_tensor(dataset[i].points), torch.as_tensor(dataset[i].point_labels)
+            frame = torch.arange(len(points)).repeat_interleave(tokens)
+            point = torch.arange(tokens).repeat(len(points))
+            targets = torch.randn(len(frame), 3, generator=generator) + (9 * torch.eye(3)[labels[frame, point]] if hold else 0)
+            self.rows.append({"points": points, "grouping/frame": frame, "grouping/point": point, "targets": targets, "visible": torch.arange(len(frame)) % 3 > 0})
+
+    def __len__(self):
+        return len(self.rows)
+
+    def clip(self, i):
+        return self.rows[i]
+
+
+def test_a_class_is_read_where_it_is():
+    """The classes of Toy are a matter of height: they are in the place, and in the targets only where these were made so; a student that
+    knows nothing tells nothing. Every line is asked of the tokens that have a target, and of no others."""
+    train, test = Toy(6), Toy(3)
+    train.subjects = ["a", "b", "c"] * 2
+    for hold in (True, False):
+        results = readability({}, train, test, Store(train, hold=hold), Store(test, hold=hold))
+        assert list(results) == ["targets", "place"]
+        assert all(result.confusion.sum() == sum(int(row["visible"].sum()) for row in Store(test).rows) for result in results.values())
+        assert results["place"].miou > 0.8 and (results["targets"].miou > 0.95 if hold else results["targets"].miou < 0.65)
+
+
+def test_the_code_of_a_place_by_hand():
+    """Three coordinates, six products of two, ten of three."""
+    code = place_code(torch.tensor([2.0, 3.0, 5.0]))
+    assert sorted(code.tolist()) == sorted([2, 3, 5, 4, 6, 10, 9, 15, 25, 8, 12, 20, 18, 30, 50, 27, 45, 75, 125])
 
 
 def test_individuals_are_left_out_whole():

@@ -179,6 +179,15 @@ def test_fine_tuning_beside_the_paper_s(results):
     assert np.isnan(one(frame, data=ANIMALS, method="dense")["paper mIoU"]) and one(frame, data=SCENES, method="scratch")["mIoU"] == segmented(0).miou
 
 
+def test_where_a_class_is_read_from(results):
+    """One line a source; that of the commonest class would have no place among tokens and is not there."""
+    metrics = {name: segmented(k).metrics() for k, name in enumerate(("targets", "place", "student"))}
+    write_row(results, runs("control_readability", measured_on=SCENES)[0], metrics, COMMONEST, 0.21)
+    frame = task_tables.control_readability(QUICK)
+    assert list(frame["read from"]) == list(metrics) and list(frame["mIoU"]) == [cell["mIoU"] for cell in metrics.values()]
+    assert "method" not in frame and set(frame["data"]) == {SCENES}
+
+
 # ------------------------------------------------------------------------------------------------ 3. correspondence
 
 

@@ -21,9 +21,9 @@ from conftest import DIM, FRAMES, POINTS, SIZE, TINY
 from cross4d_lib.correspondence import coverage, render_cameras
 from cross4d_lib.datasets import load_dataset
 from cross4d_lib.errors import ConfigError
-from cross4d_lib.evaluation import GAPS, TAUS, coordinates, correspondence, linear_probe, segment_all, segment_finetuned
+from cross4d_lib.evaluation import GAPS, TAUS, coordinates, correspondence, linear_probe, readability, segment_all, segment_finetuned
 from cross4d_lib.evaluation.segmentation import point_labels
-from cross4d_lib.experiments import ARTIFACTS, PROFILES, ROLES, Profile, RunSpec, clip_settings, load_profile, load_row, load_rows, make_spec, pretrained_encoder, role_dataset, run, run_queue, runs_for, task_clips
+from cross4d_lib.experiments import ARTIFACTS, PROFILES, ROLES, Profile, RunSpec, clip_settings, fresh_encoder, load_profile, load_row, load_rows, make_spec, pretrained_encoder, role_dataset, run, run_queue, runs_for, targets_of, task_clips
 from cross4d_lib.experiments import manifest
 from cross4d_lib.experiments.spec import LATER, PRETEXTS, SPLITS
 from cross4d_lib.experiments.tasks import COVERAGE_CAMERAS, COVERAGE_SIZES, COVERAGE_SPLATS, TASKS
@@ -236,13 +236,14 @@ def test_a_probe_on_another_dataset(tiny, cache):
 
 
 SEGMENTATION = {"mIoU", "mAcc", "OA", "low", "high", "per_class", "confusion", "counts"}
+SELECTED = {"penalty", "left-out mIoU"}  # of a converged head
 
 
 def check_segmentation(row, test):
     classes = len(test.source.point_classes)
     labels = np.concatenate([point_labels(test, i).numpy().ravel() for i in range(len(test))])
-    for cell in row["metrics"].values():
-        assert cell.keys() == SEGMENTATION and np.array(cell["counts"]).shape == (CLIPS, 3, classes)
+    for name, cell in row["metrics"].items():
+        assert cell.keys() == SEGMENTATION | (SELECTED if name == "converged" else set()) and np.array(cell["counts"]).shape == (CLIPS, 3, classes)
         assert cell["low"] <= cell["mIoU"] <= cell["high"] and np.sum(cell["confusion"]) == labels.size
     commonest = row["measures"]["commonest"]
     chosen = test.source.point_classes.index(commonest["class"])
@@ -262,6 +263,22 @@ def test_segmentation(tiny):
     check_segmentation(row, test)
     seen = np.bincount(np.concatenate([train[i].point_labels.ravel() for i in range(CLIPS)]))
     assert row["measures"]["commonest"]["class"] == train.source.point_classes[seen.argmax()]  # of the training clips
+
+
+def test_readability(tiny, cache):
+    """From the targets, the student as it is in the cache, the same seed untrained, and the place; only tokens with a target are asked."""
+    spec = make_spec(tiny, MAIN, "dense", 0, task="readability")
+    row = run(spec, progress=False)
+    check(row, spec)
+    assert list(row["metrics"]) == ["targets", "place", "student", "untrained student"]
+    train, test = task_clips(spec)
+    stores = [targets_of(spec, fresh_encoder(spec), clips, progress=False) for clips in (train, test)]
+    asked = sum(int(stores[1].clip(i)["visible"].sum()) for i in range(CLIPS))
+    for cell in row["metrics"].values():
+        assert cell.keys() == SEGMENTATION | SELECTED and np.sum(cell["confusion"]) == asked < CLIPS * FRAMES * TINY["tokens"]
+    told = readability({"student": pretrained_encoder(spec)[0]}, train, test, *stores)
+    assert {name: row["metrics"][name] for name in told} == json.loads(json.dumps({name: result.metrics() for name, result in told.items()}))
+    assert row["metrics"]["student"] != row["metrics"]["untrained student"]
 
 
 def test_fine_tuning(tiny, cache):

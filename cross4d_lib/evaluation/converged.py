@@ -29,28 +29,39 @@ STALL = 1e-7  # stop when a step lowers the loss by less than this share
 def segment_converged(train_tokens: LabelledTokens, test_tokens: LabelledTokens, classes: int, groups: list[str], seed: int = 0) -> tuple[SegmentationResult, nn.Linear]:
     """Softmax regression on the z-scored features of points, run to convergence. groups : whom each training clip shows.
 
-    Returns the result on the test clips, with the penalty that was selected and its mIoU on those left out, and the head. Ties go to
-    the stronger penalty. Raises ConfigError when there is one training clip only.
+    Returns the result on the test clips, with the penalty that was selected and its mIoU on those left out, and the head. Raises
+    ConfigError when there is one training clip only.
     """
-    part = leave_out(groups)
     flat = train_tokens.features.flatten(0, 1)
     mean, deviation = flat.mean(0), flat.std(0).clamp_min(1e-8)
     x, y, clip = sampled_points(train_tokens, seed)
-    x, fold = (x - mean) / deviation, torch.as_tensor(part)[clip]
+    head, selected = converged_head((x - mean) / deviation, y, clip, classes, groups)
     with one_thread():
-        left_out = {penalty: np.zeros((classes, classes), np.int64) for penalty in CONVERGED_PENALTIES}
-        for k in range(part.max() + 1):
-            head = None
-            for penalty in CONVERGED_PENALTIES:  # strongest first: each starts where the one before ended
-                head = fit_softmax(x[fold != k], y[fold != k], classes, penalty, head)
-                left_out[penalty] += confusion(head(x[fold == k]).argmax(1), y[fold == k], classes)
-        scores = {penalty: SegmentationResult(counts[None]).miou for penalty, counts in left_out.items()}
-        best = max(CONVERGED_PENALTIES, key=lambda penalty: (scores[penalty], penalty))
-        head = None
-        for penalty in CONVERGED_PENALTIES[: CONVERGED_PENALTIES.index(best) + 1]:
-            head = fit_softmax(x, y, classes, penalty, head)
         result = score_points(head, (test_tokens.features - mean) / deviation, test_tokens, classes)
-    return replace(result, selected={"penalty": best, "left-out mIoU": scores[best]}), head
+    return replace(result, selected=selected), head
+
+
+@one_thread()
+def converged_head(x: torch.Tensor, y: torch.Tensor, clip: torch.Tensor, classes: int, groups: list[str]) -> tuple[nn.Linear, dict]:
+    """The softmax regression of classes y (n,) on features x (n, C) with the best penalty on individuals left out.
+
+    clip : (n,) which clip a row is of. groups : whom each clip shows. Returns the head and {"penalty", "left-out mIoU"}. Ties go to the
+    stronger penalty.
+    """
+    part = leave_out(groups)
+    fold = torch.as_tensor(part)[clip]
+    left_out = {penalty: np.zeros((classes, classes), np.int64) for penalty in CONVERGED_PENALTIES}
+    for k in range(part.max() + 1):
+        head = None
+        for penalty in CONVERGED_PENALTIES:  # strongest first: each starts where the one before ended
+            head = fit_softmax(x[fold != k], y[fold != k], classes, penalty, head)
+            left_out[penalty] += confusion(head(x[fold == k]).argmax(1), y[fold == k], classes)
+    scores = {penalty: SegmentationResult(counts[None]).miou for penalty, counts in left_out.items()}
+    best = max(CONVERGED_PENALTIES, key=lambda penalty: (scores[penalty], penalty))
+    head = None
+    for penalty in CONVERGED_PENALTIES[: CONVERGED_PENALTIES.index(best) + 1]:
+        head = fit_softmax(x, y, classes, penalty, head)
+    return head, {"penalty": best, "left-out mIoU": scores[best]}
 
 
 def leave_out(groups: list[str]) -> np.ndarray:

@@ -1,9 +1,10 @@
 """What to run (specs, profiles), running it once (run, queue), and which run feeds which table (manifest)."""
 
 from .manifest import ARTIFACTS, Artifact, main_dataset, role_dataset, runs_for
+from .pieces import clips_of, fresh_encoder, targets_of, task_clips
 from .profiles import PROFILES, ROLES, Profile, clip_settings, load_profile
 from .queue import run_queue
-from .run import RESULTS, clips_of, fresh_encoder, load_row, load_rows, pretrained_encoder, run, targets_of, task_clips
+from .run import RESULTS, load_row, load_rows, pretrained_encoder, run
 from .spec import RunSpec, make_spec
 
 __all__ = [

@@ -101,6 +101,11 @@ def segmentation_runs(profile: Profile) -> list[RunSpec]:
     ]  # fmt: skip
 
 
+def readability_runs(profile: Profile) -> list[RunSpec]:
+    """Ours, beside Table 6: what in-domain dense targets, their student and the mere place tell of a point's class; every seed."""
+    return [make_spec(profile, dataset, "dense", seed, task="readability", task_splits=splits) for dataset, splits in segmentation_datasets(profile) for seed in profile.task_seeds]
+
+
 def tuning_runs(profile: Profile) -> list[RunSpec]:
     """Table 17: end to end from scratch and from dense, in-domain; every seed."""
     return [
@@ -214,6 +219,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "control_animals": Artifact("table", "Table 1's row for animals", "10_transfer", True, lambda profile: role_runs(profile, "animals")),
     "control_animal_actions": Artifact("table", "Ours: actions of animals never seen", "10_transfer", True, action_runs),
     "control_people": Artifact("table", "Table 1's row for NTU RGB+D 60", "10_transfer", True, lambda profile: role_runs(profile, "people")),
+    "control_readability": Artifact("table", "Ours: a point's class in target, student and place", "11_segmentation", True, readability_runs),
     "control_coverage": Artifact("table", "Ours: coverage, splat radius and resolution", "12_correspondence_and_cameras", True, coverage_runs),
     "control_paper_size": Artifact("table", "Ours: the paper's clip and encoder size, few epochs", "06_linear_probe", True, paper_size_runs),
     "figure01": Artifact("figure", "Method overview", "00_start_here", True),

@@ -16,13 +16,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from ..datasets import ClipDataset, load_dataset
 from ..datasets.base import file_digest
-from ..encoders import Encoder, load_encoder
+from ..encoders import Encoder
 from ..errors import DataError
-from ..targets import TargetStore, build_targets, cache_folder
-from ..teachers import load_teacher
+from ..targets import cache_folder
 from ..training import pretrain
+from .pieces import clips_of, fresh_encoder, targets_of, task_clips
 from .spec import RunSpec
 from .tasks import TASKS
 
@@ -63,39 +62,6 @@ def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
     draft = path.with_name(f"{path.name}.draft-{os.getpid()}")
     write(draft)
     draft.replace(path)
-
-
-def clips_of(spec: RunSpec, split: str | None = None) -> ClipDataset:
-    """The clips the spec pretrains on, or those of another ``split`` of the same dataset, sampled alike.
-
-    The sampling seed is 0 for every run: seeds vary the encoder, not the data. Runs on the same clips share them within a process:
-    making or reading them takes longer than a small run's training.
-    """
-    return _shared_clips(spec.dataset, split or spec.split, spec.frames, spec.points, spec.stride, spec.clips, os.environ.get("CROSS4D_DATA"))
-
-
-def task_clips(spec: RunSpec) -> tuple[ClipDataset, ClipDataset]:
-    """(learned from, scored on): the clips of the spec's task."""
-    size = {"frames": spec.frames, "points": spec.points, "stride": spec.stride, **dict(spec.task_clip)}
-    return tuple(_shared_clips(spec.measured_on, split, *size.values(), spec.clips, os.environ.get("CROSS4D_DATA")) for split in spec.task_splits)
-
-
-@lru_cache(maxsize=6)
-def _shared_clips(dataset: str, split: str, frames: int, points: int, stride: int | str, clips: int | None, root: str | None) -> ClipDataset:
-    return load_dataset(dataset, split, frames=frames, points=points, stride=stride, limit=clips)
-
-
-def fresh_encoder(spec: RunSpec) -> Encoder:
-    """The spec's encoder with the weights of its seed, before any training: the ``random`` row itself."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec.seed)
-        return load_encoder({"encoder": "point4d", **dict(spec.encoder)})
-
-
-def targets_of(spec: RunSpec, encoder: Encoder, train: ClipDataset, device="cpu", progress: bool = True) -> TargetStore:
-    """The spec's target store, built or opened."""
-    teacher = load_teacher(spec.teacher, device=device)
-    return build_targets(train, teacher, spec.dim, spec.size, spec.projection, spec.cameras, encoder=encoder, progress=progress)
 
 
 def default_device() -> torch.device:

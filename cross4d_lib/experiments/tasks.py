@@ -4,6 +4,7 @@
     segmentation    the class of every point, a linear head on the frozen encoder (Table 6)
     fine-tuning     the class of every point, encoder and head trained together (Table 17)
     correspondence  the same point across time, by the nearest feature (Table 16)
+    readability     the class of a point's token in the target, in the student, in the place (ours)
     coverage        the share of points with a target; no encoder (Table 15)
 """
 
@@ -19,9 +20,10 @@ from ..correspondence import coverage, render_cameras
 from ..datasets import ClipDataset
 from ..decisions import SPLAT
 from ..encoders import Encoder
-from ..evaluation import TAUS, bootstrap_interval, coordinates, correspondence, encoder_features, probe_all, segment_all, segment_finetuned, token_coordinates
+from ..evaluation import TAUS, bootstrap_interval, coordinates, correspondence, encoder_features, probe_all, readability, segment_all, segment_finetuned, token_coordinates
 from ..evaluation.segmentation import IGNORED, SegmentationResult, confusion, point_labels
 from ..render import render
+from .pieces import fresh_encoder, targets_of
 from .spec import RunSpec
 
 COVERAGE_CLIPS = 60  # spread over the classes
@@ -58,6 +60,13 @@ def fine_tuning(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipD
     """The same end to end."""
     result = segment_finetuned(encoder, train, test, spec.seed, checkpoint=checkpoint)
     return segmentation_outcome({"fine-tuned": result.metrics()}, train, test)
+
+
+def readable(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
+    """mIoU over the tokens that have a target, read from the targets, the student, the same student untrained, and the place."""
+    stores = (targets_of(spec, encoder, clips, progress=False) for clips in (train, test))
+    results = readability({"student": encoder, "untrained student": fresh_encoder(spec)}, train, test, *stores)
+    return segmentation_outcome({name: result.metrics() for name, result in results.items()}, train, test)
 
 
 def segmentation_outcome(metrics: dict[str, dict], train: ClipDataset, test: ClipDataset) -> Outcome:
@@ -99,4 +108,4 @@ def covered(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDatas
     return Outcome(metrics, 0.0, {"clips_covered": len(clips)})
 
 
-TASKS: dict[str, Callable[..., Outcome]] = {"probe": probe, "segmentation": segmentation, "fine-tuning": fine_tuning, "correspondence": temporal, "coverage": covered}
+TASKS: dict[str, Callable[..., Outcome]] = {"probe": probe, "segmentation": segmentation, "fine-tuning": fine_tuning, "correspondence": temporal, "readability": readable, "coverage": covered}

@@ -12,6 +12,7 @@ TABLES = {
     "table11": tables.table11, "table12": task_tables.table12, "table14": tables.table14, "table15": task_tables.table15,
     "table16": task_tables.table16, "table17": task_tables.table17, "control_animals": task_tables.control_animals,
     "control_animal_actions": task_tables.control_animal_actions, "control_people": task_tables.control_people,
+    "control_readability": task_tables.control_readability,
     "control_coverage": task_tables.control_coverage, "control_global_target": tables.control_global_target,
     "control_global_variance": tables.control_global_variance, "control_centring": tables.control_centring,
     "control_paper_size": tables.control_paper_size,

@@ -127,6 +127,15 @@ def table17(profile: Profile) -> pd.DataFrame:
     return frame
 
 
+def control_readability(profile: Profile) -> pd.DataFrame:
+    """Ours: what the class of a token's point is read from: the target, the student, the untrained student, the place. Only tokens that
+    have a target are asked, so the lines compare with each other and not with Table 6."""
+    frame = segmented(profile, ARTIFACTS["control_readability"].runs(profile), lambda spec: spec.pretext)
+    if len(frame):
+        frame = frame[frame["setting"] != "no features"].drop(columns="method").rename(columns={"setting": "read from"})
+    return frame
+
+
 def iou_by_class(profile: Profile, dataset: str, setting: str = "standardized") -> pd.DataFrame:
     """IoU of every class, one column a method, means over seeds; and how many test points the class has."""
     groups = grouped([spec for spec in ARTIFACTS["table06"].runs(profile) if spec.measured_on == dataset], segmenter_name)
