@@ -21,7 +21,7 @@ from ..datasets.base import file_digest
 from ..encoders import Encoder, load_encoder
 from ..errors import DataError
 from ..targets import TargetStore, build_targets, cache_folder
-from ..teachers import load_teacher
+from ..teachers import load_teacher, mark_of
 from ..training import pretrain
 from .spec import RunSpec
 from .tasks import TASKS
@@ -158,7 +158,7 @@ def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) 
     checkpoint.unlink(missing_ok=True)
     row = {
         "key": spec.key, "spec": spec.canonical(), "profile": spec.profile, "dataset": spec.dataset, "target": spec.measured_on, "task": spec.task,
-        "stand_in": train.source.stand_in, "teacher": spec.teacher, "teacher_revision": measures.pop("teacher_revision", ""),
+        "stand_in": train.source.stand_in, "teacher": spec.teacher, "teacher_mark": mark_of(spec.teacher), "teacher_revision": measures.pop("teacher_revision", ""),
         "seed": spec.seed, "metrics": outcome.metrics, "chance": outcome.chance, "measures": {**measures, **outcome.notes},
         "clips_trained": len(train), "clips_evaluated": len(test), "found": train.found(),
         "padded": {split: {k: v for k, v in ds.counts().items() if k != "clips"} for split, ds in zip(("train", "test"), (train, test))},

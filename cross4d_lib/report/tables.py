@@ -16,6 +16,7 @@ from ..encoders import Point4D, count_flops, count_parameters
 from ..errors import Cross4DError
 from ..evaluation import bootstrap_interval, paired_bootstrap
 from ..experiments import ARTIFACTS, PROFILES, ROLES, Profile, RunSpec, clip_settings, load_profile, load_row, load_rows, main_dataset, make_spec, role_dataset
+from ..teachers import mark_of
 from . import paper
 
 PROBES = {"linear": "300 epochs, as in the paper", "standardized": "300 epochs, z-scored", "converged": "L-BFGS, z-scored"}
@@ -43,8 +44,8 @@ def measured_on(row: dict) -> str:
 def method_of(spec: RunSpec) -> str:
     """The name of a run's line in a table."""
     name = spec.pretext
-    if spec.teacher.endswith("/untrained"):
-        name += " (UNTRAINED teacher)"
+    if mark := mark_of(spec.teacher):
+        name += f" ({mark} teacher)"
     if spec.summary == "mean":
         name += " (patch mean)"
     if spec.pretext == "dense" and not spec.centre:
@@ -52,6 +53,12 @@ def method_of(spec: RunSpec) -> str:
     if spec.pretext != "random" and spec.variance_weight == 0:
         name += " (lambda = 0)"
     return name
+
+
+def shown_teacher(row: dict) -> str:
+    """A row's teacher for a table's column: its name, and what must be said of it that the name does not say."""
+    mark = row.get("teacher_mark", "")
+    return (row["teacher"] or "none") + (f" ({mark})" if mark == "IN-DOMAIN" else "")
 
 
 def correct_matrix(rows: list[dict], probe: str) -> np.ndarray:
@@ -93,7 +100,7 @@ def provenance_columns(profile: Profile, rows: list[dict]) -> dict:
     spec = first["spec"] | first["spec"].get("task_clip", {})  # the clips measured on
     joined = lambda field: " ".join(sorted({str(row[field]) for row in rows}))
     return {
-        "data": measured_on(first), "kind": load_source(measured_on(first)).kind, "teacher": first["teacher"] or "none",
+        "data": measured_on(first), "kind": load_source(measured_on(first)).kind, "teacher": shown_teacher(first),
         "profile": profile.name, "clip": f"{spec['frames']} x {spec['points']}, stride {spec['stride']}", "epochs": spec["epochs"],
         "clips_trained": first["clips_trained"], "clips_evaluated": first["clips_evaluated"], "device": joined("device"),
         "commit": joined("commit"), "dirty": joined("dirty"), "date": max(row["date"] for row in rows), "runs": joined("key"),

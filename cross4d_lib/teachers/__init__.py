@@ -6,13 +6,13 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from .base import Features, Teacher
+from .marks import UNTRAINED, mark_of
 from .projection import pca_projection, random_projection
 from .published import FAMILIES, Family, known_config, render_size
 
-__all__ = ["Features", "Teacher", "SHIPPED", "family_of", "image_size", "load_teacher", "pca_projection", "random_projection"]
+__all__ = ["Features", "Teacher", "SHIPPED", "family_of", "image_size", "load_teacher", "mark_of", "pca_projection", "random_projection"]
 
 SHIPPED = {"cross4d-tiny": Path(__file__).parent / "cross4d-tiny"}
-UNTRAINED = "/untrained"
 
 
 def load_teacher(name: str, seed: int = 0, **options) -> Teacher:

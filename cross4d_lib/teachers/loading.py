@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 from ..errors import TeacherError
 from . import dinov2, dinov3, language, remote, video
 from .frozen import FrozenTeacher
+from .marks import in_domain_words
 from .memory import check_room
 from .published import PUBLISHED
 
@@ -59,6 +60,7 @@ def load_transformers(folder_or_id: str, name: str, untrained_seed: int | None =
         raise _refusal(folder_or_id, local, error) from error
     vision = adapter.vision_config(model.config)
     description = f"{adapter.label}, {vision.num_hidden_layers} layers, D = {vision.hidden_size}, patch {vision.patch_size}"
+    description += "" if untrained else in_domain_words(config)
     if untrained:
         description += ", UNTRAINED (random weights)"
         if folder_or_id in PUBLISHED and PUBLISHED[folder_or_id].note:

@@ -1,132 +1,139 @@
-"""Make ``cross4d-tiny``: a pool of synthetic performers nobody else uses, the recipe, a probe, and the model card.
-
-Run as ``cross4d train-teacher --out FOLDER``. The pool's bodies are numbered from FIRST_BODY on, so no subject of
-``synthetic-actions`` (1 to 10) is ever seen, neither of its training nor of its test split.
-"""
+"""Make a teacher of our own: pool, recipe, training, and a folder that ``load_teacher`` opens. Run as ``cross4d train-teacher``."""
 
 from __future__ import annotations
 
 import copy
-from concurrent.futures import ProcessPoolExecutor
+import json
+import platform
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import torch
-from tqdm.auto import tqdm
 
-from ..clips import sample_clip
 from ..datasets import ClipDataset, load_dataset
-from ..datasets.synthetic.actions import CLASSES, GENERATOR_VERSION, make_video, video_length
-from ..errors import Cross4DError
-from .recipe import FramePool, TeacherRecipe, save_teacher, train_teacher
+from ..errors import ConfigError
+from .contrasts import Contrasts
+from .frozen import IMAGENET_MEAN, IMAGENET_STD
+from .loop import train
+from .marks import IN_DOMAIN, in_domain_words
+from .pool import make_pool, pool_spec
+from .prediction import Prediction
+from .probe import make_probe, probe_sets
+from .recipe import TeacherRecipe, VideoRecipe, named_recipe
+from .views import FramePool
 
-FIRST_BODY = 1000
-POOL_VIDEOS, POOL_FRAMES, POOL_POINTS = 4000, 6, 1024
-
-
-def pool_clip(number: int, frames: int = POOL_FRAMES, points: int = POOL_POINTS) -> np.ndarray:
-    """Performance ``number``: its own body, action, view (within 25 degrees) and moments. (frames, points, 3) float32."""
-    generator = np.random.default_rng([7, number])
-    action, body = number % len(CLASSES), FIRST_BODY + number
-    moments = np.sort(generator.choice(video_length(action, body, 0), frames, replace=False))
-    video = make_video(action, body, 0, yaw=generator.uniform(-25, 25), frames=moments)
-    return sample_clip(video, frames, points).points
+CHECKPOINT = "unfinished.pt"  # beside the weights, until the training is over
 
 
-def make_pool(videos: int = POOL_VIDEOS, workers: int = 2) -> FramePool:
-    """The training pool: ``videos`` performances of as many bodies, FramePool of videos x POOL_FRAMES frames."""
-    if workers <= 1:
-        clips = map(pool_clip, range(videos))
-        return FramePool.from_clips(tqdm(clips, total=videos, desc="bodies", mininterval=5))
-    with ProcessPoolExecutor(workers) as executor:
-        clips = executor.map(pool_clip, range(videos), chunksize=25)
-        return FramePool.from_clips(tqdm(clips, total=videos, desc="bodies", mininterval=5))
+def objective_of(recipe: TeacherRecipe | VideoRecipe, pool: FramePool, device: torch.device) -> Contrasts | Prediction:
+    """The recipe's objective on a pool, its weights drawn from the recipe's seed; nobody else's random numbers move."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return (Prediction if isinstance(recipe, VideoRecipe) else Contrasts)(recipe, pool.to(device), device)
 
 
-def make_tiny(out: Path, recipe: TeacherRecipe = TeacherRecipe(), videos: int = POOL_VIDEOS, minutes: float | None = None, workers: int = 2) -> None:
-    """Train and save the teacher in ``out``: config.json, model.safetensors, training.json and its card, README.md.
+def make_teacher(
+    out: Path, model: str = "cross4d-tiny", changes: dict | None = None, data: str | None = None, split: str = "train", minutes: float | None = None,
+    pause: float | None = None, device: str | None = None, workers: int = 2, cache: Path | None = None, probes: int = 8,
+) -> bool:  # fmt: skip
+    """Train a teacher and save it in ``out``; a training that was stopped is taken up. Returns whether it is over.
 
-    minutes : stop then, the schedule following the clock; None trains recipe.steps. The probes of ``probe_sets`` are logged
-    from the untrained model on; they choose nothing.
+    model : a named recipe. changes : of its settings. data, split : a dataset to learn from, its labels unread, instead of the embedded
+    worlds; such a teacher is marked IN-DOMAIN wherever its numbers stand. minutes : of training, the schedule following the clock;
+    None trains ``schedule.steps``. pause : minutes after which this call stops, to be taken up by the next. device : None takes CUDA
+    where there is one. workers : processes that make bodies. cache : folder that keeps pools. probes : how often the log is probed.
+
+    Raises ConfigError on settings that do not exist, and when ``out`` holds another teacher.
     """
-    probe = make_probe(probe_sets(), recipe.image)
-    model, log = train_teacher(make_pool(videos, workers), recipe, probe, minutes=minutes, checkpoint=out)
-    save_teacher(model, out, recipe, log)
-    (out / "README.md").write_text(card(recipe, log, videos, sum(p.numel() for p in model.parameters())))
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    recipe, clips = named_recipe(model, place.type, changes), None
+    if data:
+        clips = load_dataset(data, split, frames=recipe.bodies.frames, points=recipe.bodies.points, stride="uniform", limit=recipe.bodies.videos)
+        recipe = replace(recipe, bodies=replace(recipe.bodies, worlds=(), videos=len(clips)))
+    about = json.loads(json.dumps({"model": model, "recipe": asdict(recipe), "pool": pool_spec(recipe.bodies, clips), IN_DOMAIN: domain_of(clips)}))
+    if _is_finished(out, about):
+        return True
+    objective = objective_of(recipe, make_pool(recipe.bodies, clips, cache, workers), place)
+    keep = lambda log, finished=False: save_teacher(objective.model, out, about, log, place, finished)
+    log, over = train(
+        objective, recipe.schedule, recipe.seed, about, place, minutes, make_probe(probe_sets(), recipe.image) if probes else None, probes,
+        out / CHECKPOINT, pause, keep,
+    )  # fmt: skip
+    if log:
+        keep(log, over)
+    if over:
+        (out / CHECKPOINT).unlink(missing_ok=True)
+    return over
 
 
-def probe_sets() -> dict[str, tuple[ClipDataset, ClipDataset]]:
-    """What the training log is probed on: pairs (fit, held out) of disjoint subjects.
-
-    The embedded actions, and, where it is present, real MSR-Action3D: subjects 1-3 against 4-5, all five from its TRAINING
-    split, so that no test subject is ever looked at while a teacher is made.
-    """
-    clip = {"frames": 8, "points": 1024, "stride": "uniform"}
-    sets = {"synthetic-actions": (load_dataset("synthetic-actions", "train", limit=160, **clip), load_dataset("synthetic-actions", "test", limit=160, **clip))}
-    try:
-        real = load_dataset("msr-action3d", "train", **clip)
-        subjects = sorted(set(real.subjects))
-        sets["msr-action3d training subjects 4-5"] = (real.of_subjects(subjects[:3]), real.of_subjects(subjects[3:]))
-    except Cross4DError:
-        pass  # not here: the log has one curve less
-    return sets
+def domain_of(clips: ClipDataset | None) -> dict | None:
+    """What a teacher's configuration says of a reader's data it was trained on."""
+    return clips and {"dataset": clips.source.name, "split": clips.split, "data_hash": clips.fingerprint(), "clips": len(clips)}
 
 
-def card(recipe: TeacherRecipe, log: list[dict], videos: int, parameters: int) -> str:
-    """The model card, from the recipe and the log."""
-    last = log[-1]
+def _is_finished(out: Path, about: dict) -> bool:
+    """Does ``out`` hold this very teacher, trained to the end? Raises ConfigError when it holds another."""
+    file = out / "training.json"
+    if not file.is_file():
+        return False
+    held = json.loads(file.read_text())
+    if {name: held.get(name) for name in about} != about:
+        raise ConfigError("a teacher of other settings lies here", out, "train into another folder, or delete this one")
+    return held["finished"]
+
+
+def save_teacher(model, folder: Path, about: dict, log: list[dict], device: torch.device, finished: bool = True) -> None:
+    """Write config.json, model.safetensors (fp16), preprocessor_config.json, training.json and the model card, each whole or not at all."""
+    draft = folder / "draft"
+    draft.mkdir(parents=True, exist_ok=True)
+    half = copy.deepcopy(model).half()
+    if about[IN_DOMAIN]:
+        setattr(half.config, IN_DOMAIN, about[IN_DOMAIN])
+    half.save_pretrained(draft)
+    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads of a {platform.machine()} CPU"
+    training = {**about, "finished": finished, "device": machine, "versions": {name: version(name) for name in ("torch", "transformers", "numpy")}, "log": log}
+    text = {"preprocessor_config.json": {"image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD}, "training.json": training}
+    for name, content in text.items():
+        (draft / name).write_text(json.dumps(content, indent=1) + "\n")
+    (draft / "README.md").write_text(card(training, sum(p.numel() for p in model.parameters())))
+    for file in draft.iterdir():
+        file.replace(folder / file.name)
+    draft.rmdir()
+
+
+OBJECTIVES = {
+    "cross4d-tiny-video": """an EMA of the encoder, which sees the whole video, says what a student that sees a part of it must predict
+  at hidden places (L1 on layer-normed features), as in V-JEPA 2.""",
+    "": """an EMA of the model is the target of three contrasts across two views of the same frame (class token, mean
+  token, and patches that show the same 3D point), half of the patches masked in every second image.""",
+}
+
+
+def card(training: dict, parameters: int) -> str:
+    """The model card, from what ``training.json`` holds."""
+    recipe, last, data = training["recipe"], training["log"][-1], training[IN_DOMAIN]
+    video = training["model"].endswith("-video")
+    bodies = recipe["bodies"]
+    seen = in_domain_words(training).removeprefix(", ") if data else (
+        f"{bodies['videos']:,} clips of {bodies['frames']} frames of as many individuals from {', '.join(bodies['worlds'])}, numbered from "
+        f"{training['pool']['first_individual']} on: none of them is in a split of those datasets. No real recording, no label"
+    )  # fmt: skip
     return f"""---
 license: apache-2.0
 library_name: transformers
-tags: [dinov2, depth, point-cloud, cross4d]
+tags: [{"vjepa2" if video else "dinov2"}, depth, point-cloud, cross4d]
 ---
-# cross4d-tiny
+# {training["model"]}{" (IN-DOMAIN)" if data else ""}
 
-A DINOv2-architecture image model ({recipe.layers} layers, D = {recipe.hidden_size}, {recipe.heads} heads, patch {recipe.patch} px, {parameters / 1e6:.2f} M parameters,
-stored in fp16) for depth-shaded renders of point clouds at {recipe.image} px. It is the teacher that `cross4d_lib` uses when no
-other can be downloaded. It is small and has only ever seen synthetic people: results on it are not results with DINOv2-large.
+A {"V-JEPA 2" if video else "DINOv2"}-architecture {"video" if video else "image"} model ({recipe["layers"]} layers, D = {recipe["hidden_size"]}, {recipe["heads"]} heads, patch {recipe["patch"]} px, {parameters / 1e6:.2f} M parameters,
+stored in fp16) for depth-shaded renders of point clouds at {recipe["image"]} px. It is a small stand-in for a teacher trained on
+millions of photographs or videos: results on it are not results with DINOv2-large or V-JEPA 2.
 
-- **Data**: {videos:,} performances by as many synthetic bodies ({GENERATOR_VERSION}, bodies {FIRST_BODY} to {FIRST_BODY + videos - 1}, {POOL_FRAMES} frames each),
-  none of them a subject of `synthetic-actions`. No real recording, no label.
-- **Objective**: an EMA of the model is the target of three contrasts across two views of the same frame (class token, mean
-  token, and patches that show the same 3D point), half of the patches masked in every second image.
-- **Training**: {last["step"] + 1:,} steps of {recipe.clips * recipe.frames} frames in two views ({last["renders"]:,} renders), {last["minutes"]:.0f} minutes on 2 CPU cores, seed {recipe.seed}.
-  All settings and the loss curve: `training.json`.
-- **Use**: `cross4d_lib.load_teacher("cross4d-tiny")`. Only patches that show something are given to the model
-  (`foreground_tokens_only` in the configuration).
+- **Data**: {seen}.
+- **Objective**: {OBJECTIVES.get(training["model"], OBJECTIVES[""])}
+- **Training**: {last["step"] + 1:,} steps, {last["renders"]:,} renders, {last["minutes"]:.0f} minutes of training on {training["device"]}, seed {recipe["seed"]}.
+  All settings and the curves: `training.json`.{"" if training["finished"] else " NOT FINISHED."}
+- **Use**: `cross4d_lib.load_teacher("FOLDER")`.
 - **Licence**: Apache-2.0.
 """
-
-
-def make_probe(datasets: dict[str, tuple], image: int, frames: int = 8):
-    """A probe for the training log: is the action readable from the teacher's own features?
-
-    datasets : name -> (fit, held_out), ClipDatasets of two disjoint sets of subjects. Per clip the mean over frames of
-    (class token, mean patch token) and the same of each frame concatenated; logistic regression on z-scored features.
-    Returns a callable for ``train_teacher``: model -> {name: accuracy, name/concatenated: accuracy}. Labels reach this
-    probe only, never the training.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    from ..render import render
-    from .dinov2 import Dinov2Teacher
-
-    views = {name: [[render(ds[i].points[:: max(1, ds.frames // frames)], image).image for i in range(len(ds))] for ds in pair] for name, pair in datasets.items()}
-
-    def probe(model) -> dict[str, float]:
-        teacher = Dinov2Teacher(copy.deepcopy(model), "probe", "", True, "")
-        scores = {}
-        for name, pair in datasets.items():
-            read = []
-            for images in views[name]:
-                features = [teacher(image) for image in images]
-                shown = [(f.patches.abs().sum(-1, keepdim=True) > 0) for f in features]
-                read.append(np.stack([torch.cat([f.summary, f.patches.sum((1, 2)) / s.sum((1, 2))], -1).numpy() for f, s in zip(features, shown)]))
-            for suffix, pool in (("", lambda x: x.mean(1)), ("/concatenated", lambda x: x.reshape(len(x), -1))):
-                solver = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300)).fit(pool(read[0]), pair[0].labels)
-                scores[name + suffix] = float(solver.score(pool(read[1]), pair[1].labels))
-        return scores
-
-    return probe

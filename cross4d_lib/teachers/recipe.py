@@ -60,6 +60,7 @@ class Movement:
     pitch: float = 5.0  # degrees
     scale: tuple[float, float] = (0.75, 1.05)  # of the size in the image
     shift: float = 0.2  # of half the image: two patches of 7 px; at 0.08 a patch could be named by its place
+    grey: float = 0.1  # share by which the ends of the grey scale lie elsewhere
     growth: float = 1.5  # the movement at the end of the training, in that of its start
 
 
