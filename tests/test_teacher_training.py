@@ -350,10 +350,9 @@ def equal(a, b):
 
 @pytest.mark.parametrize("recipe", [TOY, TOY_VIDEO], ids=["image", "video"])
 def test_stopped_and_taken_up_is_as_if_never_stopped(recipe, pool, tmp_path, monkeypatch):
-    recipe = replace(recipe, schedule=replace(recipe.schedule, steps=8))
+    recipe = replace(recipe, schedule=replace(recipe.schedule, steps=6))
     whole, log, over = trained(recipe, pool)
-    assert over and equal(whole, trained(recipe, pool)[0])  # one seed, one training
-    assert not equal(whole, trained(replace(recipe, seed=1), pool)[0])
+    assert over and not equal(whole, trained(replace(recipe, seed=1), pool)[0])
     file, kind = tmp_path / "state.pt", type(objective_of(recipe, pool, CPU))
     first, calls = kind.losses, []
 
@@ -369,7 +368,8 @@ def test_stopped_and_taken_up_is_as_if_never_stopped(recipe, pool, tmp_path, mon
     monkeypatch.setattr(kind, "losses", first)
     torch.manual_seed(99)  # whatever else the process draws
     half, half_log, over = trained(recipe, pool, file)
-    assert over and equal(whole, half) and [row["class" if recipe is not TOY_VIDEO else "prediction"] for row in half_log] == [row["class" if "class" in row else "prediction"] for row in log]
+    untimed = lambda rows: [{name: value for name, value in row.items() if name != "minutes"} for row in rows]
+    assert over and equal(whole, half) and untimed(half_log) == untimed(log)
     assert trained(recipe, pool, file)[2]  # taken up when it is over, it is over
 
 
@@ -445,7 +445,7 @@ def test_a_teacher_of_a_readers_data_says_so_everywhere(tmp_path, depth_videos):
     from cross4d_lib.report.tables import method_of, shown_teacher
 
     out = tmp_path / "ours"
-    assert make_teacher(out, changes=toy_changes(TOY) | {"bodies.points": 64}, data="msr-action3d", device="cpu", probes=0)
+    assert make_teacher(out, changes=toy_changes(TOY) | {"bodies.points": 64, "bodies.videos": 99}, data="msr-action3d", device="cpu", probes=0)
     held = json.loads((out / "training.json").read_text())
     clips = load_dataset("msr-action3d", "train", frames=4, points=64, stride="uniform")
     assert held["in_domain"] == {"dataset": "msr-action3d", "split": "train", "data_hash": clips.fingerprint(), "clips": len(clips)}
