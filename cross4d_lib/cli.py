@@ -126,7 +126,7 @@ def make_parser() -> argparse.ArgumentParser:
     added.add_argument("--seed", type=int, metavar="S", help="of weights and batches (default: the recipe's)")
     added.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting of the recipe, such as sensor.holes=0")
     added.add_argument("--device", metavar="NAME", help="cpu or cuda (default: cuda where there is one); a GPU has larger batches")
-    added.add_argument("--workers", type=positive, default=2, metavar="N", help="processes that make bodies (default: 2)")
+    added.add_argument("--workers", type=positive, metavar="N", help="processes that make bodies (default: one a core)")
     added.add_argument("--probes", type=int, default=8, metavar="N", help="how often the log is probed (default: 8; 0: never)")
     added = command("judge-teacher", judge_teacher, "measure teachers by what can be read from their features, on training individuals only")
     added.add_argument("teachers", nargs="+", metavar="NAME", help="shipped names, folders or hub ids; NAME/untrained for an untrained copy")

@@ -57,7 +57,8 @@ def test_rows_are_visible_points_with_their_patches_feature(clips, teacher):
 
 def test_a_judgement_is_kept_part_by_part_and_not_measured_again(tmp_path, teacher_folder, monkeypatch):
     calls = []
-    counted = {name: (lambda function, name=name: lambda *arguments: calls.append(name) or function(*arguments))(function) for name, function in judge.PARTS.items()}
+    counting = lambda name, function: lambda *arguments: calls.append(name) or function(*arguments)
+    counted = {name: counting(name, function) for name, function in judge.PARTS.items()}
     monkeypatch.setattr(judge, "judge_distillation", counted["distillation"])
     monkeypatch.setattr(judge, "PARTS", counted)
     names, out = [str(teacher_folder)], tmp_path / "judged"

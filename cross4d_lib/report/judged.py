@@ -32,9 +32,9 @@ def draw_maps(names: list[str]) -> plt.Figure:
     shown_clips = [(data, load_dataset(data, split, frames=FRAMES, points=1024, stride="uniform")[place]) for data, split, place in CLIPS if data != "msr-action3d" or depth_data() == data]
     columns = FRAMES * len(shown_clips)
     figure, axes = plt.subplots(1 + 2 * len(names), columns, figsize=(1.1 * columns, 1.15 * (1 + 2 * len(names))), layout="constrained", squeeze=False)
-    for c, (data, clip) in enumerate(shown_clips):
-        for r, name in enumerate(names):
-            teacher = load_teacher(name)
+    for r, name in enumerate(names):
+        teacher = load_teacher(name)
+        for c, (data, clip) in enumerate(shown_clips):
             view = render(clip.points, teacher.image_size())
             patches = teacher(view.image).patches  # (T, h, w, D)
             shown = F.max_pool2d((view.index >= 0).float(), teacher.patch) > 0  # (T, h, w)
@@ -46,8 +46,12 @@ def draw_maps(names: list[str]) -> plt.Figure:
                 drawing.draw_image(axes[0, column], view.image[f, 0].numpy(), cmap="gray")
                 drawing.draw_image(axes[1 + 2 * r, column], np.dstack([colours[f], shown[f]]), teacher.patch)
                 drawing.draw_image(axes[2 + 2 * r, column], drawing.in_cividis(likeness[f], shown[f].numpy(), -1, 1), teacher.patch)
-        axes[0, c * FRAMES].set_title(data, fontsize=8, loc="left")
-    for row, label in zip(axes, ["render", *(text for name in names for text in (f"{Path(name).name if not name.endswith('/untrained') else name[-24:]} {mark_of(name)}", "likeness"))]):
+            axes[0, c * FRAMES].set_title(data, fontsize=8, loc="left")
+    labels = ["render"]
+    for name in names:
+        short = name if len(name) <= 30 else f"...{name[-27:]}"
+        labels += [short if mark_of(name) != "IN-DOMAIN" else f"{short} (IN-DOMAIN)", "likeness"]
+    for row, label in zip(axes, labels):
         row[0].set_ylabel(label, fontsize=7, rotation=0, ha="right")
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import platform
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -35,14 +36,14 @@ def objective_of(recipe: TeacherRecipe | VideoRecipe, pool: FramePool, device: t
 
 def make_teacher(
     out: Path, model: str = "cross4d-tiny", changes: dict | None = None, data: str | None = None, split: str = "train", minutes: float | None = None,
-    pause: float | None = None, device: str | None = None, workers: int = 2, cache: Path | None = None, probes: int = 8,
+    pause: float | None = None, device: str | None = None, workers: int | None = None, cache: Path | None = None, probes: int = 8,
 ) -> bool:  # fmt: skip
     """Train a teacher and save it in ``out``; a training that was stopped is taken up. Returns whether it is over.
 
     model : a named recipe. changes : of its settings. data, split : a dataset to learn from, its labels unread, instead of the embedded
     worlds; such a teacher is marked IN-DOMAIN wherever its numbers stand. minutes : of training, the schedule following the clock;
     None trains ``schedule.steps``. pause : minutes after which this call stops, to be taken up by the next. device : None takes CUDA
-    where there is one. workers : processes that make bodies. cache : folder that keeps pools. probes : how often the log is probed.
+    where there is one. workers : processes that make bodies, None: one a core. cache : folder that keeps pools. probes : how often the log is probed.
 
     Raises ConfigError on settings that do not exist, and when ``out`` holds another teacher.
     """
@@ -54,7 +55,7 @@ def make_teacher(
     about = json.loads(json.dumps({"model": model, "recipe": asdict(recipe), "pool": pool_spec(recipe.bodies, clips), IN_DOMAIN: domain_of(clips)}))
     if _is_finished(out, about):
         return True
-    objective = objective_of(recipe, make_pool(recipe.bodies, clips, cache, workers), place)
+    objective = objective_of(recipe, make_pool(recipe.bodies, clips, cache, workers or os.cpu_count() or 1), place)
     keep = lambda log, finished=False: save_teacher(objective.model, out, about, log, place, finished)
     log, over = train(
         objective, recipe.schedule, recipe.seed, about, place, minutes, make_probe(probe_sets(), recipe.image) if probes else None, probes,

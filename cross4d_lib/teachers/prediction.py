@@ -14,7 +14,6 @@ import copy
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from transformers import VJEPA2Config, VJEPA2Model
 
 from .dinov2 import IMAGENET_MEAN, IMAGENET_STD, foreground_share

@@ -73,7 +73,7 @@ class Schedule:
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the training
     memory: float = 0.15  # the EMA remembers this share of the steps made so far ...
-    memory_least: int = 10  # ... but at least so many steps (momentum .9)
+    memory_least: int = 100  # ... but at least so many steps (momentum .99: a target that runs along with the student teaches nothing)
     memory_most: int = 250  # ... and at most so many (momentum .996); it never stands still
 
 
@@ -127,7 +127,7 @@ class VideoRecipe:
     cloth: Cloth = field(default_factory=Cloth)
     sensor: Sensor = field(default_factory=Sensor)
     movement: Movement = field(default_factory=lambda: Movement(yaw=20.0, growth=1.0))
-    schedule: Schedule = field(default_factory=lambda: Schedule(rate=6e-4, warmup=0.1, memory_least=100, memory_most=500))
+    schedule: Schedule = field(default_factory=lambda: Schedule(rate=6e-4, warmup=0.1, memory_most=500))
 
 
 RECIPES = {
