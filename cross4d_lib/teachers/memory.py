@@ -43,4 +43,4 @@ def check_room(parameters: int, dtype: torch.dtype, device: torch.device, name: 
     """Refuse a model whose weights alone do not fit, before they are read."""
     free, needed = free_bytes(device), parameters * dtype.itemsize
     if free is not None and needed > free:
-        raise TeacherError(f"{parameters / 1e6:,.0f} M weights take {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free on {device}", name, "use another device, dtype=torch.bfloat16, or a smaller teacher of the family")
+        raise TeacherError(f"about {parameters / 1e6:,.0f} M weights take {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free on {device}", name, "use another device, dtype=torch.bfloat16, or a smaller teacher of the family")

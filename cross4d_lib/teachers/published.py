@@ -83,7 +83,7 @@ PUBLISHED: dict[str, Published] = {
     "openai/clip-vit-base-patch32": Published("clip", "MIT", {}),
     "dinov2-registers-tiny": Published("dinov2_with_registers", "none", {**DINO14, **SIZES["tiny"], "image_size": 126, "num_register_tokens": 4}, False, REDUCED),
     "dinov3-tiny": Published("dinov3_vit", "none", {**mlp("tiny"), "num_register_tokens": 4}, False, REDUCED),
-    "vjepa2-tiny": Published("vjepa2", "none", {**SIZES["tiny"], "crop_size": 128}, False, REDUCED),
+    "vjepa2-tiny": Published("vjepa2", "none", {**SIZES["tiny"], "crop_size": 128, "pred_num_hidden_layers": 1}, False, REDUCED),
     "videomae-tiny": Published("videomae", "none", {**mlp("tiny"), "use_mean_pooling": False}, False, REDUCED),
 }  # fmt: skip
 
