@@ -75,14 +75,14 @@ def grouped(specs: list[RunSpec], name=method_of) -> dict[str, list[dict]]:
     return {line: rows for line, rows in found.items() if rows}
 
 
-def measured(profile: Profile, specs: list[RunSpec]) -> pd.DataFrame:
-    """One line a method and probe: mean and deviation over seeds, interval over clips, and the whole provenance.
+def measured(profile: Profile, specs: list[RunSpec], name=method_of) -> pd.DataFrame:
+    """One line a method (``name`` of a spec) and probe: mean and deviation over seeds, interval over clips, and the whole provenance.
 
     Methods none of whose runs has been run are left out; ``seeds`` says which seeds a line holds. The interval resamples
     test clips, each counted by its mean over seeds.
     """
     lines = []
-    for method, rows in grouped(specs).items():
+    for method, rows in grouped(specs, name).items():
         for probe in PROBES:
             accuracy = np.array([row["metrics"][probe]["accuracy"] for row in rows])
             low, high = bootstrap_interval(correct_matrix(rows, probe).mean(0))
@@ -214,20 +214,20 @@ def table09(profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def comparison(profile: Profile, first: str = "dense", second: str = "global", probe: str = "linear", artifact: str = "table01") -> dict:
+def comparison(profile: Profile, first: str = "dense", second: str = "global", probe: str = "linear", artifact: str = "table01", name=method_of) -> dict:
     """Paired bootstrap over clips of two methods of a table, averaged over the seeds that both have, and seed by seed.
 
-    first, second : as in the table's column ``method``. ``ahead`` : the one that leads by more than the interval (to three
+    first, second : as in the table's column ``method``, which ``name`` gives a spec. ``ahead`` : the one that leads by more than the interval (to three
     digits), or "". {} when they have no seed in common.
     """
     rows: dict[str, dict[int, dict]] = {first: {}, second: {}}
     for spec in ARTIFACTS[artifact].runs(profile):
-        if method_of(spec) in rows and (row := load_row(spec)):
-            rows[method_of(spec)][spec.seed] = row
+        if name(spec) in rows and (row := load_row(spec)):
+            rows[name(spec)][spec.seed] = row
     seeds = sorted(rows[first].keys() & rows[second].keys())
     if not seeds:
         return {}
-    a, b = (correct_matrix([rows[name][seed] for seed in seeds], probe) for name in (first, second))
+    a, b = (correct_matrix([rows[method][seed] for seed in seeds], probe) for method in (first, second))
     by_seed = [round(float(x.mean() - y.mean()), 4) for x, y in zip(a, b)]
     result = paired_bootstrap(a, b)
     ahead = first if round(result["low"], 3) > 0 else second if round(result["high"], 3) < 0 else ""
@@ -249,8 +249,8 @@ def verdicts(found: list[dict]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
-def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")) -> pd.DataFrame:
-    """The paper's column and one column a profile that has rows: ``mean +- std [low, high]``. table : e.g. ``table01``.
+def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper"), head: str = "paper: DINOv2-large, 24 x 2048") -> pd.DataFrame:
+    """The paper's column (``head``) and one column a profile that has rows: ``mean +- std [low, high]``. table : e.g. ``table01``.
 
     A column's name says the profile, the data and its kind, the clip and the number of test clips. A profile whose data or
     runs are not there has no column.
@@ -264,14 +264,14 @@ def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")
             continue
         for _, line in frame.iterrows():
             index = (line["method"], line["probe"])
-            head = f"{name}: {line['kind'].upper()} {line['data']}, {line['clip']}, {line['clips_evaluated']} test clips"
+            source = f"{name}: {line['kind'].upper()} {line['data']}, {line['clip']}, {line['clips_evaluated']} test clips"
             if not np.isnan(line["paper"]):
                 stated[index] = f"{line['paper']:.2f}"
             spread = "" if np.isnan(line["std"]) else f" ± {line['std']:.3f}"
-            columns.setdefault(head, {})[index] = f"{line['accuracy']:.3f}{spread} [{line['low']:.2f}, {line['high']:.2f}]"
-            columns[head].setdefault(("chance", ""), f"{line['chance']:.3f}")
+            columns.setdefault(source, {})[index] = f"{line['accuracy']:.3f}{spread} [{line['low']:.2f}, {line['high']:.2f}]"
+            columns[source].setdefault(("chance", ""), f"{line['chance']:.3f}")
     order = list(dict.fromkeys(index for column in columns.values() for index in column))
     order.sort(key=lambda index: index[0] != "chance")
-    frame = pd.DataFrame({"paper: DINOv2-large, 24 x 2048": {i: stated.get(i, "") for i in order}, **{h: {i: c.get(i, "") for i in order} for h, c in columns.items()}})
+    frame = pd.DataFrame({head: {i: stated.get(i, "") for i in order}, **{h: {i: c.get(i, "") for i in order} for h, c in columns.items()}})
     frame.index = pd.MultiIndex.from_tuples(order, names=["method", "probe"]) if order else frame.index
     return frame

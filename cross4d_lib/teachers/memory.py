@@ -15,7 +15,8 @@ LIVE = 16  # times tokens x D that one block holds at most: queries, keys, value
 def free_bytes(device: torch.device) -> int | None:
     """Free memory of a device in bytes; None where the system does not say."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch keeps what it no longer uses
+        return torch.cuda.mem_get_info(device)[0] + held
     try:
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         return 1024 * int(lines["MemAvailable"].split()[0])
@@ -43,4 +44,4 @@ def check_room(parameters: int, dtype: torch.dtype, device: torch.device, name: 
     """Refuse a model whose weights alone do not fit, before they are read."""
     free, needed = free_bytes(device), parameters * dtype.itemsize
     if free is not None and needed > free:
-        raise TeacherError(f"{parameters / 1e6:,.0f} M weights take {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free on {device}", name, "use another device, dtype=torch.bfloat16, or a smaller teacher of the family")
+        raise TeacherError(f"about {parameters / 1e6:,.0f} M weights take {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free on {device}", name, "use another device, dtype=torch.bfloat16, or a smaller teacher of the family")
