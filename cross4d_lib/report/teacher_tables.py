@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ..experiments import ARTIFACTS, Profile, RunSpec
-from ..teachers import UNTRAINED, family_of
+from ..teachers import UNTRAINED, family_of, mark_of
 from . import paper
 from .tables import PROBES, comparison, measured, with_paper
 
@@ -17,9 +17,9 @@ PAPER_HEAD = "paper: that family's published model, MSR-Action3D, 24 x 2048"
 
 
 def teacher_label(name: str) -> str:
-    """A teacher as tables call it: without the hub's owner, UNTRAINED in capitals."""
-    stem = name.removesuffix(UNTRAINED).rpartition("/")[2]
-    return f"{stem} (UNTRAINED)" if name.endswith(UNTRAINED) else stem
+    """A teacher as tables call it: without the hub's owner, UNTRAINED or IN-DOMAIN in capitals."""
+    stem, mark = name.removesuffix(UNTRAINED).rpartition("/")[2], mark_of(name)
+    return f"{stem} ({mark})" if mark else stem
 
 
 def teacher_line(spec: RunSpec) -> str:
@@ -32,7 +32,7 @@ def teachers_measured(profile: Profile, artifact: str, stated) -> pd.DataFrame:
     frame = measured(profile, ARTIFACTS[artifact].runs(profile), teacher_line)
     if not len(frame):
         return frame
-    families = [family_of(name) if name != "none" else None for name in frame["teacher"]]
+    families = [family_of(name.removesuffix(" (IN-DOMAIN)")) if name != "none" else None for name in frame["teacher"]]
     frame = with_paper(frame, lambda line: float("nan"))
     for i, family in enumerate(families):
         value = stated(family.paper, frame.at[i, "method"].partition(",")[0]) if family and frame.at[i, "probe"] == "linear" else None

@@ -9,8 +9,8 @@ contrasts, all in the EMA's feature space, all inside the batch:
 - patch: a 3D point seen in both views names a patch in A and a patch in B. The student's patch feature in A, half of its
   patches masked, picks out the EMA's patch feature in B among all others of the batch.
 
-The third is the method's own correspondence (Eq. 3) used to train its teacher. Views move by more than a patch, so a patch
-cannot be named by its place in the image alone. What failed before this worked is told in notebook 03.
+The third is the method's own correspondence (Eq. 3) used to train its teacher. The movement grows beyond a patch, so that a
+patch cannot be named by its place in the image for long. What failed before this worked is told in notebook 03.
 """
 
 from __future__ import annotations
