@@ -3,8 +3,8 @@
 What is learned is injected as an objective: ``trained`` (a module), ``followed`` (the part of it that the EMA follows), ``slow``
 (the EMA), ``model`` (what is kept of it) and ``losses(done, generator, precision) -> (losses, notes)``.
 
-By steps, a training that was stopped and resumed equals one that was not, bit for bit on one device and thread count. By the
-clock it goes on where it stood; how many steps fit into the minutes is the machine's affair.
+By steps, a training that was stopped and resumed equals one that was not, bit for bit on a CPU with one thread count (a GPU adds
+up in no fixed order). By the clock it goes on where it stood; how many steps fit into the minutes is the machine's affair.
 """
 
 from __future__ import annotations
