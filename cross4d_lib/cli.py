@@ -62,13 +62,27 @@ def doctor(arguments) -> int:
 
 
 def train_teacher(arguments) -> int:
-    from dataclasses import replace
+    from .targets import cache_folder
+    from .teachers.make import make_teacher
+    from .teachers.recipe import parse_change
 
-    from .teachers.recipe import TeacherRecipe
-    from .teachers.tiny import make_tiny
+    changes = {"schedule.steps": arguments.steps, "seed": arguments.seed, "bodies.worlds": arguments.worlds}
+    changes = {name: value for name, value in changes.items() if value is not None} | dict(map(parse_change, arguments.set))
+    over = make_teacher(
+        arguments.out, arguments.model, changes, arguments.data, arguments.split, arguments.minutes, arguments.pause, arguments.device,
+        arguments.workers, cache_folder(), arguments.probes,
+    )  # fmt: skip
+    print(f"{arguments.out}: a teacher that load_teacher opens" if over else f"{arguments.out}: not finished; the same command goes on")
+    return 0
 
-    chosen = {name: value for name in ("steps", "seed") if (value := getattr(arguments, name)) is not None}
-    make_tiny(arguments.out, replace(TeacherRecipe(), **chosen), minutes=arguments.minutes)
+
+def judge_teacher(arguments) -> int:
+    from .experiments.judge import judge_teachers
+    from .report.judged import write_judged
+
+    judged = judge_teachers(arguments.teachers, arguments.out, arguments.only, arguments.device)
+    for path in write_judged(judged, arguments.out):
+        print(path)
     return 0
 
 
@@ -98,11 +112,27 @@ def make_parser() -> argparse.ArgumentParser:
     command("report", report, "write the tables of a profile from its result rows", [sized])
     added = command("run", run, "run the experiments that a profile still lacks", [sized, chosen])
     added.add_argument("--only", nargs="+", metavar="NAME", help="tables and figures (table01, figure02)")
-    added = command("train-teacher", train_teacher, "train a teacher like cross4d-tiny, from scratch and without labels")
+    added = command("train-teacher", train_teacher, "train a teacher of your own, from scratch and without labels; a stopped training is taken up")
     added.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to save it")
-    added.add_argument("--minutes", type=minutes, metavar="M", help="train so long at most (default: all steps)")
-    added.add_argument("--steps", type=positive, metavar="N", help="optimiser steps (default: the recipe's)")
+    added.add_argument("--model", default="cross4d-tiny", metavar="NAME", help="cross4d-tiny (default), cross4d-small or cross4d-tiny-video")
+    learnt = added.add_mutually_exclusive_group()
+    learnt.add_argument("--worlds", nargs="+", metavar="NAME", help="embedded datasets whose kind it sees (default: all four); never their own individuals")
+    learnt.add_argument("--data", metavar="NAME", help="learn from a dataset's own clips instead; its numbers are then marked IN-DOMAIN")
+    added.add_argument("--split", default="train", metavar="NAME", help="of --data (default: train)")
+    length = added.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=minutes, metavar="M", help="train so long, the schedule following the clock")
+    length.add_argument("--steps", type=positive, metavar="N", help="optimiser steps (default: the recipe's)")
+    added.add_argument("--pause", type=minutes, metavar="M", help="stop after M minutes; the same command goes on")
     added.add_argument("--seed", type=int, metavar="S", help="of weights and batches (default: the recipe's)")
+    added.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting of the recipe, such as sensor.holes=0")
+    added.add_argument("--device", metavar="NAME", help="cpu or cuda (default: cuda where there is one); a GPU has larger batches")
+    added.add_argument("--workers", type=positive, metavar="N", help="processes that make bodies (default: one a core)")
+    added.add_argument("--probes", type=int, default=8, metavar="N", help="how often the log is probed (default: 8; 0: never)")
+    added = command("judge-teacher", judge_teacher, "measure teachers by what can be read from their features, on training individuals only")
+    added.add_argument("teachers", nargs="+", metavar="NAME", help="shipped names, folders or hub ids; NAME/untrained for an untrained copy")
+    added.add_argument("--out", type=Path, default=Path("build/judged"), metavar="FOLDER", help="where scores and pictures go (default: build/judged)")
+    added.add_argument("--only", nargs="+", metavar="PART", help="parts, actions, distillation (default: all)")
+    added.add_argument("--device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
     return parser
 
 

@@ -46,6 +46,12 @@ SHADE_FAR = _decide("shade of the far end", 0.25, "grey, 0..1 (near end 1, backg
 SHADE_QUANTILES = (0.01, 0.99)
 VISIBILITY = _decide("visible", "owns at least one pixel", "", "Eq. 3", "the z-buffer's own answer, no tolerance to tune; considered: depth within a tolerance of the buffer at the point's own pixel")
 
+# --- teachers (Eq. 2, Tables 2, 18) --------------------------------------------------------------------------------------
+TEACHER_SIZE = _decide("render size for each teacher", "the multiple of its patch nearest to the profile's", "128 px for patches of 16, 224 px for VideoMAE", "Table 2", "not stated; 126 px are 7.9 patches of 16, and a floored grid would shift every correspondence")
+VIDEO_SUMMARY = _decide("summary of a video teacher", "mean over the patch tokens of the frame's temporal token", "", "Tables 2, 18", "not stated; V-JEPA 2 and VideoMAE have no class token")
+VIDEO_CLIP = _decide("what a video teacher is shown at once", "the whole clip (V-JEPA 2), windows of 16 frames (VideoMAE)", "the last window ends with the clip, where windows overlap the earlier counts", "Table 2", "V-JEPA 2's clip length is not stated; VideoMAE takes 16 frames and nothing else")
+VIDEO_END = _decide("frames that do not fill a tubelet or a window", "the last frame is repeated", "", "Table 2", "a clip that stands still at its end, as in sampling; frame f keeps temporal token f // 2")
+
 # --- targets (Eq. 2-4) ------------------------------------------------------------------------------------------------
 PROJECTION_SEED = _decide("seed of the random projection W", 0, "", "Eq. 2", "one W for all clips and runs, entries N(0, 1/d_p)")
 CENTRE_TARGETS = _decide("targets are centred", True, "", "Eq. 5", "the mean over the training set's targets is subtracted: it holds most of their energy, and uncentred cosine is nearly solved by a constant")

@@ -133,7 +133,7 @@ def find_teachers() -> list[Finding]:
         except Cross4DError as error:
             findings.append(Finding(name, "broken", str(error), "targets, so all pretraining", "reading results; `cross4d train-teacher` makes another"))
     for name in hub_teachers():
-        users = ", ".join(f"profile {profile.name}" for profile in PROFILES.values() if profile.teacher == name)
+        users = ", ".join(f"profile {profile.name}" if profile.teacher == name else f"its row of Tables 2 and 18 in profile {profile.name}" for profile in PROFILES.values() if name in (profile.teacher, *profile.teachers))
         if teacher_present(name):
             findings.append(Finding(name, "ok", "in the Hugging Face cache"))
         else:

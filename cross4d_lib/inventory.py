@@ -11,7 +11,7 @@ from huggingface_hub import try_to_load_from_cache
 from .datasets import dataset_names, load_source
 from .errors import Cross4DError
 from .experiments import ARTIFACTS, PROFILES, RESULTS, Artifact
-from .teachers import SHIPPED
+from .teachers import SHIPPED, UNTRAINED
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def dataset_states() -> list[DatasetState]:
 
 
 def hub_teachers() -> list[str]:
-    """Teachers that a profile asks for and the library does not ship: hub ids."""
-    return sorted({profile.teacher for profile in PROFILES.values()} - set(SHIPPED))
+    """Teachers that a profile asks for and the library does not ship: hub ids. (Untrained ones need nothing.)"""
+    return sorted({name for profile in PROFILES.values() for name in (profile.teacher, *profile.teachers) if not name.endswith(UNTRAINED)} - set(SHIPPED))
 
 
 def teacher_present(name: str) -> bool:

@@ -102,6 +102,8 @@ def clip_targets(points: np.ndarray, teacher: Teacher, projection: torch.Tensor,
         "mean": torch.stack(means).mean(0).half().numpy(),
         "coverage": torch.stack([v.visible for v in views]).any(0).float().mean().numpy(),
     }
+    if not all(np.isfinite(arrays[name]).all() for name in ("targets", "class", "mean")):
+        raise TargetError("targets beyond the range of half precision (65,504)", teacher.name, "this teacher's features are too large to be cached in fp16; use another layer's, or another teacher")
     integer = torch.int16 if max(cloud.shape[:2]) <= 2**15 else torch.int32  # an index is below T or N
     return arrays | {f"grouping/{name}": index.to(integer).numpy() for name, index in grouping.items()}
 

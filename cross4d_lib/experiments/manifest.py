@@ -176,6 +176,22 @@ def paper_size_runs(profile: Profile) -> list[RunSpec]:
     return [make_spec(profile, main_dataset(profile), pretext, 0, **clip, **trained) for pretext in ("random", "global", "dense")]
 
 
+def teacher_runs(profile: Profile) -> list[RunSpec]:
+    """Table 2: random, and global and dense from each of the profile's teachers. The profile's own teacher has every seed, as in
+    Table 1, the others the seeds of a task."""
+    dataset = main_dataset(profile)
+    random = [make_spec(profile, dataset, "random", seed) for seed in profile.seeds]
+    return random + [
+        make_spec(profile, dataset, pretext, seed, teacher=teacher)
+        for teacher in profile.teachers for seed in (profile.seeds if teacher == profile.teacher else profile.task_seeds) for pretext in ("global", "dense")
+    ]  # fmt: skip
+
+
+def modality_runs(profile: Profile) -> list[RunSpec]:
+    """Table 18's column for Point4D: the global runs of Table 2, from image and from video teachers."""
+    return [spec for spec in teacher_runs(profile) if spec.pretext in ("random", "global")]
+
+
 def global_variance_runs(profile: Profile) -> list[RunSpec]:
     """Ours: the variance term in the global loss, where its deviation is taken over the few clips of a batch; every seed."""
     dataset = main_dataset(profile)
@@ -194,7 +210,7 @@ def first_seed(profile: Profile, runs: Callable[[Profile], list[RunSpec]]) -> li
 
 ARTIFACTS: dict[str, Artifact] = {
     "table01": Artifact("table", "Granularity: random, global, dense", "06_linear_probe", True, granularity_runs),
-    "table02": Artifact("table", "Teacher x granularity", "07_teachers"),
+    "table02": Artifact("table", "Teacher x granularity", "07_teachers", True, teacher_runs),
     "table03": Artifact("table", "Backbone x granularity", "08_backbones"),
     "table04": Artifact("table", "Fine-tuning with fewer labels", "09_label_efficiency"),
     "table05": Artifact("table", "Transfer across datasets", "10_transfer", True, transfer_runs),
@@ -210,7 +226,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "table15": Artifact("table", "Cameras and coverage", "12_correspondence_and_cameras", True, camera_runs),
     "table16": Artifact("table", "Correspondence over time", "12_correspondence_and_cameras", True, correspondence_runs),
     "table17": Artifact("table", "Segmentation, fine-tuned", "11_segmentation", True, tuning_runs),
-    "table18": Artifact("table", "Modality of the global teacher", "07_teachers"),
+    "table18": Artifact("table", "Modality of the global teacher", "07_teachers", True, modality_runs),
     "table19": Artifact("table", "Latent forecasting", "13_other_pretexts"),
     "table20": Artifact("table", "Dense across backbones", "08_backbones"),
     "control_global_target": Artifact("table", "Ours: which global target", "05_pretrain", True, global_target_runs),

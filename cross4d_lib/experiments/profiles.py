@@ -17,7 +17,7 @@ class Profile:
     Point4DConfig that differ from the paper's. epochs, batch : of pretraining. seeds : of every mean and deviation. task_seeds :
     the same for the tables of other datasets and tasks than Table 1's. reach_epochs : epochs of the single runs at the paper's clip
     and encoder size, 0 for none. roles : what stands beside the main dataset, for each of ROLES the datasets that can play it, the
-    best first. meant_for : one line.
+    best first. teachers : compared in Tables 2 and 18, the profile's own first. meant_for : one line.
     """
 
     name: str
@@ -38,9 +38,11 @@ class Profile:
     reach_epochs: int = 0
     by_dataset: dict[str, dict] = field(default_factory=dict)
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    teachers: tuple[str, ...] = ()
     meant_for: str = ""
 
 
+UNTRAINED_FAMILIES = ("dinov2-registers-tiny/untrained", "dinov3-tiny/untrained", "vjepa2-tiny/untrained", "videomae-tiny/untrained")
 ROLES = {"animals": "deforming-things4d", "people": "ntu-rgbd60", "hands": "hoi4d"}  # -> the paper's own dataset
 
 PROFILES = {
@@ -48,12 +50,14 @@ PROFILES = {
         "quick", "synthetic-actions", None, "cross4d-tiny", frames=8, points=256, stride="uniform", clips=100, size=126, dim=64,
         encoder={"tokens": 16, "dim": 64, "depth": 2, "heads": 2, "widths": (32, 64)}, epochs=16, batch=8, seeds=(0, 1, 2), task_seeds=(0,),
         roles={"animals": ("synthetic-animals",), "people": ("synthetic-interactions",), "hands": ("synthetic-scenes",)},
+        teachers=("cross4d-tiny", "cross4d-tiny/untrained", *UNTRAINED_FAMILIES),
         meant_for="every notebook, on two CPU cores, in minutes; stored in the notebooks",
     ),
     "course": Profile(
         "course", "msr-action3d", "synthetic-actions", "cross4d-tiny", frames=12, points=512, stride="uniform", clips=None, size=126, dim=192,
         encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3}, epochs=30, batch=16, seeds=(0, 1, 2), reach_epochs=4,
         roles={"animals": ("deforming-things4d", "animals", "synthetic-animals"), "people": ("ntu-rgbd60", "synthetic-interactions"), "hands": ("hoi4d", "synthetic-scenes")},
+        teachers=("cross4d-tiny", "cross4d-tiny/untrained", *UNTRAINED_FAMILIES),
         meant_for="a laptop's afternoon, or minutes on a GPU",
     ),
     "paper": Profile(
@@ -61,6 +65,7 @@ PROFILES = {
         encoder={}, epochs=100, batch=16, seeds=(0, 1, 2),
         by_dataset={"deforming-things4d": {"frames": 16, "epochs": 60}, "animals": {"frames": 16, "epochs": 60}, "hoi4d": {"epochs": 60}, "ntu-rgbd60": {"stride": 2}},
         roles={"animals": ("deforming-things4d", "animals"), "people": ("ntu-rgbd60",), "hands": ("hoi4d",)},
+        teachers=("facebook/dinov2-large", "facebook/dinov3-vitl16-pretrain-lvd1689m", "facebook/vjepa2-vitl-fpc64-256", "MCG-NJU/videomae-large"),
         meant_for="the paper's size (Table 8), on one GPU",
     ),
 }  # fmt: skip

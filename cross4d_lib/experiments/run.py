@@ -20,6 +20,7 @@ from ..datasets.base import file_digest
 from ..encoders import Encoder
 from ..errors import DataError
 from ..targets import cache_folder
+from ..teachers import mark_of
 from ..training import pretrain
 from .pieces import clips_of, fresh_encoder, targets_of, task_clips
 from .spec import RunSpec
@@ -124,7 +125,7 @@ def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) 
     checkpoint.unlink(missing_ok=True)
     row = {
         "key": spec.key, "spec": spec.canonical(), "profile": spec.profile, "dataset": spec.dataset, "target": spec.measured_on, "task": spec.task,
-        "stand_in": train.source.stand_in, "teacher": spec.teacher, "teacher_revision": measures.pop("teacher_revision", ""),
+        "stand_in": train.source.stand_in, "teacher": spec.teacher, "teacher_mark": mark_of(spec.teacher), "teacher_revision": measures.pop("teacher_revision", ""),
         "seed": spec.seed, "metrics": outcome.metrics, "chance": outcome.chance, "measures": {**measures, **outcome.notes},
         "clips_trained": len(train), "clips_evaluated": len(test), "found": train.found(),
         "padded": {split: {k: v for k, v in ds.counts().items() if k != "clips"} for split, ds in zip(("train", "test"), (train, test))},

@@ -106,7 +106,10 @@ def make_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes
     """The spec of one run of a profile. changes : fields that differ from the profile's (teacher, epochs, task, target, ...).
 
     A random encoder has seen no data, so its run belongs to the task's dataset; a target that is the dataset itself is none.
+    Renders have the admissible size of the teacher that is nearest to the profile's, unless ``size`` says otherwise.
     """
+    from ..teachers import image_size
+
     if pretext not in PRETEXTS:
         raise ConfigError(f"pretext {pretext!r}", "make_spec", f"one of {', '.join(PRETEXTS)}")
     untrained = pretext in ("none", "random")
@@ -125,7 +128,7 @@ def make_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes
         kept = {name: value for name, value in changes.items() if name in common}
         return RunSpec(**{**common, **kept})
     spec = RunSpec(
-        **common, teacher=profile.teacher, size=profile.size, dim=profile.dim, projection="random", cameras=1,
+        **common, teacher=profile.teacher, size=image_size(changes.get("teacher", profile.teacher), profile.size), dim=profile.dim, projection="random", cameras=1,
         summary=GLOBAL_TARGET if pretext == "global" else "", centre=CENTRE_TARGETS, variance_weight=1.0,
         epochs=profile.by_dataset.get(dataset, {}).get("epochs", profile.epochs), batch=profile.batch,
     )  # fmt: skip

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..experiments import RESULTS, Profile
-from . import tables, task_tables
+from . import tables, task_tables, teacher_tables
 
 TABLES = {
-    "table01": tables.table01, "table05": task_tables.table05, "table06": task_tables.table06, "table08": tables.table08, "table09": tables.table09,
+    "table01": tables.table01, "table02": teacher_tables.table02, "table05": task_tables.table05, "table06": task_tables.table06, "table08": tables.table08, "table09": tables.table09,
     "table11": tables.table11, "table12": task_tables.table12, "table14": tables.table14, "table15": task_tables.table15,
-    "table16": task_tables.table16, "table17": task_tables.table17, "control_animals": task_tables.control_animals,
+    "table16": task_tables.table16, "table17": task_tables.table17, "table18": teacher_tables.table18, "control_animals": task_tables.control_animals,
     "control_animal_actions": task_tables.control_animal_actions, "control_people": task_tables.control_people,
     "control_readability": task_tables.control_readability,
     "control_coverage": task_tables.control_coverage, "control_global_target": tables.control_global_target,

@@ -16,6 +16,7 @@ from ..encoders import Point4D, count_flops, count_parameters
 from ..errors import Cross4DError
 from ..evaluation import bootstrap_interval, paired_bootstrap
 from ..experiments import ARTIFACTS, PROFILES, ROLES, Profile, RunSpec, clip_settings, load_profile, load_row, load_rows, main_dataset, make_spec, role_dataset
+from ..teachers import mark_of
 from . import paper
 
 PROBES = {"linear": "300 epochs, as in the paper", "standardized": "300 epochs, z-scored", "converged": "L-BFGS, z-scored"}
@@ -43,8 +44,8 @@ def measured_on(row: dict) -> str:
 def method_of(spec: RunSpec) -> str:
     """The name of a run's line in a table."""
     name = spec.pretext
-    if spec.teacher.endswith("/untrained"):
-        name += " (UNTRAINED teacher)"
+    if mark := mark_of(spec.teacher):
+        name += f" ({mark} teacher)"
     if spec.summary == "mean":
         name += " (patch mean)"
     if spec.pretext == "dense" and not spec.centre:
@@ -52,6 +53,12 @@ def method_of(spec: RunSpec) -> str:
     if spec.pretext != "random" and spec.variance_weight == 0:
         name += " (lambda = 0)"
     return name
+
+
+def shown_teacher(row: dict) -> str:
+    """A row's teacher for a table's column: its name, and what must be said of it that the name does not say."""
+    mark = row.get("teacher_mark", "")
+    return (row["teacher"] or "none") + (f" ({mark})" if mark == "IN-DOMAIN" else "")
 
 
 def correct_matrix(rows: list[dict], probe: str) -> np.ndarray:
@@ -68,14 +75,14 @@ def grouped(specs: list[RunSpec], name=method_of) -> dict[str, list[dict]]:
     return {line: rows for line, rows in found.items() if rows}
 
 
-def measured(profile: Profile, specs: list[RunSpec]) -> pd.DataFrame:
-    """One line a method and probe: mean and deviation over seeds, interval over clips, and the whole provenance.
+def measured(profile: Profile, specs: list[RunSpec], name=method_of) -> pd.DataFrame:
+    """One line a method (``name`` of a spec) and probe: mean and deviation over seeds, interval over clips, and the whole provenance.
 
     Methods none of whose runs has been run are left out; ``seeds`` says which seeds a line holds. The interval resamples
     test clips, each counted by its mean over seeds.
     """
     lines = []
-    for method, rows in grouped(specs).items():
+    for method, rows in grouped(specs, name).items():
         for probe in PROBES:
             accuracy = np.array([row["metrics"][probe]["accuracy"] for row in rows])
             low, high = bootstrap_interval(correct_matrix(rows, probe).mean(0))
@@ -93,7 +100,7 @@ def provenance_columns(profile: Profile, rows: list[dict]) -> dict:
     spec = first["spec"] | first["spec"].get("task_clip", {})  # the clips measured on
     joined = lambda field: " ".join(sorted({str(row[field]) for row in rows}))
     return {
-        "data": measured_on(first), "kind": load_source(measured_on(first)).kind, "teacher": first["teacher"] or "none",
+        "data": measured_on(first), "kind": load_source(measured_on(first)).kind, "teacher": shown_teacher(first),
         "profile": profile.name, "clip": f"{spec['frames']} x {spec['points']}, stride {spec['stride']}", "epochs": spec["epochs"],
         "clips_trained": first["clips_trained"], "clips_evaluated": first["clips_evaluated"], "device": joined("device"),
         "commit": joined("commit"), "dirty": joined("dirty"), "date": max(row["date"] for row in rows), "runs": joined("key"),
@@ -207,20 +214,20 @@ def table09(profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def comparison(profile: Profile, first: str = "dense", second: str = "global", probe: str = "linear", artifact: str = "table01") -> dict:
+def comparison(profile: Profile, first: str = "dense", second: str = "global", probe: str = "linear", artifact: str = "table01", name=method_of) -> dict:
     """Paired bootstrap over clips of two methods of a table, averaged over the seeds that both have, and seed by seed.
 
-    first, second : as in the table's column ``method``. ``ahead`` : the one that leads by more than the interval (to three
+    first, second : as in the table's column ``method``, which ``name`` gives a spec. ``ahead`` : the one that leads by more than the interval (to three
     digits), or "". {} when they have no seed in common.
     """
     rows: dict[str, dict[int, dict]] = {first: {}, second: {}}
     for spec in ARTIFACTS[artifact].runs(profile):
-        if method_of(spec) in rows and (row := load_row(spec)):
-            rows[method_of(spec)][spec.seed] = row
+        if name(spec) in rows and (row := load_row(spec)):
+            rows[name(spec)][spec.seed] = row
     seeds = sorted(rows[first].keys() & rows[second].keys())
     if not seeds:
         return {}
-    a, b = (correct_matrix([rows[name][seed] for seed in seeds], probe) for name in (first, second))
+    a, b = (correct_matrix([rows[method][seed] for seed in seeds], probe) for method in (first, second))
     by_seed = [round(float(x.mean() - y.mean()), 4) for x, y in zip(a, b)]
     result = paired_bootstrap(a, b)
     ahead = first if round(result["low"], 3) > 0 else second if round(result["high"], 3) < 0 else ""
@@ -258,14 +265,14 @@ def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")
             continue
         for _, line in frame.iterrows():
             index = (line["method"], line["probe"])
-            head = f"{name}: {line['kind'].upper()} {line['data']}, {line['clip']}, {line['clips_evaluated']} test clips"
+            source = f"{name}: {line['kind'].upper()} {line['data']}, {line['clip']}, {line['clips_evaluated']} test clips"
             if not np.isnan(line["paper"]):
                 own = paper.as_in_paper(line["data"])
                 heading = f"paper: {own}, {teacher}, {paper.TABLE_8[own]['frames']} x {paper.TABLE_8[own]['points']}"
                 stated[index] = f"{line['paper']:.2f}"
             spread = "" if np.isnan(line["std"]) else f" ± {line['std']:.3f}"
-            columns.setdefault(head, {})[index] = f"{line['accuracy']:.3f}{spread} [{line['low']:.2f}, {line['high']:.2f}]"
-            columns[head].setdefault(("chance", ""), f"{line['chance']:.3f}")
+            columns.setdefault(source, {})[index] = f"{line['accuracy']:.3f}{spread} [{line['low']:.2f}, {line['high']:.2f}]"
+            columns[source].setdefault(("chance", ""), f"{line['chance']:.3f}")
     order = list(dict.fromkeys(index for column in columns.values() for index in column))
     order.sort(key=lambda index: index[0] != "chance")
     frame = pd.DataFrame({heading: {i: stated.get(i, "") for i in order}, **{h: {i: c.get(i, "") for i in order} for h, c in columns.items()}})

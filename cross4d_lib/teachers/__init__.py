@@ -6,27 +6,42 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from .base import Features, Teacher
+from .marks import UNTRAINED, mark_of
 from .projection import pca_projection, random_projection
+from .published import FAMILIES, Family, known_config, render_size
 
-__all__ = ["Features", "Teacher", "SHIPPED", "load_teacher", "pca_projection", "random_projection"]
+__all__ = ["Features", "Teacher", "SHIPPED", "family_of", "image_size", "load_teacher", "mark_of", "pca_projection", "random_projection"]
 
 SHIPPED = {"cross4d-tiny": Path(__file__).parent / "cross4d-tiny"}
-UNTRAINED = "/untrained"
 
 
 def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
     """A frozen teacher by name: ``cross4d-tiny`` (ships with the library), a folder, or a hub id (``facebook/dinov2-large``).
 
-    ``NAME/untrained`` gives NAME's architecture with random weights drawn from ``seed``: a control, marked
-    as untrained wherever its numbers appear. options : device, dtype, batch (see Dinov2Teacher).
+    The family is read off its configuration: DINOv2 with or without registers, DINOv3, V-JEPA 2, VideoMAE, SigLIP, CLIP.
+    ``NAME/untrained`` gives NAME's architecture with random weights drawn from ``seed``: a control, marked as untrained
+    wherever its numbers appear; the sizes in ``published.PUBLISHED`` need no network for that. options : device, dtype, batch
+    (see FrozenTeacher), and trust_remote_code=True for a checkpoint that brings its own code, which is never run otherwise.
 
     Raises TeacherError when it cannot be loaded, ConfigError when the name is empty.
     """
     name = str(name)
     if name in ("", UNTRAINED):
         raise ConfigError("an empty teacher name", "load_teacher", f"one of {', '.join(SHIPPED)}, a folder, or a hub id")
-    untrained = name.endswith(UNTRAINED)
     stem = name.removesuffix(UNTRAINED)
-    from .dinov2 import load_dinov2  # transformers takes seconds to import: only when a teacher is wanted
+    from .loading import load_transformers  # transformers takes seconds to import: only when a teacher is wanted
 
-    return load_dinov2(str(SHIPPED.get(stem, stem)), name, seed if untrained else None, **options)
+    return load_transformers(str(SHIPPED.get(stem, stem)), name, seed if name.endswith(UNTRAINED) else None, **options)
+
+
+def image_size(name: str, near: int = 126) -> int:
+    """The render side nearest to ``near`` that suits a teacher, told from its configuration alone: no weights, no network.
+
+    ``near`` itself for a hub id that ``published.PUBLISHED`` does not list: its teacher then says what it needs.
+    """
+    return render_size(known_config(str(name).removesuffix(UNTRAINED), SHIPPED), near)
+
+
+def family_of(name: str) -> Family | None:
+    """The family of a teacher, from its configuration alone; None for a hub id that ``published.PUBLISHED`` does not list."""
+    return FAMILIES.get(known_config(str(name).removesuffix(UNTRAINED), SHIPPED).get("model_type", ""))

@@ -1,0 +1,25 @@
+"""What must be said of a teacher wherever its numbers stand: that it was never trained, or trained on the reader's own data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+UNTRAINED = "/untrained"  # what a name ends with
+IN_DOMAIN = "in_domain"  # entry of config.json: {"dataset", "split", "data_hash", "clips"}
+
+
+def in_domain_words(config: dict) -> str:
+    """For a teacher's description: ", IN-DOMAIN (...)" where its configuration says so, else ""."""
+    data = config.get(IN_DOMAIN)
+    return f", IN-DOMAIN (trained without labels on {data['dataset']} {data['split']}, {data['clips']} clips, data {data['data_hash']})" if data else ""
+
+
+def mark_of(name: str) -> str:
+    """"UNTRAINED", "IN-DOMAIN" or "": read off a teacher's name, and off its folder's configuration where the name is a folder."""
+    if str(name).endswith(UNTRAINED):
+        return "UNTRAINED"
+    try:
+        return "IN-DOMAIN" if IN_DOMAIN in json.loads((Path(name) / "config.json").read_text()) else ""
+    except (OSError, ValueError):
+        return ""  # a shipped name, a hub id, or a folder that is not here

@@ -1,0 +1,513 @@
+"""Training teachers of our own does what it says.
+
+Claims proved:
+1. Nobody in the pools is in a split of any dataset; the pools depend on their settings alone; normals are those of planes and
+   spheres.
+2. Clothes move points along their normals, by what the recipe says, alike for all frames of a clip; depth noise and steps grow
+   with the distance squared; holes, edges and thinning lose what they say; 0 switches each off.
+3. Learning rate and EMA momentum are sane by steps and by the clock: the momentum never passes its bound, and after training the
+   EMA lies near the student.
+4. The contrasts are those of the paper of their kind, with no unfair wrong answers; all losses of both objectives fall on a toy
+   pool, and nothing collapses. Hidden blocks lie on the body, and the student does not see them.
+5. A training that was stopped and taken up equals one that was not, bit for bit; two trainings of one seed are equal, of two
+   seeds not. Damaged checkpoints and those of other settings are refused.
+6. What is saved opens through ``load_teacher``, within its size; a teacher trained on a reader's data says IN-DOMAIN in its
+   description, its rows and its tables.
+7. The commands pass on what they are given, and refuse what does not exist.
+"""
+
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from itertools import count
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cross4d_lib import cli, load_dataset, load_teacher
+from cross4d_lib.datasets.synthetic import interactions
+from cross4d_lib.datasets.synthetic.subjects import make_subject
+from cross4d_lib.errors import ConfigError
+from cross4d_lib.teachers import mark_of
+from cross4d_lib.teachers.contrasts import contrast, new_model, some_foreground
+from cross4d_lib.teachers.disturb import clothe_points, lost_points, measure_depth
+from cross4d_lib.teachers.loop import ema_momentum, learning_rate, spread, train
+from cross4d_lib.teachers.make import CHECKPOINT, make_teacher, objective_of
+from cross4d_lib.teachers.pool import FIRST_INDIVIDUAL, individuals, make_pool, moments_of, pool_spec, tasks_of, world_clip
+from cross4d_lib.teachers.prediction import encode_some, hidden_cells, new_video_model
+from cross4d_lib.teachers.recipe import MEGABYTES, ON_CUDA, RECIPES, WORLDS, Bodies, Cloth, Movement, Schedule, Sensor, TeacherRecipe, VideoRecipe, change, named_recipe, parse_change, settings_of
+from cross4d_lib.teachers.views import random_views, surface_normals
+
+CPU = torch.device("cpu")
+FEW = Bodies(videos=8, frames=4, points=256)
+NO_CLOTH, NO_FAULTS, STILL = Cloth(0.0, 0.0), Sensor(0.0, 0.0, 0, 0.0, 0.0, 1.0), Movement(0.0, 0.0, (1.0, 1.0), 0.0, 0.0, 1.0)
+TOY = TeacherRecipe(hidden_size=24, layers=1, heads=2, image=56, patch=7, tokens=24, clips=4, frames=2, pairs=6, bodies=FEW, schedule=Schedule(steps=30, rate=2e-3, memory_least=20))
+TOY_VIDEO = VideoRecipe(
+    hidden_size=24, layers=1, heads=2, predictor_size=12, predictor_layers=1, predictor_heads=1, image=64, patch=8, frames=4, clips=4, context=48, targets=24,
+    bodies=replace(FEW, even=True), schedule=Schedule(steps=30, rate=2e-3, memory_least=20),
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """Eight clips of the four worlds."""
+    return make_pool(FEW, workers=1)
+
+
+def dice(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+# ----------------------------------------------------------------------------------------------------------- 1. the pools
+
+
+def test_nobody_in_a_pool_is_in_a_dataset():
+    """The largest pool that a recipe makes, against everybody in every split."""
+    largest = max((named_recipe(model, "cuda").bodies for model in RECIPES), key=lambda bodies: bodies.videos)
+    pooled = individuals(largest)
+    numbers = {"synthetic-actions": 1, "synthetic-interactions": 1, "synthetic-animals": 1, "synthetic-scenes": 1}  # place of the individual in a handle
+    for world in WORLDS:
+        used = {entry.handle[numbers[world]] for entry in load_dataset(world, "train").videos_found}
+        assert used and not used & pooled[world] and len(pooled[world]) >= largest.videos // len(WORLDS)
+    # the two worlds of people draw bodies from one row of numbers
+    people = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10} | {interactions.FIRST_BODY + n for n in range(1, 13)}
+    assert not people & (pooled["synthetic-actions"] | {interactions.FIRST_BODY + n for n in pooled["synthetic-interactions"]})
+    assert make_subject(FIRST_INDIVIDUAL) not in [make_subject(n) for n in people]
+
+
+def test_pools_are_functions_of_their_settings(pool, monkeypatch):
+    monkeypatch.setattr("cross4d_lib.teachers.pool.ProcessPoolExecutor", lambda workers, context: ThreadPoolExecutor(workers))
+    again = make_pool(FEW, workers=2)
+    assert all(torch.equal(getattr(pool, name), getattr(again, name)) for name in vars(pool))  # whoever makes them
+    assert pool.points.shape == pool.normals.shape == (32, 256, 3) and pool.frames == 4
+    assert pool.clip.tolist() == sorted(4 * list(range(8))) and pool.world.tolist() == 2 * sorted(4 * list(range(4)))
+    for world in WORLDS:
+        clip = world_clip(world, 3, FEW)
+        assert np.array_equal(clip, world_clip(world, 3, FEW)) and not np.array_equal(clip, world_clip(world, 4, FEW))
+        assert not np.array_equal(clip, world_clip(world, 3, replace(FEW, turn=0.0))) or world == "synthetic-animals"
+    with pytest.raises(ConfigError, match="synthetic-cats"):
+        tasks_of(replace(FEW, worlds=("synthetic-cats",)))
+
+
+def test_a_pool_is_kept_by_its_content(tmp_path, pool):
+    made = make_pool(FEW, cache=tmp_path, workers=1)
+    (file,) = (tmp_path / "pools").iterdir()
+    file_time = file.stat().st_mtime_ns
+    opened = make_pool(FEW, cache=tmp_path, workers=1)
+    assert file.stat().st_mtime_ns == file_time and all(torch.equal(getattr(made, n), getattr(opened, n)) for n in vars(pool))
+    assert pool_spec(FEW) != pool_spec(replace(FEW, turn=1.0))
+
+
+def test_moments_rise_and_fit():
+    rng = np.random.default_rng(0)
+    for length in (3, 8, 40):
+        for even in (False, True):
+            moments = moments_of(length, Bodies(frames=8, even=even), rng)
+            assert len(moments) == 8 and (np.diff(moments) >= 0).all() and moments.min() >= 0 and moments.max() < length
+            assert length < 8 or len(set(moments)) == 8
+            steps = np.diff(moments)
+            assert not even or steps.max() - steps.min() <= 1
+
+
+def test_normals_of_a_plane_and_a_sphere():
+    rng = np.random.default_rng(0)
+    flat = np.c_[rng.uniform(-1, 1, (400, 2)), np.zeros(400)] @ np.linalg.qr(rng.normal(size=(3, 3)))[0].T
+    plane = (flat + [0.3, 0.1, 5.0]).astype(np.float32)
+    normals = surface_normals(plane)
+    assert np.abs((normals * flat[[0]]).sum(1)).max() < 1e-3 and np.abs(normals @ (flat[1] - flat[0])).max() < 1e-3  # square to the plane
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-5)
+    assert ((normals * plane).sum(1) < 0).all()  # towards the camera
+    ball = rng.normal(size=(2000, 3))
+    ball /= np.linalg.norm(ball, axis=1, keepdims=True)
+    facing = ball[ball[:, 2] < -0.3]
+    assert ((surface_normals((facing + [0, 0, 4]).astype(np.float32)) * facing).sum(1) > 0.95).mean() > 0.95
+
+
+def test_batches_are_drawn_as_they_say(pool):
+    rows = pool.draw(2, 3, True, dice())
+    clips = pool.clip[rows].view(2, 3)
+    assert (clips == clips[:, :1]).all() and len(set(clips[:, 0].tolist())) == 2 and len(set(rows.tolist())) == 6
+    assert len(set(pool.world[rows].tolist())) == 1
+    assert len({tuple(pool.world[pool.draw(2, 1, True, dice(seed))].tolist()) for seed in range(20)}) == 4  # every world has its turn
+    video = pool.draw(8, 4, False, dice(), in_order=True).view(8, 4)
+    assert (video.diff(dim=1) == 1).all() and len(set(pool.world[video[:, 0]].tolist())) == 4
+    assert len(pool.draw(100, 2, True, dice())) == 4  # a world of two clips has no more
+
+
+# ---------------------------------------------------------------------------------------------------- 2. clothes and sensors
+
+
+def test_clothes_move_points_along_their_normals_by_what_the_recipe_says():
+    points = torch.rand(600, 500, 3, generator=dice()) - 0.5
+    normals = nn.functional.normalize(torch.randn(600, 500, 3, generator=dice(1)), dim=-1)
+    clip = torch.arange(600)
+    moved = clothe_points(points, normals, clip, Cloth(0.02, 0.0), dice()) - points
+    along = (moved * normals).sum(-1)
+    torch.testing.assert_close(moved, along[..., None] * normals, atol=1e-6, rtol=0)
+    assert (along.std(1) < 1e-6).all() and along.min() >= -1e-7 and 0.019 < along.max() <= 0.02  # one thickness a clip
+    assert along.mean() == pytest.approx(0.01, rel=0.1)
+    along = ((clothe_points(points, normals, clip, Cloth(0.0, 0.01, (0.04, 0.2)), dice()) - points) * normals).sum(-1)
+    assert along.mean().abs() < 2e-4 and along.square().mean().sqrt() == pytest.approx(0.01 / math.sqrt(3), rel=0.1)  # E[b^2] = most^2 / 3
+    assert clothe_points(points, normals, clip, NO_CLOTH, dice()) is points
+
+
+def test_folds_are_smooth_and_belong_to_the_wearer():
+    points = torch.zeros(4, 200, 3)
+    points[..., 0] = torch.linspace(0, 1, 200)
+    normals = torch.tensor([0.0, 0.0, 1.0]).expand_as(points)
+    height = clothe_points(points, normals, torch.tensor([0, 0, 1, 1]), Cloth(0.0, 0.02, (0.1, 0.2)), dice())[..., 2]
+    assert torch.equal(height[0], height[1]) and torch.equal(height[2], height[3]) and not torch.allclose(height[0], height[2])
+    assert height.diff(dim=1).abs().max() < 2 * math.pi / 0.1 / 200 * height.abs().max() * 3  # no jump
+
+
+def test_noise_and_steps_grow_with_the_distance_squared():
+    near, far = torch.full((4000, 400), 1.0), torch.full((4000, 400), 2.0)
+    noise = Sensor(noise=0.01, step=0.0)
+    spread_of = lambda depth: (measure_depth(depth, noise, dice()) - depth).square().mean().sqrt().item()
+    assert spread_of(near) == pytest.approx(0.01 / math.sqrt(3), rel=0.05) and spread_of(far) / spread_of(near) == pytest.approx(4, rel=0.01)
+    step, places = Sensor(noise=0.0, step=0.02), torch.linspace(0, 0.2, 4000)
+    gaps = lambda depth: torch.stack([row.unique().diff().median() for row in measure_depth((depth + places).expand(50, -1), step, dice())])
+    assert 0 < gaps(1.0).max() < 0.02 * 1.2**2 and (gaps(2.0) / gaps(1.0)).median() == pytest.approx(4, rel=0.25)
+    assert ((measure_depth(near, step, dice()) - near).abs() <= 0.011).all()  # half a step off at most
+    assert torch.equal(measure_depth(far, NO_FAULTS, dice()), far)
+
+
+def test_holes_are_round_and_edges_are_the_grazing_points():
+    column, row = torch.meshgrid(torch.arange(60), torch.arange(60), indexing="xy")
+    pixels, facing = torch.stack([column, row], -1).view(1, -1, 2).expand(300, -1, -1), torch.ones(300, 3600)
+    lost = lost_points(pixels, facing, 60, Sensor(holes=1, hole=0.1), dice())
+    for one in range(300):
+        gone = pixels[one][lost[one]].float()
+        assert len(gone) == 0 or (gone.max(0).values - gone.min(0).values).max() <= 2 * 1.3 * 0.1 * 60
+    area = math.pi * (0.1 * 60) ** 2 / 3 * (1 + 0.3**2 / 3)  # E[r^2] of an even radius, and of its ragged rim
+    assert lost.sum(1).float().mean() == pytest.approx(area, rel=0.25)  # a hole at the border is cut
+    grazing = torch.linspace(-1, 1, 1000).expand(2000, -1)
+    lost = lost_points(pixels[:1, :1000].expand(2000, -1, -1), grazing, 60, Sensor(holes=0, edges=0.8), dice())
+    assert not lost[grazing.abs() >= 0.25].any() and lost[grazing.abs() < 0.25].float().mean() == pytest.approx(0.4, rel=0.1)
+    assert not lost_points(pixels, 0 * facing, 60, NO_FAULTS, dice()).any()
+
+
+def test_each_disturbance_can_be_switched_off(pool):
+    """With all off, the views of a frame are one picture; each alone makes them differ, thinning takes points from both."""
+    bare = replace(TOY, cloth=NO_CLOTH, sensor=NO_FAULTS, movement=STILL)
+    rows = torch.tensor([0, 5, 10])
+
+    views = lambda recipe: random_views(pool, rows, recipe, dice(2))
+    image, pixels, visible = views(bare)
+    assert torch.equal(image[:3], image[3:]) and torch.equal(pixels[:3], pixels[3:])
+    assert views(replace(bare, sensor=replace(NO_FAULTS, thin=0.2)))[2].shape[1] < 256 == visible.shape[1]
+    clothed = views(replace(bare, cloth=Cloth(0.05, 0.02)))
+    assert torch.equal(clothed[1][:3], clothed[1][3:]) and not torch.equal(clothed[1], pixels)  # the same clothes in both views
+    for faults in (replace(NO_FAULTS, holes=2, hole=0.15), replace(NO_FAULTS, edges=1.0)):
+        image, _, visible = views(replace(bare, sensor=faults))
+        assert not torch.equal(visible[:3], visible[3:])
+    for moves in ({"yaw": 20.0}, {"pitch": 20.0}, {"scale": (0.6, 1.0)}, {"shift": 0.3}):
+        pixels = views(replace(bare, movement=replace(STILL, **moves)))[1]
+        assert not torch.equal(pixels[:3], pixels[3:])
+    image = views(replace(bare, movement=replace(STILL, grey=0.2)))[0]
+    assert not torch.equal(image[:3], image[3:]) and torch.equal(image[:3] > 0, image[3:] > 0)
+    together = random_views(pool, torch.arange(4), replace(bare, movement=Movement(30.0)), dice(), views=1, together=4)[1]
+    alone = [random_views(pool, torch.arange(f, f + 1), replace(bare, movement=STILL), dice(), views=1)[1] for f in range(4)]
+    shift = torch.stack([together[f] - alone[f][0] for f in range(4)]).float().mean(1)
+    assert (shift - shift[0]).abs().max() < 2  # one camera for the frames of a video
+
+
+# ---------------------------------------------------------------------------------------------------------- 3. the schedules
+
+
+def test_the_rate_rises_falls_and_ends_at_zero():
+    schedule = Schedule(rate=1e-3, warmup=0.1)
+    rates = [learning_rate(done, schedule) for done in np.linspace(0, 1, 1001)]
+    assert 0 < rates[0] < 2e-5 and max(rates) == pytest.approx(1e-3, rel=0.01) and np.argmax(rates) == pytest.approx(100, abs=2) and rates[-1] == pytest.approx(0, abs=1e-12)
+    assert (np.diff(rates[:100]) > 0).all() and (np.diff(rates[101:]) < 0).all()
+
+
+def test_the_momentum_stays_below_its_bound():
+    schedule = Schedule()
+    momenta = [ema_momentum(step, schedule) for step in range(100_000)]
+    assert momenta[0] == pytest.approx(0.996) and max(momenta) == momenta[-1] == pytest.approx(0.998) and (np.diff(momenta) >= 0).all()
+    for steps in (1500, 5000):  # what is left of the first weights after a training
+        assert np.prod(momenta[:steps]) < 0.01
+
+
+class Line:
+    """An objective of one number, to see the loop alone: the student falls towards 3, a step of the clock apart."""
+
+    def __init__(self):
+        self.trained = self.followed = nn.ParameterList([nn.Parameter(torch.zeros(1, 1))])
+        self.slow = nn.ParameterList([nn.Parameter(torch.zeros(1, 1), requires_grad=False)])
+        self.model = nn.Identity()
+
+    def losses(self, done, generator, precision):
+        return {"far": (self.trained[0] - 3).square().sum()}, {"renders": 1}
+
+
+@pytest.mark.parametrize("minutes", [None, 0.02])
+def test_after_training_the_ema_lies_near_the_student(minutes, monkeypatch):
+    """400 steps, told by their number or by a clock on which a step takes 3 ms."""
+    ticks = count()
+    monkeypatch.setattr("cross4d_lib.teachers.loop.time", SimpleNamespace(perf_counter=lambda: 0.003 * next(ticks)))
+    objective = Line()
+    log, over = train(objective, Schedule(steps=400, rate=0.05, weight_decay=0.0, memory_least=20, memory_most=250), 0, {}, CPU, minutes)
+    student, slow = objective.trained[0].item(), objective.slow[0].item()
+    assert over and student == pytest.approx(3, abs=0.1) and slow == pytest.approx(student, abs=0.05)
+    assert max(row["momentum"] for row in log) <= 1 - 1 / 250 and log[-1]["rate"] < 2e-3 and log[-1]["final"]
+    assert log[-1]["step"] in (399, 400) and log[-1]["minutes"] == pytest.approx(0.02, rel=0.01)
+
+
+# ---------------------------------------------------------------------------------------------------------- 4. the objectives
+
+
+def test_contrast_by_hand():
+    student, target = nn.functional.normalize(torch.randn(5, 8, generator=dice()), dim=1), nn.functional.normalize(torch.randn(5, 8, generator=dice(1)), dim=1)
+    likeness = student @ target.T / 0.1
+    by_hand = torch.stack([torch.logsumexp(likeness[i], 0) - likeness[i, i] for i in range(5)]).mean()
+    torch.testing.assert_close(contrast(student, target, 0.1), by_hand)
+    same = torch.eye(5, dtype=torch.bool)
+    same[0, 3] = True
+    unfair = likeness[0, [0, 1, 2, 4]]
+    by_hand = torch.stack([torch.logsumexp(unfair, 0) - likeness[0, 0], *(torch.logsumexp(likeness[i], 0) - likeness[i, i] for i in range(1, 5))]).mean()
+    torch.testing.assert_close(contrast(student, target, 0.1, same), by_hand)
+    assert same[2, 2]  # what it was given is as it was
+
+
+def test_an_images_own_feature_is_no_wrong_answer(pool):
+    """With an EMA that equals the student, equal views and no mask, the own image answers as well as the right one: it halves
+    the share of the right one where it counts as wrong."""
+    bare = replace(TOY, cloth=NO_CLOTH, sensor=NO_FAULTS, movement=STILL, mask=0.0, tokens=64, one_world=False, temperature=0.02)
+    found = {own: objective_of(replace(bare, own_view=own), pool, CPU).losses(0.0, dice(), torch.autocast("cpu", enabled=False))[0] for own in (False, True)}
+    for name in ("class", "mean"):  # of a row: log(1 + rest) where the own image does not count, log(2 + rest) where it does
+        assert math.log(2) - 0.01 < found[True][name].item() and found[True][name].item() == pytest.approx(math.log(1 + math.exp(found[False][name].item())), abs=0.2)
+    assert found[True]["patch"] > found[False]["patch"]
+
+
+def test_foreground_is_drawn_by_chance_and_never_empty():
+    image = torch.zeros(1, 3, 28, 28)
+    image[..., :14, :] = 0.5  # 8 of 16 patches of 7 px
+    keep, shown = some_foreground(image, 7, 4, dice())
+    assert shown.all() and (keep < 8).all() and (keep.diff() > 0).all()
+    assert len({tuple(some_foreground(image, 7, 4, dice(seed))[0][0].tolist()) for seed in range(10)}) > 3
+    keep, shown = some_foreground(image, 7, 12, dice())
+    assert shown.sum() == 8 and (keep[shown] < 8).all()
+
+
+LEARNING = replace(TOY, hidden_size=64, layers=2, image=84, patch=14, clips=8, frames=4, pairs=12, one_world=False, sensor=NO_FAULTS, movement=Movement(growth=1.0), schedule=Schedule(steps=24))
+
+
+@pytest.mark.parametrize("recipe", [LEARNING, replace(TOY_VIDEO, schedule=replace(TOY_VIDEO.schedule, steps=110, rate=4e-3))], ids=["image", "video"])
+def test_losses_fall_and_nothing_collapses(pool, recipe):
+    log, _ = train(objective_of(recipe, pool, CPU), recipe.schedule, 0, {}, CPU)
+    names = [name for name in ("class", "mean", "patch", "prediction") if name in log[0]]
+    assert len(names) == (3 if recipe is LEARNING else 1)
+    for name in names:
+        assert np.mean([row[name] for row in log[-len(log) // 4 :]]) < 0.97 * log[0][name], name
+    assert min(row["spread"] for row in log) > 0.1
+    assert [row["renders"] for row in log[:2]] == ([64, 128] if recipe is LEARNING else [16, 32])
+
+
+def test_spread_sees_a_collapse():
+    assert spread(torch.randn(200, 64, generator=dice())) > 0.9
+    assert spread(torch.randn(1, 64, generator=dice()).expand(200, -1)) < 1e-6
+
+
+def test_hidden_blocks_lie_on_the_body_and_are_not_seen(pool):
+    shown = torch.zeros(60, 16, 16, dtype=torch.bool)
+    shown[:, 4:14, 6:10] = True
+    hidden = hidden_cells(shown, VideoRecipe(), dice())
+    share = (hidden & shown).sum((1, 2)) / shown.sum((1, 2))
+    assert hidden.flatten(1).any(1).all() and (hidden & shown).any((1, 2)).all() and 0.3 < share.mean() < 0.95
+    model = new_video_model(TOY_VIDEO).eval()
+    video = torch.randn(2, 4, 3, 64, 64, generator=dice())
+    places = torch.stack([torch.randperm(128, generator=dice(s))[:40] for s in range(2)])
+    other = video.clone()
+    seen = torch.zeros(2, 128, dtype=torch.bool).scatter(1, places, True).view(2, 2, 8, 8)
+    pixels = seen.repeat_interleave(2, 1).repeat_interleave(8, 2).repeat_interleave(8, 3)[:, :, None].expand_as(video)
+    other[~pixels] = 7.0  # whatever lies in the hidden tokens
+    with torch.no_grad():
+        torch.testing.assert_close(encode_some(model, video, places), encode_some(model, other, places))
+        everything = torch.arange(128).expand(2, -1)
+        torch.testing.assert_close(encode_some(model, video, everything), model(video, skip_predictor=True).last_hidden_state, atol=1e-5, rtol=1e-4)
+
+
+# ---------------------------------------------------------------------------------------------------------------- 5. resume
+
+
+def trained(recipe, pool, checkpoint=None, pause=None, schedule=None):
+    objective = objective_of(recipe, pool, CPU)
+    log, over = train(objective, schedule or recipe.schedule, recipe.seed, {"recipe": asdict(recipe)}, CPU, checkpoint=checkpoint, pause=pause)
+    return {**{f"trained.{k}": v for k, v in objective.trained.state_dict().items()}, **objective.slow.state_dict()}, log, over
+
+
+def equal(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("recipe", [TOY, TOY_VIDEO], ids=["image", "video"])
+def test_stopped_and_taken_up_is_as_if_never_stopped(recipe, pool, tmp_path, monkeypatch):
+    recipe = replace(recipe, schedule=replace(recipe.schedule, steps=6))
+    whole, log, over = trained(recipe, pool)
+    assert over and not equal(whole, trained(replace(recipe, seed=1), pool)[0])
+    file, kind = tmp_path / "state.pt", type(objective_of(recipe, pool, CPU))
+    first, calls = kind.losses, []
+
+    def interrupted(self, *arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return first(self, *arguments)
+
+    monkeypatch.setattr(kind, "losses", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trained(recipe, pool, file)
+    monkeypatch.setattr(kind, "losses", first)
+    torch.manual_seed(99)  # whatever else the process draws
+    half, half_log, over = trained(recipe, pool, file)
+    untimed = lambda rows: [{name: value for name, value in row.items() if name != "minutes"} for row in rows]
+    assert over and equal(whole, half) and untimed(half_log) == untimed(log)
+    assert trained(recipe, pool, file)[2]  # taken up when it is over, it is over
+
+
+def test_a_pause_leaves_a_training_to_be_taken_up(pool, tmp_path):
+    file = tmp_path / "state.pt"
+    recipe = replace(TOY, schedule=replace(TOY.schedule, steps=6))
+    calls = 0
+    while not (result := trained(recipe, pool, file, pause=1e-6 if calls % 2 == 0 else None))[2]:
+        calls += 1
+        assert calls < 3
+    assert calls == 1 and equal(result[0], trained(recipe, pool)[0])
+
+
+def test_checkpoints_of_others_and_damaged_ones_are_refused(pool, tmp_path):
+    file = tmp_path / "state.pt"
+    recipe = replace(TOY, schedule=replace(TOY.schedule, steps=2))
+    trained(recipe, pool, file)
+    with pytest.raises(ConfigError, match="other settings"):
+        trained(replace(recipe, mask=0.25), pool, file)
+    whole = file.read_bytes()
+    for damage in (whole[: len(whole) // 2], whole[:-2000] + bytes(1000) + whole[-1000:], b""):
+        file.write_bytes(damage)
+        with pytest.raises(ConfigError, match="damaged"):
+            trained(recipe, pool, file)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(pool):
+    objective = Line()
+    objective.trained[0].data.fill_(float("nan"))
+    with pytest.raises(ConfigError, match="not finite"):
+        train(objective, Schedule(steps=3), 0, {}, CPU)
+
+
+# ------------------------------------------------------------------------------------------------- 6. what is saved, and marks
+
+
+def toy_changes(recipe):
+    """The toy as changes of the named recipe, as ``--set`` would give them."""
+    return {name: value for name, value in settings_of(recipe).items()} | {"schedule.steps": 3}
+
+
+@pytest.mark.parametrize("model, recipe, label", [("cross4d-tiny", TOY, "DINOv2"), ("cross4d-tiny-video", TOY_VIDEO, "V-JEPA 2")])
+def test_a_saved_teacher_opens_and_a_finished_one_is_left_alone(tmp_path, model, recipe, label):
+    out = tmp_path / "ours"
+    assert make_teacher(out, model, toy_changes(recipe), device="cpu", workers=1, probes=0)
+    assert sorted(f.name for f in out.iterdir()) == ["README.md", "config.json", "model.safetensors", "preprocessor_config.json", "training.json"]
+    teacher = load_teacher(str(out), dtype=torch.float32)
+    assert teacher.description.startswith(label) and teacher.trained and mark_of(str(out)) == "" and "DOMAIN" not in teacher.description
+    image = torch.rand(4, 3, recipe.image, recipe.image, generator=dice())
+    features = teacher(image)
+    grid = recipe.image // recipe.patch
+    assert features.patches.shape == (4, grid, grid, 24)
+    held = json.loads((out / "training.json").read_text())
+    assert held["finished"] and held["model"] == model and held["recipe"]["schedule"]["steps"] == 3 and held["log"][-1]["step"] == 2 and held["in_domain"] is None
+    before = (out / "model.safetensors").stat().st_mtime_ns
+    assert make_teacher(out, model, toy_changes(recipe), device="cpu", workers=1, probes=0)
+    assert (out / "model.safetensors").stat().st_mtime_ns == before
+    with pytest.raises(ConfigError, match="other settings"):
+        make_teacher(out, model, toy_changes(recipe) | {"seed": 1}, device="cpu", workers=1, probes=0)
+
+
+def test_a_paused_training_is_taken_up_by_the_same_call(tmp_path):
+    arguments = dict(changes=toy_changes(TOY), device="cpu", workers=1, probes=0, cache=tmp_path)
+    assert not make_teacher(tmp_path / "ours", pause=1e-9, **arguments)
+    assert (tmp_path / "ours" / CHECKPOINT).is_file()
+    assert make_teacher(tmp_path / "ours", **arguments) and not (tmp_path / "ours" / CHECKPOINT).exists()
+    assert make_teacher(tmp_path / "whole", **arguments)
+    assert (tmp_path / "ours" / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+def test_a_teacher_of_a_readers_data_says_so_everywhere(tmp_path, depth_videos):
+    from cross4d_lib.experiments import load_profile, make_spec
+    from cross4d_lib.report.tables import method_of, shown_teacher
+
+    out = tmp_path / "ours"
+    assert make_teacher(out, changes=toy_changes(TOY) | {"bodies.points": 64, "bodies.videos": 99}, data="msr-action3d", device="cpu", probes=0)
+    held = json.loads((out / "training.json").read_text())
+    clips = load_dataset("msr-action3d", "train", frames=4, points=64, stride="uniform")
+    assert held["in_domain"] == {"dataset": "msr-action3d", "split": "train", "data_hash": clips.fingerprint(), "clips": len(clips)}
+    assert held["recipe"]["bodies"]["worlds"] == [] and "IN-DOMAIN" in (out / "README.md").read_text()
+    teacher = load_teacher(str(out))
+    assert "IN-DOMAIN" in teacher.description and clips.fingerprint() in teacher.description
+    assert mark_of(str(out)) == "IN-DOMAIN" and mark_of(f"{out}/untrained") == "UNTRAINED" and mark_of("cross4d-tiny") == ""
+    assert "IN-DOMAIN" not in load_teacher(f"{out}/untrained").description
+    spec = make_spec(load_profile("quick"), "synthetic-actions", "dense", 0, teacher=str(out))
+    assert method_of(spec) == "dense (IN-DOMAIN teacher)"
+    assert method_of(replace(spec, teacher="cross4d-tiny/untrained")) == "dense (UNTRAINED teacher)"
+    assert shown_teacher({"teacher": "here", "teacher_mark": "IN-DOMAIN"}) == "here (IN-DOMAIN)" and shown_teacher({"teacher": "cross4d-tiny"}) == "cross4d-tiny"
+
+
+def test_no_label_is_read_from_a_readers_data(depth_videos):
+    """The pool of a split whose labels were all changed is the same pool."""
+    clips = load_dataset("msr-action3d", "train", frames=4, points=64, stride="uniform")
+    pool = make_pool(replace(FEW, worlds=(), points=64, videos=len(clips)), clips)
+    for entry in clips.entries:
+        object.__setattr__(entry, "label", 0)
+    again = make_pool(replace(FEW, worlds=(), points=64, videos=len(clips)), clips)
+    assert all(torch.equal(getattr(pool, name), getattr(again, name)) for name in vars(pool)) and pool.points.shape == (4 * len(clips), 64, 3)
+
+
+@pytest.mark.parametrize("model", RECIPES)
+def test_named_models_are_within_their_size(model):
+    for device in ("cpu", "cuda"):
+        recipe = named_recipe(model, device)
+        with torch.device("meta"):
+            made = (new_video_model if model.endswith("-video") else new_model)(recipe)
+        assert 2 * sum(p.numel() for p in made.parameters()) <= MEGABYTES[model] * 1e6
+
+
+# -------------------------------------------------------------------------------------------------------------- 7. recipes
+
+
+def test_settings_are_changed_by_name_and_wrong_ones_refused():
+    recipe = named_recipe("cross4d-tiny", changes=dict(map(parse_change, ["sensor.holes=0", "movement.scale=(0.5, 1.0)", "rate=3"][:2])))
+    assert recipe.sensor.holes == 0 and recipe.movement.scale == (0.5, 1.0) and recipe == change(change(RECIPES["cross4d-tiny"], "sensor.holes", 0), "movement.scale", (0.5, 1.0))
+    assert named_recipe("cross4d-tiny", "cuda").clips == ON_CUDA["cross4d-tiny"]["clips"] and change(recipe, "cloth.folds", 0).cloth.folds == 0.0
+    for name, value in (("sensor", 0), ("sensor.hole.size", 0), ("colour", 1), ("clips", "many"), ("clips", 1.5), ("movement.scale", (1.0,))):
+        with pytest.raises(ConfigError):
+            change(recipe, name, value)
+    for text in ("sensor.holes", ""):
+        with pytest.raises(ConfigError):
+            parse_change(text)
+    with pytest.raises(ConfigError, match="cross4d-huge"):
+        named_recipe("cross4d-huge")
+
+
+def test_the_command_passes_on_what_it_is_given(monkeypatch, tmp_path, capsys):
+    given = []
+    monkeypatch.setattr("cross4d_lib.teachers.make.make_teacher", lambda *arguments: given.append(arguments) or False)
+    out = tmp_path / "ours"
+    assert cli.main(["train-teacher", "--out", str(out), "--model", "cross4d-small", "--worlds", "synthetic-animals", "--minutes", "3", "--pause", "1", "--seed", "4", "--set", "sensor.holes=0", "--device", "cpu"]) == 0
+    (call,) = given
+    assert call[:8] == (out, "cross4d-small", {"seed": 4, "bodies.worlds": ["synthetic-animals"], "sensor.holes": 0}, None, "train", 3.0, 1.0, "cpu")
+    assert "the same command goes on" in capsys.readouterr().out
+    assert cli.main(["train-teacher", "--out", str(out), "--set", "nonsense"]) == 2
