@@ -5,10 +5,10 @@ from .correspondence import GAPS, TAUS, CorrespondenceResult, coordinates, corre
 from .features import mean_pool, pooled_features
 from .probe import ProbeResult, converged_probe, linear_probe, probe_all, probe_features
 from .segmentation import SegmentationResult, Segmenter, segment_all, segment_finetuned, segment_frozen
-from .statistics import bootstrap_interval, grouped_bootstrap, paired_bootstrap
+from .statistics import bootstrap_interval, grouped_bootstrap, paired_bootstrap, paired_seeds
 
 __all__ = [
     "GAPS", "TAUS", "CorrespondenceResult", "ProbeResult", "SegmentationResult", "Segmenter", "bootstrap_interval", "converged_probe",
     "coordinates", "correspondence", "direction_spread", "effective_rank", "encoder_features", "grouped_bootstrap", "linear_probe", "mean_pool",
-    "paired_bootstrap", "pooled_features", "probe_all", "probe_features", "segment_all", "segment_finetuned", "segment_frozen", "token_coordinates",
+    "paired_bootstrap", "paired_seeds", "pooled_features", "probe_all", "probe_features", "segment_all", "segment_finetuned", "segment_frozen", "token_coordinates",
 ]  # fmt: skip
