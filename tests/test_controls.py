@@ -3,7 +3,7 @@
 Claims proved:
 1. Shuffled points keep each frame's set of targets and leave a token its own only where it is alone. Shuffled frames and clips
    take the target of the token that a search through all of them finds nearest; nobody is his own other frame or clip. Broadcast
-   is the class summary.
+   is the class summary, of the clip or of the frame.
 2. Points, grouping and summaries stay as they are; the centring mean is that of the targets carried. What a clip carries is the
    same in every epoch and batch, another one under another seed.
 3. The position control is the sinusoid of a point's own pixel; the geometry control finds the normal of a tilted plane and no
@@ -120,6 +120,16 @@ def test_a_frame_without_a_visible_token_gives_none():
     assert nearest_visible(place[1:2], torch.tensor([0]), place, torch.tensor([0, 9, 0]), torch.tensor([True, True, True])).tolist() == [0]
 
 
+def test_broadcast_frames_is_the_frames_class_token(finished):
+    targets = ControlledTargets(finished, "broadcast frames")
+    for i in range(len(finished)):
+        clip, (carried, visible) = finished.clip(i), targets.targets(i)
+        assert torch.equal(visible, clip["visible"]) and (carried[~visible] == 0).all()
+        for f in range(FRAMES):
+            assert (carried[(clip["grouping/frame"] == f) & visible] == clip["class"][f]).all()
+        assert len(carried[visible].unique(dim=0)) == len(clip["grouping/frame"][visible].unique())
+
+
 def test_broadcast_is_the_class_summary(finished):
     batch = ControlledTargets(finished, "broadcast").batch(range(len(finished)))
     plain = finished.batch(range(len(finished)))
@@ -144,7 +154,7 @@ def test_only_the_targets_change_and_the_mean_is_theirs(finished, control):
     assert all(torch.equal(targets.mean[name], finished.mean[name]) for name in ("class", "mean"))
     if control == "shuffled points":
         torch.testing.assert_close(targets.mean["dense"], finished.mean["dense"])
-    if control == "broadcast":
+    if control.startswith("broadcast"):
         assert not torch.allclose(targets.mean["dense"], finished.mean["dense"], atol=1e-3)
 
 
@@ -157,7 +167,7 @@ def test_a_clip_carries_the_same_in_every_epoch_and_batch(finished, control):
             part = targets.batch(some)
             assert torch.equal(part.targets, whole.targets[some]) and torch.equal(part.visible, whole.visible[some])
     other = ControlledTargets(finished, control, seed=6).batch(range(6))
-    assert torch.equal(other.targets, whole.targets) == (control == "broadcast")
+    assert torch.equal(other.targets, whole.targets) == control.startswith("broadcast")
 
 
 def test_without_a_control_the_store_is_left_alone(finished):

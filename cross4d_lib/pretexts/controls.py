@@ -4,6 +4,7 @@
     shuffled frames   the target of the nearest token of another frame of the clip: place kept, time wrong
     shuffled clips    the target of the nearest token of the same frame of another clip: place and time kept, clip wrong
     broadcast         the clip's class summary for every token: global information, dense loss
+    broadcast frames  the frame's own class token for every token of the frame: one answer a frame, dense loss
 
 Who takes whose target is a function of the clip's number and the seed: the same in every epoch and every batch. Only tokens that
 have a target take one, and only such are taken from.
@@ -131,8 +132,14 @@ def broadcast(targets: ControlledTargets, i: int):
     return torch.where(clip["visible"][:, None], summary, 0), clip["visible"]
 
 
+def broadcast_frames(targets: ControlledTargets, i: int):
+    clip = targets.store.clip(i)
+    return torch.where(clip["visible"][:, None], clip["class"][clip["grouping/frame"].long()], 0), clip["visible"]
+
+
 CONTROLS: dict[str, Callable[[ControlledTargets, int], tuple[torch.Tensor, torch.Tensor]]] = {
     "shuffled points": shuffled_points, "shuffled frames": shuffled_frames, "shuffled clips": shuffled_clips, "broadcast": broadcast,
+    "broadcast frames": broadcast_frames,
 }  # fmt: skip
 
 

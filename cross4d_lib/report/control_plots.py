@@ -29,7 +29,7 @@ def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
     """
     refuse_empty(frame, "control_targets")
     wide = frame.pivot(index="method", columns="probe", values="accuracy")
-    order = wide.mean(1).sort_values(ascending=False).index
+    order = wide.mean(axis=1).sort_values(ascending=False).index
     figure = Figure(figsize=(WIDTH, 0.5 * len(order) + 2.2), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(1.25, 1))
     ax = figure.add_subplot(grid[:, 0])
