@@ -30,7 +30,7 @@ def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
     refuse_empty(frame, "control_targets")
     wide = frame.pivot(index="method", columns="probe", values="accuracy")
     order = wide.mean(axis=1).sort_values(ascending=False).index
-    figure = Figure(figsize=(WIDTH, 0.5 * len(order) + 2.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.45 * len(order) + 2.2), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(1.25, 1))
     ax = figure.add_subplot(grid[:, 0])
     if {"dense", "global"} <= set(order):
@@ -49,11 +49,11 @@ def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
     first = frame.iloc[0]
     ax.set_title(f"{first['profile']}: {stand_in(frame)}, {first['clip']}\n{first['clips_evaluated']} test clips, seeds {first['seeds']}" + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
     low, high = wide.min(axis=None), wide.max(axis=None)
-    low, high = low - 0.6 * (high - low) - 0.05, high + 0.05  # below the lines stands what a step adds
+    low, high = low - 0.45 * (high - low) - 0.05, high + 0.05  # below the lines stands what a step adds
     for row, (path, steps) in enumerate(PATHS.items()):
         panel = figure.add_subplot(grid[row, 1])
         draw_path(panel, wide, steps)
-        panel.set(ylim=(low, high), ylabel="accuracy")
+        panel.set(ylim=(low, high), yticks=[tick / 10 for tick in range(0, 11, 2) if low < tick / 10 < high], ylabel="accuracy")
         panel.set_title(fill(path, 60), fontsize=SMALL + 0.5, color=INK)
     keys = [Line2D([], [], color=c, marker=m, label=PROBES[p]) for p, (c, m) in PROBE_MARKS.items()]
     keys.append(Line2D([], [], color=MUTED, linestyle=":", label="chance"))
@@ -70,10 +70,10 @@ def draw_path(ax: Axes, wide: pd.DataFrame, steps: tuple[tuple[str, str], ...]) 
     values = wide.reindex(stations)
     for probe, (colour, marker) in PROBE_MARKS.items():
         ax.plot(values[probe].to_numpy(), marker=marker, color=colour, markersize=6)
-    ax.set_xticks(range(len(stations)), ["global", *(f"{method.replace(' (', chr(10) + '(')}" for method in stations[1:])], fontsize=SMALL - 0.5)
+    ax.set_xticks(range(len(stations)), [method.removeprefix("dense (").removesuffix(")").replace(" ", "\n") for method in stations], fontsize=SMALL - 0.5)
     for k, (added, _) in enumerate(steps):
         rise = np.mean(values.iloc[k + 1] - values.iloc[k])
         told = "" if np.isnan(rise) else f"\n{rise:+.2f}"
-        ax.text(k + 0.5, 0.02, fill(f"+ {added}", 17) + told, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL - 1, color=MUTED)
+        ax.text(k + 0.5, 0.02, fill(f"+ {added}", 48 // len(steps)) + told, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL - 1, color=MUTED)
     ax.set_xlim(-0.35, len(stations) - 0.65)
     ax.grid(axis="y")

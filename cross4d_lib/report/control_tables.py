@@ -15,7 +15,7 @@ from ..experiments import ARTIFACTS, Profile, load_row
 from .tables import PROBES, comparison, measured, method_of, with_paper
 
 NAME = "control_targets"
-STUCK = 0.8  # a loss that ends above this share of its first epoch's has hardly been learned
+STUCK = 0.8  # a loss that ends above this share of its first epoch's has hardly fallen
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,13 @@ def _beside(c: dict, gap: dict) -> dict:
 
 def verdict(found: list[dict]) -> str:
     """Comparisons of one pair under all probes, in words: "HOLDS" when the first is ahead under each, and for every seed; "REVERSED" when
-    it is behind under each; "DEPENDS ON THE PROBE" when it is ahead under some; "NOT SHOWN" otherwise."""
+    it is behind under each; "DEPENDS ON THE PROBE" when it is ahead under some; "NOT SHOWN" otherwise, "NOT RUN" without any."""
+    if not found:
+        return "NOT RUN"
     ahead, behind = (sum(c["ahead"] == c[side] for c in found) for side in ("first", "second"))
-    if ahead == len(found) > 0:
+    if ahead == len(found):
         return "HOLDS" if min(min(c["by seed"]) for c in found) > 0 else "HOLDS ON AVERAGE, not for every seed"
-    if behind == len(found) > 0:
+    if behind == len(found):
         return "REVERSED"
     return "DEPENDS ON THE PROBE" if ahead else "NOT SHOWN"
 
@@ -107,7 +109,8 @@ def split(profile: Profile) -> pd.DataFrame:
 
 def losses(profile: Profile) -> pd.DataFrame:
     """How far each student learned what it was asked: the cosine loss of the first and the last epoch, mean over seeds, and how many
-    seeds are ``stuck`` (the last is still above STUCK of the first). 1 is what ignorance costs where targets are centred."""
+    seeds are ``stuck`` (the last is still above STUCK of the first). 1 is what ignorance costs
+    where targets are centred; a shuffled target has a floor of its own, for it cannot be foretold."""
     found: dict[str, list[list[float]]] = {}
     for spec in ARTIFACTS[NAME].runs(profile):
         if (row := load_row(spec)) and "curve" in row["measures"]:
@@ -125,14 +128,17 @@ def finding(profile: Profile, method: str) -> str:
     read = lambda name: " / ".join(f"{frame.loc[(name, c['probe']), 'accuracy']:.2f}" for c in found)
     told = f"{control.claim[0].upper()}{control.claim[1:]}: {verdict(found)}. The target keeps {control.keeps}; it lacks {control.lacks}. "
     told += f"Under the probes {' / '.join(c['probe'] for c in found)} it reads {read(method)}, dense {read('dense')} (chance {frame['chance'].iloc[0]:.2f}). "
-    told += "Dense is ahead by " + ", ".join(f"{c['difference']:+.2f} [{c['low']:+.2f}, {c['high']:+.2f}]" for c in found) + "; "
+    told += "Dense less it: " + ", ".join(f"{c['difference']:+.2f} [{c['low']:+.2f}, {c['high']:+.2f}]" for c in found) + "; "
     against = [c["probe"] for c in found if min(c["by seed"]) < 0 < max(c["by seed"])]
     told += (f"the seeds disagree about the sign under {', '.join(against)}. " if against else f"no seed of {len(found[0]['by seed'])} disagrees about the sign. ")
     shares = [f"{frame.loc[(method, c['probe']), 'of the gap']:.0%} ({c['probe']})" for c in found if np.isfinite(frame.loc[(method, c["probe"]), "of the gap"])]
-    told += f"Of the way from global to dense it goes {', '.join(shares)}. " if shares else "Dense is not clear of global here, so there is no gap to share out. "
+    if shares:
+        told += f"Of the way from global to dense it goes {', '.join(shares)}. "
+    elif not any(c["ahead"] == "dense" for c in comparisons(profile, "global")):
+        told += "Dense is not clear of global here, so there is no gap to share out. "
     learned = losses(profile)
     if method in learned.index and learned.loc[method, "stuck"]:
-        told += f"Mind that {learned.loc[method, 'stuck']:.0f} of {learned.loc[method, 'seeds']:.0f} students hardly learned their target (cosine loss {learned.loc[method, 'last epoch']:.2f} at the end). "
+        told += f"The loss of {learned.loc[method, 'stuck']:.0f} of its {learned.loc[method, 'seeds']:.0f} students hardly fell (to {learned.loc[method, 'last epoch']:.2f}): too little training, or a target that cannot be foretold. "
     if shares and "global" in learned.index and learned.loc["global", "stuck"]:
-        told += f"Mind too where that way begins: {learned.loc['global', 'stuck']:.0f} of {learned.loc['global', 'seeds']:.0f} global students hardly learned theirs. "
+        told += f"Mind where that way begins: the loss of {learned.loc['global', 'stuck']:.0f} of {learned.loc['global', 'seeds']:.0f} global students hardly fell. "
     return told.strip()
