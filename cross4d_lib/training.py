@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from .decisions import BATCH, CENTRE_TARGETS, GLOBAL_TARGET, GRADIENT_CLIP
 from .errors import ConfigError
-from .pretexts import load_pretext
+from .pretexts import controlled, load_pretext
 
 
 @dataclass(frozen=True)
@@ -142,14 +142,17 @@ def _resume(path: Path, modules, optimiser, order, log, options: dict) -> int:
     return len(log.epochs)
 
 
-def pretrain(encoder, targets, granularity: str = "dense", epochs: int = 100, seed: int = 0, *, variance_weight: float = 1.0, centre: bool = CENTRE_TARGETS, summary: str = GLOBAL_TARGET, checkpoint: Path | None = None, after_epoch=None, **options) -> TrainingLog:
+def pretrain(encoder, targets, granularity: str = "dense", epochs: int = 100, seed: int = 0, *, variance_weight: float = 1.0, centre: bool = CENTRE_TARGETS, summary: str = GLOBAL_TARGET, control: str = "", checkpoint: Path | None = None, after_epoch=None, **options) -> TrainingLog:
     """Pretrain ``encoder`` in place on cached targets (Sec. 3.3). No label, no teacher, no augmentation enters.
 
     granularity : "dense" (Eq. 5, one target a token) or "global" (one a clip). variance_weight : lambda of Eq. 6. centre :
-    subtract the training mean from the targets. summary : the global target, "class" or "mean". options : fields of
-    Optimisation (batch, rate, ...). The head psi is drawn from ``seed`` and left behind: the encoder alone is the result.
-    Raises ConfigError on an unknown granularity, TargetError on a damaged store.
+    subtract the training mean from the targets. summary : the global target, "class" or "mean". control : one of
+    ``pretexts.CONTROLS``, other targets for the tokens (dense alone), "" for none. options : fields of Optimisation (batch, rate, ...). The head psi is drawn from ``seed`` and left behind: the encoder alone is the result.
+    Raises ConfigError on an unknown granularity or control, TargetError on a damaged store.
     """
+    if control and granularity != "dense":
+        raise ConfigError(f"control {control!r} with granularity {granularity!r}", "pretrain", 'controls change the targets of tokens: granularity "dense"')
+    targets = controlled(targets, control, seed)
     device = next(encoder.parameters()).device
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -162,5 +165,5 @@ def pretrain(encoder, targets, granularity: str = "dense", epochs: int = 100, se
             tokens = encoder(batch.points, batch.grouping)
         return pretext.loss(tokens, batch)  # in float32: the targets were rounded once already
 
-    run = {"targets": targets.key, "granularity": granularity, "variance_weight": variance_weight, "centre": centre, "summary": summary}
+    run = {"targets": targets.key, "granularity": granularity, "variance_weight": variance_weight, "centre": centre, "summary": summary}  # a control is in targets.key
     return train(modules, losses, len(targets), Optimisation(epochs=epochs, seed=seed, **options), checkpoint, f"{granularity} pretraining", after_epoch, run)

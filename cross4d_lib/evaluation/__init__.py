@@ -7,10 +7,10 @@ from .features import mean_pool, pooled_features
 from .probe import ProbeResult, converged_probe, linear_probe, probe_all, probe_features
 from .readability import readability
 from .segmentation import SegmentationResult, Segmenter, segment_finetuned, segment_frozen
-from .statistics import bootstrap_interval, grouped_bootstrap, paired_bootstrap
+from .statistics import bootstrap_interval, grouped_bootstrap, paired_bootstrap, paired_seeds
 
 __all__ = [
     "GAPS", "TAUS", "CorrespondenceResult", "ProbeResult", "SegmentationResult", "Segmenter", "bootstrap_interval", "converged_probe",
     "coordinates", "correspondence", "direction_spread", "effective_rank", "encoder_features", "grouped_bootstrap", "linear_probe", "mean_pool",
-    "paired_bootstrap", "pooled_features", "probe_all", "probe_features", "readability", "segment_all", "segment_converged", "segment_finetuned", "segment_frozen", "token_coordinates",
+    "paired_bootstrap", "paired_seeds", "pooled_features", "probe_all", "probe_features", "readability", "segment_all", "segment_converged", "segment_finetuned", "segment_frozen", "token_coordinates",
 ]  # fmt: skip

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from ..datasets import load_source
 from ..errors import Cross4DError
+from ..pretexts import CONTROLS
+from ..teachers import CONTROL_TEACHERS
 from .profiles import PROFILES, ROLES, Profile, clip_settings
 from .spec import SPLITS, RunSpec, make_spec
 
@@ -198,6 +200,13 @@ def global_variance_runs(profile: Profile) -> list[RunSpec]:
     return [make_spec(profile, dataset, "global", seed, variance_weight=weight) for weight in (1.0, 0.0) for seed in profile.seeds]
 
 
+def control_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: Table 1's rows, global on the patch mean, and dense with the target alone changed, once in every way; every seed."""
+    dataset = main_dataset(profile)
+    changes = [("global", {"summary": "mean"})] + [("dense", {"teacher": name}) for name in CONTROL_TEACHERS] + [("dense", {"control": name}) for name in CONTROLS]
+    return granularity_runs(profile) + [make_spec(profile, dataset, pretext, seed, **change) for seed in profile.seeds for pretext, change in changes]
+
+
 def example_runs(profile: Profile) -> list[RunSpec]:
     """Figure 2 shows one encoder of each kind: the first seed's."""
     return [spec for spec in granularity_runs(profile) if spec.seed == profile.seeds[0] and "untrained" not in spec.teacher]
@@ -237,6 +246,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "control_people": Artifact("table", "Table 1's row for NTU RGB+D 60", "10_transfer", True, lambda profile: role_runs(profile, "people")),
     "control_readability": Artifact("table", "Ours: a point's class in target, student and place", "11_segmentation", True, readability_runs),
     "control_coverage": Artifact("table", "Ours: coverage, splat radius and resolution", "12_correspondence_and_cameras", True, coverage_runs),
+    "control_targets": Artifact("table", "Ours: dense on other targets", "15_what_is_the_lever", True, control_runs),
     "control_paper_size": Artifact("table", "Ours: the paper's clip and encoder size, few epochs", "06_linear_probe", True, paper_size_runs),
     "figure01": Artifact("figure", "Method overview", "00_start_here", True),
     "figure02": Artifact("figure", "Features as colours: input, dense, global, random", "06_linear_probe", True, example_runs),

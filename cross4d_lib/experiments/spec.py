@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..decisions import CENTRE_TARGETS, GLOBAL_TARGET
 from ..errors import ConfigError
+from ..pretexts import CONTROLS
 from .profiles import Profile, clip_settings
 
 PRETEXTS = ("none", "random", "global", "dense")
@@ -50,6 +51,7 @@ class RunSpec:
     target: str = ""
     task_splits: tuple[str, str] = SPLITS
     task_clip: tuple[tuple[str, object], ...] = ()
+    control: str = ""  # other targets for the tokens, one of pretexts.CONTROLS
 
     def canonical(self) -> dict:
         """JSON-ready form that the key is made of: all fields but the profile's name, and the contents behind the names.
@@ -87,7 +89,7 @@ class RunSpec:
     @property
     def pretraining(self) -> RunSpec:
         """The part of the spec that decides the encoder: runs that share it share the encoder."""
-        return replace(self, **{**LATER, "split": self.split})
+        return replace(self, **{**LATER, "split": self.split, "control": self.control})
 
     @property
     def key(self) -> str:
@@ -95,11 +97,12 @@ class RunSpec:
 
     def __str__(self) -> str:
         teacher = f", {self.teacher}" if self.teacher else ""
+        teacher += f", {self.control}" if self.control else ""
         task = f", {self.task} on {self.measured_on}" if self.target or self.task != "probe" else ""
         return f"{self.pretext} on {self.dataset}{teacher}{task}, seed {self.seed}"
 
 
-LATER = {field.name: field.default for field in fields(RunSpec) if field.name in ("split", "task", "target", "task_splits", "task_clip")}
+LATER = {field.name: field.default for field in fields(RunSpec) if field.name in ("split", "task", "target", "task_splits", "task_clip", "control")}
 
 
 def make_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes) -> RunSpec:
@@ -112,6 +115,8 @@ def make_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes
 
     if pretext not in PRETEXTS:
         raise ConfigError(f"pretext {pretext!r}", "make_spec", f"one of {', '.join(PRETEXTS)}")
+    if (control := changes.get("control")) and (control not in CONTROLS or pretext != "dense"):
+        raise ConfigError(f"control {control!r} of {pretext}", "make_spec", f"one of {', '.join(CONTROLS)}, of dense")
     untrained = pretext in ("none", "random")
     target = changes.pop("target", "")
     if untrained and target:
@@ -136,10 +141,12 @@ def make_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes
 
 
 def shipped_digest(teacher: str) -> str:
-    """Digest of the weights file of a teacher that lies on disk (shipped, or a folder), "" for hub ids and none."""
+    """Digest of the weights file of a teacher that lies on disk (shipped, or a folder), a control's revision, "" for hub ids and none."""
     from ..datasets.base import file_digest
-    from ..teachers import SHIPPED, UNTRAINED
+    from ..teachers import CONTROL_TEACHERS, SHIPPED, UNTRAINED
 
+    if teacher in CONTROL_TEACHERS:
+        return CONTROL_TEACHERS[teacher].revision
     stem = teacher.removesuffix(UNTRAINED)
     folder = SHIPPED.get(stem) or (Path(stem) if stem else None)
     name = "config.json" if teacher.endswith(UNTRAINED) else "model.safetensors"

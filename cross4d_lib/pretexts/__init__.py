@@ -1,9 +1,10 @@
 """Pretext objectives. Each is a module with a ``loss(tokens, batch)``; the training loop knows none of them by name."""
 
 from ..errors import ConfigError
+from .controls import CONTROLS, ControlledTargets, controlled
 from .cosine import Dense, Global, cosine_loss, variance_loss
 
-__all__ = ["Dense", "Global", "cosine_loss", "load_pretext", "variance_loss"]
+__all__ = ["CONTROLS", "ControlledTargets", "Dense", "Global", "controlled", "cosine_loss", "load_pretext", "variance_loss"]
 
 
 def load_pretext(granularity: str, dim: int, targets, variance_weight: float = 1.0, centre: bool = True, summary: str = "class"):

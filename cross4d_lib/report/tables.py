@@ -17,6 +17,7 @@ from ..errors import Cross4DError
 from ..evaluation import bootstrap_interval, paired_bootstrap
 from ..experiments import ARTIFACTS, PROFILES, ROLES, Profile, RunSpec, clip_settings, load_profile, load_row, load_rows, main_dataset, make_spec, role_dataset
 from ..teachers import mark_of
+from ..teachers.controls import PREFIX
 from . import paper
 
 PROBES = {"linear": "300 epochs, as in the paper", "standardized": "300 epochs, z-scored", "converged": "L-BFGS, z-scored"}
@@ -46,6 +47,10 @@ def method_of(spec: RunSpec) -> str:
     name = spec.pretext
     if mark := mark_of(spec.teacher):
         name += f" ({mark} teacher)"
+    if spec.teacher.startswith(PREFIX):
+        name += f" ({spec.teacher.removeprefix(PREFIX)} alone)"
+    if spec.control:
+        name += f" ({spec.control})"
     if spec.summary == "mean":
         name += " (patch mean)"
     if spec.pretext == "dense" and not spec.centre:

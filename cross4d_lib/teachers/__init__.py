@@ -6,11 +6,12 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from .base import Features, Teacher
+from .controls import CONTROL_TEACHERS, PREFIX, load_control
 from .marks import UNTRAINED, mark_of
 from .projection import pca_projection, random_projection
 from .published import FAMILIES, Family, known_config, render_size
 
-__all__ = ["Features", "Teacher", "SHIPPED", "family_of", "image_size", "load_teacher", "mark_of", "pca_projection", "random_projection"]
+__all__ = ["CONTROL_TEACHERS", "Features", "Teacher", "SHIPPED", "family_of", "image_size", "load_teacher", "mark_of", "pca_projection", "random_projection"]
 
 SHIPPED = {"cross4d-tiny": Path(__file__).parent / "cross4d-tiny"}
 
@@ -22,12 +23,15 @@ def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
     ``NAME/untrained`` gives NAME's architecture with random weights drawn from ``seed``: a control, marked as untrained
     wherever its numbers appear; the sizes in ``published.PUBLISHED`` need no network for that. options : device, dtype, batch
     (see FrozenTeacher), and trust_remote_code=True for a checkpoint that brings its own code, which is never run otherwise.
+    ``control/position`` and ``control/geometry`` are formulas in a teacher's place (see ``controls.py``).
 
     Raises TeacherError when it cannot be loaded, ConfigError when the name is empty.
     """
     name = str(name)
     if name in ("", UNTRAINED):
         raise ConfigError("an empty teacher name", "load_teacher", f"one of {', '.join(SHIPPED)}, a folder, or a hub id")
+    if name.startswith(PREFIX):
+        return load_control(name)
     stem = name.removesuffix(UNTRAINED)
     from .loading import load_transformers  # transformers takes seconds to import: only when a teacher is wanted
 

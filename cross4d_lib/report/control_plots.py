@@ -1,0 +1,79 @@
+"""Notebook 15's picture: the controls in order, and two ways up from global to dense. Frames in, figure out."""
+
+from __future__ import annotations
+
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from .control_tables import PATHS
+from .dots import PROBE_MARKS, SPREAD
+from .style import INK, MUTED, SMALL, WIDTH, look
+from .tables import PROBES
+from .task_plots import refuse_empty, stand_in
+
+ENDS = ("dense", "global", "random")  # the three lines of Table 1, in bold
+
+
+@look
+def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
+    """Left: every line of ``control_tables.control_targets``, the best on top (mean over the probes), with intervals over clips.
+    Right: the two paths of PATHS from global up to dense; what a step adds stands below it.
+
+    A shade marks the way from global to dense under the paper's probe. A path one of whose stations has not been run breaks off
+    there. Raises DataError on an empty frame.
+    """
+    refuse_empty(frame, "control_targets")
+    wide = frame.pivot(index="method", columns="probe", values="accuracy")
+    order = wide.mean(axis=1).sort_values(ascending=False).index
+    figure = Figure(figsize=(WIDTH, 0.45 * len(order) + 2.2), layout="constrained")
+    grid = figure.add_gridspec(2, 2, width_ratios=(1.25, 1))
+    ax = figure.add_subplot(grid[:, 0])
+    if {"dense", "global"} <= set(order):
+        ax.axvspan(*sorted(wide.loc[["global", "dense"], "linear"]), color="#EEEEEE", zorder=0)
+    for _, line in frame.iterrows():
+        colour, marker = PROBE_MARKS[line["probe"]]
+        y = order.get_loc(line["method"]) + SPREAD * (list(PROBE_MARKS).index(line["probe"]) - 1)
+        ax.hlines(y, line["low"], line["high"], color=colour, linewidth=1.6)
+        ax.plot(line["accuracy"], y, marker, color=colour, markersize=6)
+    ax.axvline(frame["chance"].iloc[0], color=MUTED, linestyle=":", linewidth=1.4)
+    ax.set(yticks=range(len(order)), yticklabels=[m.replace(" (", "\n(") for m in order], ylim=(len(order) - 0.5, -0.6), xlim=(0, min(1, frame["high"].max() + 0.04)), xlabel="accuracy")
+    for label, method in zip(ax.get_yticklabels(), order):
+        label.set_fontweight("bold" if method in ENDS else "normal")
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x")
+    first = frame.iloc[0]
+    ax.set_title(f"{first['profile']}: {stand_in(frame)}, {first['clip']}\n{first['clips_evaluated']} test clips, seeds {first['seeds']}" + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
+    low, high = wide.min(axis=None), wide.max(axis=None)
+    low, high = low - 0.45 * (high - low) - 0.05, high + 0.05  # below the lines stands what a step adds
+    for row, (path, steps) in enumerate(PATHS.items()):
+        panel = figure.add_subplot(grid[row, 1])
+        draw_path(panel, wide, steps)
+        panel.set(ylim=(low, high), yticks=[tick / 10 for tick in range(0, 11, 2) if low < tick / 10 < high], ylabel="accuracy")
+        panel.set_title(fill(path, 60), fontsize=SMALL + 0.5, color=INK)
+    keys = [Line2D([], [], color=c, marker=m, label=PROBES[p]) for p, (c, m) in PROBE_MARKS.items()]
+    keys.append(Line2D([], [], color=MUTED, linestyle=":", label="chance"))
+    keys.append(Line2D([], [], color="#EEEEEE", linewidth=8, label="from global to dense, the paper's probe"))
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
+    said = ", ".join(f"{method} {wide.loc[method, 'linear']:.2f}" for method in order)
+    figure.set_label(f"Dot plot of accuracies with intervals, targets down, three probes each, on {stand_in(frame)}; under the paper's probe: {said}. Beside it two line plots that lead from global to dense over controls that add one thing at a time.")
+    return figure
+
+
+def draw_path(ax: Axes, wide: pd.DataFrame, steps: tuple[tuple[str, str], ...]) -> None:
+    """One line a probe through the stations global, ... of a path, as far as they have been run; below, what each step adds."""
+    stations = ["global", *(method for _, method in steps)]
+    values = wide.reindex(stations)
+    for probe, (colour, marker) in PROBE_MARKS.items():
+        ax.plot(values[probe].to_numpy(), marker=marker, color=colour, markersize=6)
+    ax.set_xticks(range(len(stations)), [method.removeprefix("dense (").removesuffix(")").replace(" ", "\n") for method in stations], fontsize=SMALL - 0.5)
+    for k, (added, _) in enumerate(steps):
+        rise = np.mean(values.iloc[k + 1] - values.iloc[k])
+        told = "" if np.isnan(rise) else f"\n{rise:+.2f}"
+        ax.text(k + 0.5, 0.02, fill(f"+ {added}", 48 // len(steps)) + told, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL - 1, color=MUTED)
+    ax.set_xlim(-0.35, len(stations) - 0.65)
+    ax.grid(axis="y")
