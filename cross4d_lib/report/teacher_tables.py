@@ -13,7 +13,6 @@ from ..teachers import UNTRAINED, family_of, mark_of
 from . import paper
 from .tables import PROBES, comparison, measured, with_paper
 
-PAPER_HEAD = "paper: that family's published model, MSR-Action3D, 24 x 2048"
 
 
 def teacher_label(name: str) -> str:
