@@ -114,7 +114,7 @@ def test_verdicts():
     assert verdict(pairs("+", "+", "+")) == "HOLDS"
     assert verdict(pairs("+", "+", "+", seeds=(0.5, -0.1))) == "HOLDS ON AVERAGE, not for every seed"
     assert verdict(pairs("+", "0", "+")) == verdict(pairs("+", "-", "0")) == "DEPENDS ON THE PROBE"
-    assert verdict(pairs("0", "-", "0")) == verdict(pairs("0", "0", "0")) == "NOT SHOWN" and verdict([]) == "NOT RUN"
+    assert verdict(pairs("0", "-", "0")) == "REVERSED UNDER SOME PROBES" and verdict(pairs("0", "0", "0")) == "NOT SHOWN" and verdict([]) == "NOT RUN"
     assert verdict(pairs("-", "-", "-", seeds=(-0.1, -0.2))) == "REVERSED"
 
 

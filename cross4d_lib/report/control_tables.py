@@ -74,8 +74,9 @@ def _beside(c: dict, gap: dict) -> dict:
 
 
 def verdict(found: list[dict]) -> str:
-    """Comparisons of one pair under all probes, in words: "HOLDS" when the first is ahead under each, and for every seed; "REVERSED" when
-    it is behind under each; "DEPENDS ON THE PROBE" when it is ahead under some; "NOT SHOWN" otherwise, "NOT RUN" without any."""
+    """Comparisons of one pair under all probes, in words: "HOLDS" when the first is ahead under each, and for every seed; "DEPENDS ON THE
+    PROBE" when under some; "REVERSED" when it is behind under each, "REVERSED UNDER SOME PROBES" when under some and ahead under none;
+    "NOT SHOWN" when all are undecided, "NOT RUN" without any."""
     if not found:
         return "NOT RUN"
     ahead, behind = (sum(c["ahead"] == c[side] for c in found) for side in ("first", "second"))
@@ -83,7 +84,7 @@ def verdict(found: list[dict]) -> str:
         return "HOLDS" if min(min(c["by seed"]) for c in found) > 0 else "HOLDS ON AVERAGE, not for every seed"
     if behind == len(found):
         return "REVERSED"
-    return "DEPENDS ON THE PROBE" if ahead else "NOT SHOWN"
+    return "DEPENDS ON THE PROBE" if ahead else "REVERSED UNDER SOME PROBES" if behind else "NOT SHOWN"
 
 
 def comparisons(profile: Profile, method: str, first: str = "dense") -> list[dict]:
