@@ -70,11 +70,12 @@ def against(profile: Profile, first: str, second: str, pretext: str = "dense", p
 
 
 def verdict(found: dict[str, dict]) -> str:
-    """Over the probes of one comparison: HOLDS (the first is ahead under all), DEPENDS ON THE PROBE, REVERSED or NOT SHOWN."""
-    ahead = [c["ahead"] for c in found.values()]
-    first, second = (next(iter(found.values()))[name] for name in ("first", "second"))
-    if all(name == first for name in ahead):
-        return "HOLDS"
-    if all(name == second for name in ahead):
-        return "REVERSED"
-    return "DEPENDS ON THE PROBE" if any(ahead) else "NOT SHOWN"
+    """One comparison over its probes: HOLDS (the first is ahead under all of them; ON AVERAGE where a seed says otherwise),
+    DEPENDS ON THE PROBE (ahead under some), NOT SHOWN (under none, nor behind), REVERSED (behind under all or some, ahead under none)."""
+    probes = list(found.values())
+    ahead, behind = (sum(c["ahead"] == c[name] for c in probes) for name in ("first", "second"))
+    if ahead == len(probes):
+        return "HOLDS" if all(min(c["by seed"]) >= 0 for c in probes) else "HOLDS ON AVERAGE, not for every seed"
+    if ahead:
+        return "DEPENDS ON THE PROBE"
+    return "REVERSED" if behind == len(probes) else "REVERSED UNDER SOME PROBES" if behind else "NOT SHOWN"
