@@ -23,8 +23,7 @@ from cross4d_lib.datasets import load_dataset
 from cross4d_lib.errors import ConfigError
 from cross4d_lib.evaluation import GAPS, TAUS, coordinates, correspondence, linear_probe, readability, segment_all, segment_finetuned
 from cross4d_lib.evaluation.segmentation import point_labels
-from cross4d_lib.experiments import ARTIFACTS, PROFILES, ROLES, Profile, RunSpec, clip_settings, fresh_encoder, load_profile, load_row, load_rows, make_spec, pretrained_encoder, role_dataset, run, run_queue, runs_for, targets_of, task_clips
-from cross4d_lib.experiments import manifest
+from cross4d_lib.experiments import ARTIFACTS, PROFILES, ROLES, Profile, RunSpec, clip_settings, fresh_encoder, load_profile, load_row, load_rows, make_spec, manifest, pretrained_encoder, role_dataset, run, run_queue, runs_for, targets_of, task_clips
 from cross4d_lib.experiments.spec import LATER, PRETEXTS, SPLITS
 from cross4d_lib.experiments.tasks import COVERAGE_CAMERAS, COVERAGE_SIZES, COVERAGE_SPLATS, TASKS
 

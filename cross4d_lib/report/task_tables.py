@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..evaluation import TAUS, bootstrap_interval
 from ..evaluation.segmentation import resampled_miou
-from ..experiments import ARTIFACTS, Profile, RunSpec, main_dataset
+from ..experiments import ARTIFACTS, Profile, RunSpec
 from . import paper
 from .tables import grouped, measured, method_of, provenance_columns, with_paper
 

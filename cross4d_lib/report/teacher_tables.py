@@ -14,7 +14,6 @@ from . import paper
 from .tables import PROBES, comparison, measured, with_paper
 
 
-
 def teacher_label(name: str) -> str:
     """A teacher as tables call it: without the hub's owner, UNTRAINED or IN-DOMAIN in capitals."""
     stem, mark = name.removesuffix(UNTRAINED).rpartition("/")[2], mark_of(name)

@@ -21,9 +21,9 @@ import numpy as np
 from ...clips import Video
 from ...errors import ConfigError
 from ..base import Entry, Source
+from ..lazy import LazyFrames
 from .body import PARTS, Capsules, apply_pose, clothe, rotation
 from .depth_camera import DepthCamera, photograph
-from ..lazy import LazyFrames
 from .motions import ACTIONS, channels_of, perform
 from .subjects import Subject, make_subject
 

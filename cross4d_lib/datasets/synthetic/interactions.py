@@ -22,12 +22,12 @@ import numpy as np
 from ...clips import Video
 from ...errors import ConfigError
 from ..base import Entry, Source
+from ..lazy import LazyFrames
 from .actions import CAMERA_HEIGHT, CAMERA_TILT
 from .assembly import Assembly, Block, Place, Rod, pick, see
 from .body import JOINTS, PARTS, Capsules, Posed, apply_pose, clothe, rotation, unit
 from .depth_camera import DepthCamera, photograph
 from .interaction_motions import CLASSES, PAIRS, SINGLES, Pair, Touch
-from ..lazy import LazyFrames
 from .motions import COLUMNS, FRAMES_PER_SECOND, channels_of, key_poses, monotone_cubic, pace, vary
 from .solids import BOX, Solids
 from .subjects import Subject, make_subject

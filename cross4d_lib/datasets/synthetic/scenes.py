@@ -22,11 +22,11 @@ import numpy as np
 from ...clips import Video
 from ...errors import ConfigError
 from ..base import Entry, Source
+from ..lazy import LazyFrames
 from .assembly import Assembly, Block, Place, pick, see, standing
 from .body import Capsules, unit
 from .depth_camera import DepthCamera, photograph
 from .hand import add_hand
-from ..lazy import LazyFrames
 from .motions import FRAMES_PER_SECOND
 from .plays import ACTIONS, DONE_TO, Play, play
 from .solids import BOX, Solids
