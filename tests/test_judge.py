@@ -21,7 +21,7 @@ from cross4d_lib.experiments import judge
 from cross4d_lib.experiments.judge import Judgement, judge_teachers, point_rows, read_parts, training_pair
 from cross4d_lib.report import judged
 
-LITTLE = Judgement(clips=(6, 6), frames=2, points=96, rows=12, student={"tokens": 4, "dim": 16, "depth": 1, "heads": 2, "widths": (8, 16)}, depth_clips=24, depth_frames=2, depth_points=96, epochs=1, dim=8)
+LITTLE = Judgement(clips=(5, 4), frames=2, points=96, rows=8, student={"tokens": 4, "dim": 16, "depth": 1, "heads": 2, "widths": (8, 16)}, depth_clips=12, depth_frames=2, depth_points=96, epochs=1, dim=8)
 
 
 @pytest.fixture(autouse=True)

@@ -104,14 +104,14 @@ def point_rows(teacher: Teacher, dataset: ClipDataset, rows: int) -> tuple[np.nd
 def read_parts(fit: tuple, held: tuple, patches: int) -> dict[str, float]:
     """Accuracy, and recall averaged over parts, of a linear classifier on features, and of the same on the one-hot place."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.metrics import recall_score
 
     scores = {}
     tables = {"": [part.numpy() for part in standardise(*(torch.as_tensor(x[0]) for x in (fit, held)))], "/place": [np.eye(patches)[x[1]] for x in (fit, held)]}
     for suffix, (x, z) in tables.items():
         said = LogisticRegression(C=0.1, max_iter=200).fit(x, fit[2]).predict(z)
         known = np.isin(held[2], fit[2])
-        scores |= {f"accuracy{suffix}": float((said == held[2]).mean()), f"recall{suffix}": float(balanced_accuracy_score(held[2][known], said[known]))}
+        scores |= {f"accuracy{suffix}": float((said == held[2]).mean()), f"recall{suffix}": float(recall_score(held[2][known], said[known], labels=np.unique(held[2][known]), average="macro"))}
     return scores
 
 
