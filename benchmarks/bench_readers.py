@@ -22,6 +22,7 @@ import h5py
 import numpy as np
 import scipy.io
 from PIL import Image
+from timing import medians
 
 from cross4d_lib.clips import frame_indices, sample_clip
 from cross4d_lib.datasets import load_source
