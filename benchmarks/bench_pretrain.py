@@ -25,6 +25,7 @@ import time
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 import torch
+from timing import SIDE, product_rate, seconds_of
 
 from cross4d_lib.datasets import load_dataset
 from cross4d_lib.encoders import Point4D, count_flops, count_parameters
@@ -34,50 +35,8 @@ from cross4d_lib.targets import Batch, TargetStore, build_targets
 from cross4d_lib.teachers import load_teacher
 from cross4d_lib.training import has_half, pretrain
 
-SIDE = 2048  # of the square matrices
 BATCH = {"course": 16, "paper": 4}  # clips a step on a CPU; a GPU takes the profile's
 STORED = {"course": 8, "paper": 4}  # clips in the store
-
-
-def seconds_of(call, device, budget: float, least: int = 3) -> list[float]:
-    """Seconds of each call, repeated for ``budget`` seconds and ``least`` times at least; one call before warms up."""
-    times, end = [], None
-    while end is None or len(times) < least or time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        if end is not None:
-            times.append(time.perf_counter() - start)
-        end = end or time.perf_counter() + budget
-    return times
-
-
-def product_rate(device, dtype: torch.dtype, budget: float) -> float:
-    """Floating-point operations a second of the fastest (SIDE x SIDE) x (SIDE x SIDE)."""
-    a, b = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
-    return 2 * SIDE**3 / min(seconds_of(lambda: a @ b, device, budget, least=10))
-
-
-class RandomStore:
-    """Stands in for a TargetStore: one batch of random clips with their grouping, random targets, about half of them visible."""
-
-    key = "random"
-
-    def __init__(self, encoder: Point4D, clips: int, frames: int, points: int, dim: int, device):
-        cloud = torch.randn(clips, frames, points, 3)
-        grouping = encoder.cpu().group(cloud)
-        tokens = grouping["point"].shape[1]
-        visible = torch.rand(clips, tokens) < 0.5
-        summaries = {name: torch.randn(clips, dim) for name in ("class", "mean")}
-        self.clips, self.dim, self.mean = clips, dim, {name: torch.zeros(dim) for name in ("dense", *summaries)}
-        self.whole = Batch(cloud, grouping, torch.randn(clips, tokens, dim) * visible[..., None], visible, summaries).to(device)
-
-    def __len__(self) -> int:
-        return self.clips
-
-    def batch(self, indices, device=None) -> Batch:
-        return self.whole
 
 
 def pretraining(size: str, device, budget: float, rates: dict[str, float]) -> dict:

@@ -19,39 +19,18 @@ import json
 import os
 import resource
 import sys
-import time
 
 import torch
+from timing import SIDE, product_rate, seconds_of
 
 from cross4d_lib.experiments.run import default_device
 from cross4d_lib.teachers import family_of, load_teacher
 
-SIDE = 2048  # of the square matrices
 FRAMES = 24  # of a clip, the paper's
 CLIPS = 556  # of MSR-Action3D as it is distributed
 SMALL = ("cross4d-tiny", "facebook/dinov2-small/untrained", "facebook/dinov2-with-registers-small/untrained", "facebook/dinov3-vits16-pretrain-lvd1689m/untrained", "vjepa2-tiny/untrained", "videomae-tiny/untrained")
 LARGE = ("facebook/dinov3-vitl16-pretrain-lvd1689m/untrained", "facebook/vjepa2-vitl-fpc64-256/untrained", "MCG-NJU/videomae-large/untrained")
 PAPER = "facebook/dinov2-large/untrained"  # random weights multiply as fast as trained ones
-
-
-def best_seconds(call, device, budget: float, least: int = 2) -> float:
-    """The fastest of the calls that fit into ``budget`` seconds, ``least`` at least; one call before warms up."""
-    times, end = [], None
-    while end is None or len(times) < least or time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        if end is not None:
-            times.append(time.perf_counter() - start)
-        end = end or time.perf_counter() + budget
-    return min(times)
-
-
-def product_rate(device, dtype: torch.dtype, budget: float) -> float:
-    """Floating-point operations a second of the fastest (SIDE x SIDE) x (SIDE x SIDE)."""
-    a, b = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
-    return 2 * SIDE**3 / best_seconds(lambda: a @ b, device, budget, least=5)
 
 
 def flops_of_an_image(teacher, size: int, frames: int) -> float:
@@ -72,7 +51,7 @@ def measure(name: str, device, budget: float, rates: dict[str, float]) -> dict:
     teacher = load_teacher(name, device=device)
     size = teacher.image_size(126)
     image = torch.rand(FRAMES, 3, size, size) * 0.9 + 0.1  # nothing empty: every patch is computed
-    seconds = best_seconds(lambda: teacher(image), device, budget)
+    seconds = min(seconds_of(lambda: teacher(image), device, budget, least=2))
     dtype = str(teacher.dtype).removeprefix("torch.")
     if dtype not in rates:
         rates[dtype] = product_rate(device, teacher.dtype, budget / 4)

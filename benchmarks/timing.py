@@ -1,7 +1,11 @@
-"""How the benchmarks time: ours and the peer in turn, medians."""
+"""How the benchmarks time: ours and the peer in turn, medians; or one call for as long as its budget lasts."""
 
 import statistics
 import time
+
+import torch
+
+SIDE = 2048  # of the square matrices of ``product_rate``
 
 
 def medians(repeats: int, *calls, clock=time.perf_counter) -> list[float]:
@@ -14,3 +18,23 @@ def medians(repeats: int, *calls, clock=time.perf_counter) -> list[float]:
             if repeat:  # the first round warms up
                 record.append(1e3 * (clock() - start))
     return [statistics.median(record) for record in times]
+
+
+def seconds_of(call, device, budget: float, least: int = 3) -> list[float]:
+    """Seconds of each call, repeated for ``budget`` seconds and ``least`` times at least; one call before warms up."""
+    times, end = [], None
+    while end is None or len(times) < least or time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        if end is not None:
+            times.append(time.perf_counter() - start)
+        end = end or time.perf_counter() + budget
+    return times
+
+
+def product_rate(device, dtype: torch.dtype, budget: float) -> float:
+    """Floating-point operations a second of the fastest (SIDE x SIDE) x (SIDE x SIDE)."""
+    a, b = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
+    return 2 * SIDE**3 / min(seconds_of(lambda: a @ b, device, budget, least=10))
