@@ -39,6 +39,27 @@ BATCH = {"course": 16, "paper": 4}  # clips a step on a CPU; a GPU takes the pro
 STORED = {"course": 8, "paper": 4}  # clips in the store
 
 
+class RandomStore:
+    """Stands in for a TargetStore: one batch of random clips with their grouping, random targets, about half of them visible."""
+
+    key = "random"
+
+    def __init__(self, encoder: Point4D, clips: int, frames: int, points: int, dim: int, device):
+        cloud = torch.randn(clips, frames, points, 3)
+        grouping = encoder.cpu().group(cloud)
+        tokens = grouping["point"].shape[1]
+        visible = torch.rand(clips, tokens) < 0.5
+        summaries = {name: torch.randn(clips, dim) for name in ("class", "mean")}
+        self.clips, self.dim, self.mean = clips, dim, {name: torch.zeros(dim) for name in ("dense", *summaries)}
+        self.whole = Batch(cloud, grouping, torch.randn(clips, tokens, dim) * visible[..., None], visible, summaries).to(device)
+
+    def __len__(self) -> int:
+        return self.clips
+
+    def batch(self, indices, device=None) -> Batch:
+        return self.whole
+
+
 def pretraining(size: str, device, budget: float, rates: dict[str, float]) -> dict:
     """Steps of pretraining: clips/s and share of the machine. One epoch is one step."""
     profile = load_profile(size)
