@@ -150,6 +150,7 @@ def test_a_role_is_played_by_the_first_that_is_there(monkeypatch):
     assert role_dataset(course, "animals") == "deforming-things4d"
     there.clear()
     assert role_dataset(course, "animals") == role_dataset(PAPER, "hands") == role_dataset(PAPER, "moon") == role_dataset(QUICK, "animals") == ""
+    assert role_dataset(replace(QUICK, shown=True), "animals") == ANIMALS and role_dataset(replace(course, shown=True), "animals") == ""  # rows need no files
     assert set(ROLES) == set(QUICK.roles) == set(course.roles) == set(PAPER.roles)
 
 

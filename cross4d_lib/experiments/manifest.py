@@ -39,8 +39,14 @@ def main_dataset(profile: Profile) -> str:
 
 
 def role_dataset(profile: Profile, role: str) -> str:
-    """The dataset that plays a role of ROLES in a profile: the first of its candidates that is there, "" when none is."""
-    return next((name for name in profile.roles.get(role, ()) if is_present(name)), "")
+    """The dataset that plays a role of ROLES in a profile: the first of its candidates that is there, "" when none is.
+
+    Where rows are shown, a lone candidate is taken whether or not its files are there: it is the one that has rows.
+    """
+    candidates = profile.roles.get(role, ())
+    if profile.shown and len(candidates) == 1:
+        return candidates[0]
+    return next((name for name in candidates if is_present(name)), "")
 
 
 def is_present(dataset: str) -> bool:

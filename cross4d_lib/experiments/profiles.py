@@ -39,6 +39,7 @@ class Profile:
     by_dataset: dict[str, dict] = field(default_factory=dict)
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     teachers: tuple[str, ...] = ()
+    shown: bool = False
     meant_for: str = ""
 
 

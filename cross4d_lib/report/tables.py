@@ -29,7 +29,7 @@ def shown_profile(name: str) -> Profile:
     profile = load_profile(name)
     seen = {measured_on(row) for row in load_rows(name)}
     roles = {role: tuple(dataset for dataset in candidates if dataset in seen)[:1] or candidates for role, candidates in profile.roles.items()}
-    return replace(profile, roles=roles, fallback=profile.dataset if profile.dataset in seen else profile.fallback)
+    return replace(profile, shown=True, roles=roles, fallback=profile.dataset if profile.dataset in seen else profile.fallback)
 
 
 def shown_profiles() -> list[Profile]:
