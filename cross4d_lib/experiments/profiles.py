@@ -17,7 +17,8 @@ class Profile:
     Point4DConfig that differ from the paper's. epochs, batch : of pretraining. seeds : of every mean and deviation. task_seeds :
     the same for the tables of other datasets and tasks than Table 1's. reach_epochs : epochs of the single runs at the paper's clip
     and encoder size, 0 for none. roles : what stands beside the main dataset, for each of ROLES the datasets that can play it, the
-    best first. teachers : compared in Tables 2 and 18, the profile's own first. meant_for : one line.
+    best first. teachers : compared in Tables 2 and 18, the profile's own first. shown : rows are
+    shown and nothing is run, so no files are needed. meant_for : one line.
     """
 
     name: str
