@@ -1,4 +1,4 @@
-"""Frozen features of whole clips: the mean over tokens that the paper's linear probe reads (Sec. 4.1)."""
+"""Frozen features of whole clips: the mean over tokens that the paper's linear probe reads (Sec. 4.1), and two other ways (ours)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,29 @@ from ..training import has_half
 def mean_pool(tokens: Tokens) -> torch.Tensor:
     """Mean over all M tokens: (B, M, C) -> (B, C)."""
     return tokens.features.mean(1)
+
+
+def frame_pool(tokens: Tokens) -> torch.Tensor:
+    """Mean over the tokens of each frame, one frame after the other: (B, M, C) -> (B, T' C), T' the frames that have tokens.
+
+    Every frame has the same number of tokens. The mean over all tokens is the mean of these, and so forgets their order: a clip
+    and the same clip played backwards have one mean, as far as the tokens themselves do not know which way time runs.
+    """
+    order = tokens.frame.sort(dim=1, stable=True).indices[..., None].expand_as(tokens.features)
+    frames = len(tokens.frame[0].unique())
+    return tokens.features.gather(1, order).unflatten(1, (frames, -1)).mean(2).flatten(1)
+
+
+def both_pools(tokens: Tokens) -> torch.Tensor:
+    """The mean over all tokens, then that of each frame: (B, M, C) -> (B, C + T' C).
+
+    To a linear classifier this says nothing new, for the first is a sum of the others; to one that is penalised, what all frames
+    share has become cheaper to use.
+    """
+    return torch.cat([mean_pool(tokens), frame_pool(tokens)], 1)
+
+
+POOLS = {"mean": mean_pool, "frames": frame_pool, "both": both_pools}
 
 
 def read_clips(encoder: Encoder, dataset: ClipDataset, read: Callable[[range, torch.Tensor, Tokens], object], batch: int = 16) -> list:

@@ -2,8 +2,9 @@
 
 - ``linear_probe(standardize=False)``: the paper's. A linear head on mean-pooled features, 300 epochs, no standardisation.
 - ``linear_probe(standardize=True)``: the same on z-scored features (Table 11).
-- ``converged_probe``: multinomial logistic regression on z-scored features, L-BFGS until it converges, its regularisation
-  chosen by leaving training subjects out. No training length to argue about, and the test subjects choose nothing.
+- ``converged_probe``: multinomial logistic regression on z-scored features, L-BFGS until it converges (Newton's method, in
+  the span of the training clips, where features outnumber them), its regularisation chosen by leaving training subjects out.
+  No training length to argue about, and the test subjects choose nothing.
 """
 
 from __future__ import annotations
@@ -72,12 +73,34 @@ def converged_probe(encoder: Encoder, train: ClipDataset, test: ClipDataset) -> 
 
 def probe_all(encoder: Encoder, train: ClipDataset, test: ClipDataset, seed: int = 0) -> dict[str, ProbeResult]:
     """All three probes on one pass over the clips: {"linear", "standardized", "converged"}."""
-    x, z = pooled_features(encoder, train), pooled_features(encoder, test)
+    return probe_all_features(pooled_features(encoder, train), train.labels, train.subjects, pooled_features(encoder, test), test.labels, seed)
+
+
+def probe_all_features(train: torch.Tensor, train_labels: np.ndarray, subjects: list[str], test: torch.Tensor, test_labels: np.ndarray, seed: int = 0) -> dict[str, ProbeResult]:
+    """All three probes on given features (n, C). subjects : of the training clips."""
     return {
-        "linear": probe_features(x, train.labels, z, test.labels, False, seed),
-        "standardized": probe_features(x, train.labels, z, test.labels, True, seed),
-        "converged": converged_probe_features(x, train.labels, train.subjects, z, test.labels),
+        "linear": probe_features(train, train_labels, test, test_labels, False, seed),
+        "standardized": probe_features(train, train_labels, test, test_labels, True, seed),
+        "converged": converged_probe_features(train, train_labels, subjects, test, test_labels),
     }
+
+
+def leave_subjects_out(features: torch.Tensor, labels: np.ndarray, subjects: list[str], seed: int = 0) -> dict[str, ProbeResult]:
+    """All three probes, each subject scored by a probe fitted on the others: a look at new people that spends no test subject.
+
+    features (n, C), one label and one subject a clip; results are in the order of the clips. Raises ConfigError with fewer than
+    three subjects: the converged probe leaves another one out to choose its penalty.
+    """
+    groups = np.unique(subjects, return_inverse=True)[1]
+    if groups.max() < 2:
+        raise ConfigError(f"{groups.max() + 1} subjects", "leave_subjects_out", "at least three")
+    predictions: dict[str, np.ndarray] = {}
+    for left_out in range(groups.max() + 1):
+        inside = groups != left_out
+        known = [subject for subject, kept in zip(subjects, inside) if kept]
+        for name, result in probe_all_features(features[inside], labels[inside], known, features[~inside], labels[~inside], seed).items():
+            predictions.setdefault(name, np.full(len(labels), -1))[~inside] = result.predictions
+    return {name: _result(said, labels, {}) for name, said in predictions.items()}
 
 
 @contextmanager
@@ -96,6 +119,19 @@ def standardise(train: torch.Tensor, test: torch.Tensor) -> tuple[torch.Tensor, 
     """z-score both (n, C) with the training clips' mean and deviation."""
     mean, deviation = train.mean(0), train.std(0).clamp_min(1e-8)
     return (train - mean) / deviation, (test - mean) / deviation
+
+
+def in_row_space(train: torch.Tensor, test: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both (n, C) and (m, C) in min(n, C) numbers a clip, for a classifier with an L2 penalty: the same answers, faster (in float64
+    where anything is done, for which Newton's method is grateful).
+
+    Weights across the span of the training clips cost a penalty and change no training score, so the best weights lie in the span;
+    and lengths are the same in any orthonormal basis of it.
+    """
+    if train.shape[1] <= len(train):
+        return train, test
+    basis = torch.linalg.qr(train.double().T).Q  # (C, n)
+    return train.double() @ basis, test.double() @ basis
 
 
 def _check_labels(train: torch.Tensor, train_labels: np.ndarray, test: torch.Tensor, test_labels: np.ndarray) -> None:
@@ -154,15 +190,16 @@ def converged_probe_features(train: torch.Tensor, train_labels: np.ndarray, subj
     groups = folds(train_labels, subjects)
     if groups.max() < 1:
         raise ConfigError("one training subject", "converged probe", "at least two: one is left out to choose the regularisation")
-    fit = lambda x, y, penalty: LogisticRegression(C=penalty, max_iter=2000, tol=1e-4).fit(x, y)
+    solver = "lbfgs" if train.shape[1] <= len(train) else "newton-cg"  # the same optimum; L-BFGS creeps when features are many and alike
+    fit = lambda x, y, penalty: LogisticRegression(C=penalty, max_iter=2000, tol=1e-4, solver=solver).fit(x, y)
     scores = dict.fromkeys(PENALTIES, 0.0)
     for left_out in range(groups.max() + 1):
         inside = groups != left_out
         if len(np.unique(train_labels[inside])) < 2:
             raise ConfigError("one class is left when a subject is left out", "converged probe", "at least two classes among the clips of any but one subject")
-        x, held = (part.numpy() for part in standardise(train[inside], train[~inside]))
+        x, held = (part.numpy() for part in in_row_space(*standardise(train[inside], train[~inside])))
         for penalty in PENALTIES:
             scores[penalty] += float((fit(x, train_labels[inside], penalty).predict(held) == train_labels[~inside]).sum())
     best = max(PENALTIES, key=lambda penalty: (scores[penalty], -penalty))
-    x, z = (part.numpy() for part in standardise(train, test))
+    x, z = (part.numpy() for part in in_row_space(*standardise(train, test)))
     return _result(fit(x, train_labels, best).predict(z), np.asarray(test_labels), {"C": best, "left-out accuracy": scores[best] / len(train_labels)})

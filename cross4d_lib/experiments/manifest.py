@@ -6,7 +6,7 @@ Tables and figures of the paper that are not built yet are listed with the noteb
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..datasets import load_source
 from ..errors import Cross4DError
@@ -14,6 +14,7 @@ from ..pretexts import CONTROLS
 from ..teachers import CONTROL_TEACHERS
 from .profiles import PROFILES, ROLES, Profile, clip_settings
 from .spec import SPLITS, RunSpec, make_spec
+from .sweep import sweep_points
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,16 @@ def control_runs(profile: Profile) -> list[RunSpec]:
     return granularity_runs(profile) + [make_spec(profile, dataset, pretext, seed, **change) for seed in profile.seeds for pretext, change in changes]
 
 
+def pooling_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: Table 1's encoders, the tokens of a clip made one feature in three ways; every seed."""
+    return [replace(spec, task="pooling") for spec in granularity_runs(profile)]
+
+
+def sweep_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: one setting at a time around dense, each beside the random encoder of its size."""
+    return [spec for point in sweep_points(profile, main_dataset(profile)) for spec in (point.random, point.dense)]
+
+
 def example_runs(profile: Profile) -> list[RunSpec]:
     """Figure 2 shows one encoder of each kind: the first seed's."""
     return [spec for spec in granularity_runs(profile) if spec.seed == profile.seeds[0] and "untrained" not in spec.teacher]
@@ -253,6 +264,8 @@ ARTIFACTS: dict[str, Artifact] = {
     "control_readability": Artifact("table", "Ours: a point's class in target, student and place", "11_segmentation", True, readability_runs),
     "control_coverage": Artifact("table", "Ours: coverage, splat radius and resolution", "12_correspondence_and_cameras", True, coverage_runs),
     "control_targets": Artifact("table", "Ours: dense on other targets", "15_what_is_the_lever", True, control_runs),
+    "control_pooling": Artifact("table", "Ours: how the tokens of a clip become one feature", "15_what_is_the_lever", True, pooling_runs),
+    "control_sweep": Artifact("table", "Ours: one setting at a time", "15_what_is_the_lever", True, sweep_runs),
     "control_paper_size": Artifact("table", "Ours: the paper's clip and encoder size, few epochs", "06_linear_probe", True, paper_size_runs),
     "figure01": Artifact("figure", "Method overview", "00_start_here", True),
     "figure02": Artifact("figure", "Features as colours: input, dense, global, random", "06_linear_probe", True, example_runs),

@@ -16,7 +16,7 @@ class Profile:
     clips : most training (and test) clips, None for all. size : render side in pixels. dim : d_p. encoder : fields of
     Point4DConfig that differ from the paper's. epochs, batch : of pretraining. seeds : of every mean and deviation. task_seeds :
     the same for the tables of other datasets and tasks than Table 1's. reach_epochs : epochs of the single runs at the paper's clip
-    and encoder size, 0 for none. roles : what stands beside the main dataset, for each of ROLES the datasets that can play it, the
+    and encoder size, 0 for none. sweep_epochs, sweep_seeds : of the runs that vary one setting at a time. roles : what stands beside the main dataset, for each of ROLES the datasets that can play it, the
     best first. teachers : compared in Tables 2 and 18, the profile's own first. shown : rows are
     shown and nothing is run, so no files are needed. meant_for : one line.
     """
@@ -37,6 +37,8 @@ class Profile:
     seeds: tuple[int, ...] = (0, 1, 2)
     task_seeds: tuple[int, ...] = (0, 1, 2)
     reach_epochs: int = 0
+    sweep_epochs: int = 30
+    sweep_seeds: tuple[int, ...] = (0,)
     by_dataset: dict[str, dict] = field(default_factory=dict)
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     teachers: tuple[str, ...] = ()
@@ -50,14 +52,14 @@ ROLES = {"animals": "deforming-things4d", "people": "ntu-rgbd60", "hands": "hoi4
 PROFILES = {
     "quick": Profile(
         "quick", "synthetic-actions", None, "cross4d-tiny", frames=8, points=256, stride="uniform", clips=100, size=126, dim=64,
-        encoder={"tokens": 16, "dim": 64, "depth": 2, "heads": 2, "widths": (32, 64)}, epochs=16, batch=8, seeds=(0, 1, 2), task_seeds=(0,),
+        encoder={"tokens": 16, "dim": 64, "depth": 2, "heads": 2, "widths": (32, 64)}, epochs=16, batch=8, seeds=(0, 1, 2), task_seeds=(0,), sweep_epochs=16,
         roles={"animals": ("synthetic-animals",), "people": ("synthetic-interactions",), "hands": ("synthetic-scenes",)},
         teachers=("cross4d-tiny", "cross4d-tiny/untrained", *UNTRAINED_FAMILIES),
         meant_for="every notebook, on two CPU cores, in minutes; stored in the notebooks",
     ),
     "course": Profile(
         "course", "msr-action3d", "synthetic-actions", "cross4d-tiny", frames=12, points=512, stride="uniform", clips=None, size=126, dim=192,
-        encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3}, epochs=30, batch=16, seeds=(0, 1, 2), reach_epochs=4,
+        encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3}, epochs=30, batch=16, seeds=(0, 1, 2), reach_epochs=4, sweep_epochs=10,
         roles={"animals": ("deforming-things4d", "animals", "synthetic-animals"), "people": ("ntu-rgbd60", "synthetic-interactions"), "hands": ("hoi4d", "synthetic-scenes")},
         teachers=("cross4d-tiny", "cross4d-tiny/untrained", *UNTRAINED_FAMILIES),
         meant_for="a laptop's afternoon, or minutes on a GPU",

@@ -1,6 +1,7 @@
 """What a run measures once its encoder is there: one function a task, all with the same arguments and the same answer.
 
     probe           the class of a clip, three linear probes (Tables 1, 2, 5, 11, 12, ...)
+    pooling         the same from three ways to make one feature of a clip's tokens, on training subjects left out in turn (ours)
     segmentation    the class of every point, a linear head on the frozen encoder (Table 6)
     fine-tuning     the class of every point, encoder and head trained together (Table 17)
     correspondence  the same point across time, by the nearest feature (Table 16)
@@ -20,7 +21,10 @@ from ..correspondence import coverage, render_cameras
 from ..datasets import ClipDataset
 from ..decisions import SPLAT
 from ..encoders import Encoder
-from ..evaluation import TAUS, bootstrap_interval, coordinates, correspondence, encoder_features, probe_all, readability, segment_all, segment_finetuned, token_coordinates
+from ..evaluation import (
+    TAUS, ProbeResult, bootstrap_interval, both_pools, coordinates, correspondence, encoder_features, leave_subjects_out, pooled_features, probe_all,
+    probe_all_features, readability, segment_all, segment_finetuned, token_coordinates,
+)  # fmt: skip
 from ..evaluation.segmentation import IGNORED, SegmentationResult, confusion, point_labels
 from ..render import render
 from .pieces import fresh_encoder, targets_of
@@ -43,11 +47,27 @@ class Outcome:
 
 def probe(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
     """Accuracy of the three probes; ``correct`` holds one digit a test clip, in id order, for paired tests."""
-    metrics = {}
-    for name, result in probe_all(encoder, train, test, spec.seed).items():
-        metrics[name] = {"accuracy": result.accuracy, "low": result.interval[0], "high": result.interval[1], **result.selected}
-        metrics[name]["correct"] = "".join("01"[int(c)] for c in result.per_clip)
-    return Outcome(metrics, 1 / len(train.classes))
+    return Outcome({name: accuracy_metrics(result) for name, result in probe_all(encoder, train, test, spec.seed).items()}, 1 / len(train.classes))
+
+
+def accuracy_metrics(result: ProbeResult) -> dict:
+    correct = "".join("01"[int(c)] for c in result.per_clip)
+    return {"accuracy": result.accuracy, "low": result.interval[0], "high": result.interval[1], **result.selected, "correct": correct}
+
+
+def pooling(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
+    """``pool/probe``: each subject of the first split left out in turn; ``pool/probe/scored``: fitted on it, scored on the second, where
+    that is another one. Pools as in ``evaluation.POOLS``."""
+    read = lambda clips: pooled_features(encoder, clips, pool=both_pools)
+    views = {"mean": slice(0, encoder.dim), "frames": slice(encoder.dim, None), "both": slice(None)}
+    x = read(train)
+    found = {f"{pool}/{probe}": result for pool, view in views.items() for probe, result in leave_subjects_out(x[:, view], train.labels, train.subjects, spec.seed).items()}
+    if spec.task_splits[0] != spec.task_splits[1]:
+        z = read(test)
+        for pool, view in views.items():
+            scored = probe_all_features(x[:, view], train.labels, train.subjects, z[:, view], test.labels, spec.seed)
+            found |= {f"{pool}/{probe}/scored": result for probe, result in scored.items()}
+    return Outcome({name: accuracy_metrics(result) for name, result in found.items()}, 1 / len(train.classes))
 
 
 def segmentation(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
@@ -108,4 +128,4 @@ def covered(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDatas
     return Outcome(metrics, 0.0, {"clips_covered": len(clips)})
 
 
-TASKS: dict[str, Callable[..., Outcome]] = {"probe": probe, "segmentation": segmentation, "fine-tuning": fine_tuning, "correspondence": temporal, "readability": readable, "coverage": covered}
+TASKS: dict[str, Callable[..., Outcome]] = {"probe": probe, "pooling": pooling, "segmentation": segmentation, "fine-tuning": fine_tuning, "correspondence": temporal, "readability": readable, "coverage": covered}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..experiments import RESULTS, Profile
-from . import control_tables, tables, task_tables, teacher_tables
+from . import control_tables, sweep_tables, tables, task_tables, teacher_tables
 
 TABLES = {
     "table01": tables.table01, "table02": teacher_tables.table02, "table05": task_tables.table05, "table06": task_tables.table06, "table08": tables.table08, "table09": tables.table09,
@@ -16,6 +16,7 @@ TABLES = {
     "control_coverage": task_tables.control_coverage, "control_global_target": tables.control_global_target,
     "control_global_variance": tables.control_global_variance, "control_centring": tables.control_centring,
     "control_targets": control_tables.control_targets, "control_paper_size": tables.control_paper_size,
+    "control_pooling": sweep_tables.control_pooling, "control_sweep": sweep_tables.control_sweep,
 }  # fmt: skip
 
 

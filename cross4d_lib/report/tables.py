@@ -80,17 +80,17 @@ def grouped(specs: list[RunSpec], name=method_of) -> dict[str, list[dict]]:
     return {line: rows for line, rows in found.items() if rows}
 
 
-def measured(profile: Profile, specs: list[RunSpec], name=method_of) -> pd.DataFrame:
+def measured(profile: Profile, specs: list[RunSpec], name=method_of, setting: str = "{}") -> pd.DataFrame:
     """One line a method (``name`` of a spec) and probe: mean and deviation over seeds, interval over clips, and the whole provenance.
 
-    Methods none of whose runs has been run are left out; ``seeds`` says which seeds a line holds. The interval resamples
+    setting : how a row's metrics call a probe, where they hold each more than once. Methods none of whose runs has been run are left out; ``seeds`` says which seeds a line holds. The interval resamples
     test clips, each counted by its mean over seeds.
     """
     lines = []
     for method, rows in grouped(specs, name).items():
         for probe in PROBES:
-            accuracy = np.array([row["metrics"][probe]["accuracy"] for row in rows])
-            low, high = bootstrap_interval(correct_matrix(rows, probe).mean(0))
+            accuracy = np.array([row["metrics"][setting.format(probe)]["accuracy"] for row in rows])
+            low, high = bootstrap_interval(correct_matrix(rows, setting.format(probe)).mean(0))
             lines.append({
                 "method": method, "probe": probe, "accuracy": accuracy.mean(), "std": accuracy.std(ddof=1) if len(rows) > 1 else np.nan,
                 "low": low, "high": high, "seeds": " ".join(str(row["seed"]) for row in rows), "chance": rows[0]["chance"],
@@ -229,14 +229,20 @@ def comparison(profile: Profile, first: str = "dense", second: str = "global", p
     for spec in ARTIFACTS[artifact].runs(profile):
         if name(spec) in rows and (row := load_row(spec)):
             rows[name(spec)][spec.seed] = row
-    seeds = sorted(rows[first].keys() & rows[second].keys())
+    result = paired(rows[first], rows[second], probe)
+    return {"first": first, "second": second, "probe": probe, **result, "ahead": {1: first, -1: second, 0: ""}[result.pop("ahead")]} if result else {}
+
+
+def paired(first: dict[int, dict], second: dict[int, dict], probe: str) -> dict:
+    """Rows by seed against rows by seed, on the same clips: difference, low, high, p, ``ahead`` (1, -1, or 0 where the interval holds zero),
+    ``by seed`` and ``clips``; {} when they have no seed in common."""
+    seeds = sorted(first.keys() & second.keys())
     if not seeds:
         return {}
-    a, b = (correct_matrix([rows[method][seed] for seed in seeds], probe) for method in (first, second))
+    a, b = (correct_matrix([rows[seed] for seed in seeds], probe) for rows in (first, second))
     by_seed = [round(float(x.mean() - y.mean()), 4) for x, y in zip(a, b)]
     result = paired_bootstrap(a, b)
-    ahead = first if round(result["low"], 3) > 0 else second if round(result["high"], 3) < 0 else ""
-    return {"first": first, "second": second, "probe": probe, **result, "ahead": ahead, "by seed": by_seed, "clips": a.shape[1]}
+    return {**result, "ahead": (round(result["low"], 3) > 0) - (round(result["high"], 3) < 0), "by seed": by_seed, "clips": a.shape[1]}
 
 
 def verdicts(found: list[dict]) -> pd.DataFrame:
