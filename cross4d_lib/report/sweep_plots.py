@@ -13,7 +13,7 @@ from .style import INK, MUTED, SMALL, WIDTH, look
 from .tables import PROBES
 from .task_plots import refuse_empty, stand_in
 
-ACROSS = 5  # panels a row
+ACROSS = 4  # panels a row
 SHOWN = ("linear", "converged")  # probes
 
 
@@ -30,12 +30,12 @@ def sweep_figure(frame: pd.DataFrame) -> Figure:
     base = frame[frame["base"] & (frame["axis"] == frame["axis"].iloc[0])]
     panels = {"pooling in the probe": base.assign(value=base["pool"], base=base["pool"] == "mean"), **axes_of}
     rows = -(-len(panels) // ACROSS)
-    figure = Figure(figsize=(WIDTH, 2.6 * rows + 1.1), layout="constrained")
-    grid = figure.subplots(rows, ACROSS, squeeze=False, sharey=True).flat
+    figure = Figure(figsize=(WIDTH, 2.3 * rows + 1.1), layout="constrained")
+    grid = figure.subplots(rows, ACROSS, squeeze=False, sharey=True).flatten()
     for ax, (axis, part) in zip(grid, panels.items()):
         draw_axis(ax, part)
         ax.set_title(axis, fontsize=SMALL + 0.5, color=INK)
-    for ax in list(grid):
+    for ax in grid[len(panels) :]:
         ax.set_axis_off()
     shown = frame[frame["probe"].isin(SHOWN)]
     figure.axes[0].set_ylim(0, min(1, shown["accuracy"].max() + 0.08))
