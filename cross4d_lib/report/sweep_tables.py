@@ -40,6 +40,15 @@ def pool_gaps(profile: Profile, first: str = "dense", second: str = "random") ->
     return found
 
 
+def gap_table(gaps: list[dict]) -> pd.DataFrame:
+    """``pool_gaps`` as it is read: one line a probe, one column a pool, ``difference [low, high] who is ahead``."""
+    cells: dict[str, dict[str, str]] = {}
+    for c in gaps:
+        pool, probe = c["probe"].split(", ")
+        cells.setdefault(pool, {})[probe] = f"{c['difference']:+.2f} [{c['low']:+.2f}, {c['high']:+.2f}] {c['ahead'] or 'undecided'}"
+    return pd.DataFrame(cells)
+
+
 def control_sweep(profile: Profile) -> pd.DataFrame:
     """One line a point of the sweep, method, pool and probe, each on training subjects left out in turn.
 
