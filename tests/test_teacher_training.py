@@ -2,12 +2,13 @@
 
 Claims proved:
 1. Nobody in the pools is in a split of any dataset; the pools depend on their settings alone; normals are those of planes and
-   spheres.
+   spheres; a point's home is where the body carried it from, and a recording has none.
 2. Clothes move points along their normals, by what the recipe says, alike for all frames of a clip; depth noise and steps grow
    with the distance squared; holes, edges and thinning lose what they say; 0 switches each off.
 3. Learning rate and EMA momentum are sane by steps and by the clock: the momentum never passes its bound, and after training the
    EMA lies near the student.
-4. The contrasts are those of the paper of their kind, with no unfair wrong answers; all losses of both objectives fall on a toy
+4. The contrasts are those of the paper of their kind, with no unfair wrong answers; points are looked for at another moment of their own
+   clip, where they have homes; all losses of both objectives fall on a toy
    pool, and nothing collapses. Hidden blocks lie on the body, and the student does not see them.
 5. A training that was stopped and taken up equals one that was not, bit for bit; two trainings of one seed are equal, of two
    seeds not. Damaged checkpoints and those of other settings are refused.
@@ -30,17 +31,20 @@ from torch import nn
 
 from cross4d_lib import cli, load_dataset, load_teacher
 from cross4d_lib.datasets.synthetic import interactions
+from cross4d_lib.datasets.synthetic.body import Capsules
+from cross4d_lib.datasets.synthetic.solids import BOX, Solids
 from cross4d_lib.datasets.synthetic.subjects import make_subject
 from cross4d_lib.errors import ConfigError
 from cross4d_lib.teachers import mark_of
-from cross4d_lib.teachers.contrasts import contrast, new_model, some_foreground
+from cross4d_lib.teachers.contrasts import contrast, new_model, some_foreground, track_pairs
 from cross4d_lib.teachers.disturb import clothe_points, lost_points, measure_depth
+from cross4d_lib.teachers.homes import homes
 from cross4d_lib.teachers.loop import ema_momentum, learning_rate, spread, train
 from cross4d_lib.teachers.make import CHECKPOINT, make_teacher, objective_of
 from cross4d_lib.teachers.pool import FIRST_INDIVIDUAL, individuals, make_pool, moments_of, pool_spec, tasks_of, world_clip
 from cross4d_lib.teachers.prediction import encode_some, hidden_cells, new_video_model
 from cross4d_lib.teachers.recipe import MEGABYTES, ON_CUDA, RECIPES, WORLDS, Bodies, Cloth, Movement, Schedule, Sensor, TeacherRecipe, VideoRecipe, change, named_recipe, parse_change, settings_of
-from cross4d_lib.teachers.views import random_views, surface_normals
+from cross4d_lib.teachers.views import FramePool, random_views, surface_normals
 
 CPU = torch.device("cpu")
 FEW = Bodies(videos=8, frames=4, points=256)
@@ -94,9 +98,10 @@ def test_pools_are_functions_of_their_settings(pool, monkeypatch):
     assert pool.points.shape == pool.normals.shape == (32, 256, 3) and pool.frames == 4
     assert pool.clip.tolist() == sorted(4 * list(range(8))) and pool.world.tolist() == 2 * sorted(4 * list(range(4)))
     for world in WORLDS:
-        clip = world_clip(world, 3, FEW)
-        assert np.array_equal(clip, world_clip(world, 3, FEW)) and not np.array_equal(clip, world_clip(world, 4, FEW))
-        assert not np.array_equal(clip, world_clip(world, 3, replace(FEW, turn=0.0))) or world == "synthetic-animals"
+        clip, home = world_clip(world, 3, FEW)
+        assert np.array_equal(clip, world_clip(world, 3, FEW)[0]) and not np.array_equal(clip, world_clip(world, 4, FEW)[0])
+        assert not np.array_equal(clip, world_clip(world, 3, replace(FEW, turn=0.0))[0]) or world == "synthetic-animals"
+        np.testing.assert_allclose(home[0], clip[0], atol=1e-4)
     with pytest.raises(ConfigError, match="synthetic-cats"):
         tasks_of(replace(FEW, worlds=("synthetic-cats",)))
 
@@ -133,6 +138,36 @@ def test_normals_of_a_plane_and_a_sphere():
     ball /= np.linalg.norm(ball, axis=1, keepdims=True)
     facing = ball[ball[:, 2] < -0.3]
     assert ((surface_normals((facing + [0, 0, 4]).astype(np.float32)) * facing).sum(1) > 0.95).mean() > 0.95
+
+
+def test_homes_are_where_the_body_carried_a_point_from():
+    """A ball, a flattened capsule and a box, each turned and shifted by its own amount from frame to frame."""
+    rng = np.random.default_rng(0)
+    turns = [np.linalg.qr(rng.normal(size=(3, 3)))[0] for _ in range(3)]
+    turns = [turn * np.sign(np.linalg.det(turn)) for turn in turns]
+    at = np.array([[0.0, 0.0, 3.0], [2.0, 0.0, 3.0], [-2.0, 0.0, 3.0]])  # of the ball, the capsule, the box
+    moved = at + rng.normal(size=(3, 3)) * 0.2
+    half = np.array([[0.0, 0.0, 0.0], [0.0, 0.4, 0.0]])
+    ends = np.array([[at[k] - half[k], at[k] + half[k]] for k in range(2)]), np.array([[moved[k] - turns[k] @ half[k], moved[k] + turns[k] @ half[k]] for k in range(2)])
+    flat = np.tile([0.0, 0.0, 1.0], (2, 1))
+    capsules = Capsules(np.stack(ends), np.array([[0.3, 0.3], [0.2, 0.1]]), np.stack([flat, np.stack([turns[k] @ flat[k] for k in range(2)])]), np.array([1.0, 0.5]), np.zeros(2, np.int64))
+    solids = Solids(np.array([BOX]), np.stack([np.eye(3), turns[2]])[:, None], np.stack([at[2], moved[2]])[:, None], np.array([[0.3, 0.2, 0.1]]), np.zeros(1, np.int64))
+    surface = {1: np.array([[0.0, 0.1, 0.0875]]) + at[1], 2: np.array([[0.3, 0.1, 0.05]]) + at[2]}  # a place on the capsule and on the box
+    first = np.concatenate(list(surface.values()))
+    second = np.concatenate([moved[k] + (place - at[k]) @ turns[k].T for k, place in surface.items()])
+    np.testing.assert_allclose(homes(np.stack([first, second]), capsules, solids), np.stack([first, first]), atol=1e-5)
+
+
+def test_homes_in_a_pool(pool):
+    """In a pool every clip's homes lie on its first frame; meshes' points keep theirs; a recording has none."""
+    for clip in range(8):
+        frames = torch.nonzero(pool.clip == clip)[:, 0]
+        apart = torch.cdist(pool.home[frames].flatten(0, 1).float(), pool.points[frames[0]].float()).min(1).values
+        assert apart.median() < 0.03, int(pool.world[frames[0]])  # another sample of one surface
+    animals = torch.nonzero(pool.world == 2)[:, 0]
+    assert torch.equal(pool.home[animals], pool.points[animals[::4]].repeat_interleave(4, 0))
+    recorded = FramePool.from_clips([pool.points[:4].float().numpy() + np.array([0, 0, 3], np.float32)])
+    assert recorded.home.shape == (4, 0, 3) and recorded.points.shape == (4, 256, 3)
 
 
 def test_batches_are_drawn_as_they_say(pool):
@@ -293,6 +328,29 @@ def test_an_images_own_feature_is_no_wrong_answer(pool):
     assert found[True]["patch"] > found[False]["patch"]
 
 
+def test_places_are_looked_for_at_another_moment():
+    """Three places of a body in two views: the second point is hidden in the partner, the third has moved past the tolerance."""
+    home = torch.tensor([[[0.0, 0, 0], [1.0, 0, 0], [2.0, 0, 0]], [[2.2, 0, 0], [0.01, 0, 0], [1.0, 0, 0]]])
+    usable = torch.tensor([[True, True, True], [True, True, False]])
+    asked, found, real = track_pairs(home, usable, torch.tensor([1, 0]), 3, 0.1, dice())
+    pairs = {(int(a), int(f)) for a, f, r in zip(asked[0], found[0], real[0]) if r}
+    assert pairs == {(0, 1)} and {(int(a), int(f)) for a, f, r in zip(asked[1], found[1], real[1]) if r} == {(1, 0)}
+
+
+def test_tracks_are_told_apart_within_their_clip(pool):
+    """A recording, or a recipe without tracks, has no such loss; with a body that stands still and views that equal each other, the other
+    moment is as easy as the same one."""
+    still = replace(TOY, cloth=NO_CLOTH, sensor=NO_FAULTS, movement=STILL, mask=0.0, tokens=64, track=6, frames=4)
+    names = lambda recipe, pool: set(objective_of(recipe, pool, CPU).losses(0.0, dice(), torch.autocast("cpu", enabled=False))[0])
+    assert names(still, pool) == {"class", "mean", "patch", "track"} and names(replace(still, track=0), pool) == {"class", "mean", "patch"}
+    assert names(still, replace(pool, home=pool.home[:, :0])) == {"class", "mean", "patch"}
+    frozen = replace(pool, **{name: getattr(pool, name)[::4].repeat_interleave(4, 0) for name in ("points", "normals", "home")})
+    loss = lambda pool: objective_of(still, pool, CPU).losses(0.0, dice(), torch.autocast("cpu", enabled=False))[0]["track"]
+    assert loss(frozen) < loss(pool)
+    nobody = replace(pool, home=torch.rand(pool.home.shape, generator=dice()).half() * 100)
+    assert loss(nobody) == 0
+
+
 def test_foreground_is_drawn_by_chance_and_never_empty():
     image = torch.zeros(1, 3, 28, 28)
     image[..., :14, :] = 0.5  # 8 of 16 patches of 7 px
@@ -309,8 +367,8 @@ LEARNING = replace(TOY, hidden_size=64, layers=2, image=84, patch=14, clips=8, f
 @pytest.mark.parametrize("recipe", [LEARNING, replace(TOY_VIDEO, schedule=replace(TOY_VIDEO.schedule, steps=110, rate=4e-3))], ids=["image", "video"])
 def test_losses_fall_and_nothing_collapses(pool, recipe):
     log, _ = train(objective_of(recipe, pool, CPU), recipe.schedule, 0, {}, CPU)
-    names = [name for name in ("class", "mean", "patch", "prediction") if name in log[0]]
-    assert len(names) == (3 if recipe is LEARNING else 1)
+    names = [name for name in ("class", "mean", "patch", "track", "prediction") if name in log[0]]
+    assert len(names) == (4 if recipe is LEARNING else 1)
     for name in names:
         assert np.mean([row[name] for row in log[-len(log) // 4 :]]) < 0.97 * log[0][name], name
     assert min(row["spread"] for row in log) > 0.1

@@ -29,10 +29,11 @@ from ..datasets.synthetic.motions import channels_of
 from ..datasets.synthetic.solids import Solids
 from ..datasets.synthetic.subjects import make_subject
 from ..errors import ConfigError
+from .homes import homes
 from .recipe import Bodies
 from .views import FramePool, surface_normals
 
-FORMAT = 1  # raised whenever the same settings would make another pool
+FORMAT = 2  # raised whenever the same settings would make another pool
 FIRST_INDIVIDUAL = 1000
 FEWEST_POINTS = 64  # of a frame; a view that shows less is turned back
 Stage = tuple[Capsules, Solids]
@@ -95,8 +96,9 @@ def clean(camera: DepthCamera) -> DepthCamera:
     return replace(camera, disparity_step=0.0, hole_level=math.inf)
 
 
-def world_clip(world: str, number: int, bodies: Bodies) -> np.ndarray:
-    """Clip ``number`` of a world: its own individual, view and moments. (frames, points, 3) float32, camera coordinates."""
+def world_clip(world: str, number: int, bodies: Bodies) -> tuple[np.ndarray, np.ndarray]:
+    """Clip ``number`` of a world: its own individual, view and moments. Points and their homes, (frames, points, 3) float32 each, camera
+    coordinates."""
     dice = np.random.default_rng([7, list(WORLD_MAKERS).index(world), number])
     stage = WORLD_MAKERS[world](number, lambda length: moments_of(length, bodies, dice), dice)
     name, share = f"{world}/{number}", TURNS.get(world, 1.0)
@@ -104,19 +106,22 @@ def world_clip(world: str, number: int, bodies: Bodies) -> np.ndarray:
     if isinstance(stage, Video):  # a mesh shows all its sides, so the points are turned
         points = sample_clip(replace(stage, id=name), bodies.frames, bodies.points).points
         middle = points.reshape(-1, 3).mean(0)
-        return ((points - middle) @ rotation(np.zeros(1), np.array([tilt]), np.zeros(1))[0].T.astype(np.float32) + middle).astype(np.float32)
+        points = ((points - middle) @ rotation(np.zeros(1), np.array([tilt]), np.zeros(1))[0].T.astype(np.float32) + middle).astype(np.float32)
+        return points, np.broadcast_to(points[:1], points.shape)
     for angles in ((yaw, tilt), (0.0, 0.0)):
         generators = [np.random.default_rng([8, number, f]) for f in range(bodies.frames)]
-        clouds, _ = photograph(turned(stage, *angles)[0], clean(SENSORS.get(world, DepthCamera())), generators, turned(stage, *angles)[1])
+        capsules, solids = turned(stage, *angles)
+        clouds, _ = photograph(capsules, clean(SENSORS.get(world, DepthCamera())), generators, solids)
         if min(map(len, clouds)) >= FEWEST_POINTS:
             break
-    return sample_clip(Video(clouds, name), bodies.frames, bodies.points).points
+    points = sample_clip(Video(clouds, name), bodies.frames, bodies.points).points
+    return points, homes(points, capsules, solids)
 
 
-def with_normals(task: tuple[str, int], bodies: Bodies) -> tuple[np.ndarray, np.ndarray]:
-    """A clip's points and normals, both (frames, points, 3) float32: what a worker makes."""
-    points = world_clip(*task, bodies)
-    return points, np.stack([surface_normals(frame) for frame in points])
+def with_normals(task: tuple[str, int], bodies: Bodies) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A clip's points, normals and homes, (frames, points, 3) float32 each: what a worker makes."""
+    points, where = world_clip(*task, bodies)
+    return points, np.stack([surface_normals(frame) for frame in points]), where
 
 
 def tasks_of(bodies: Bodies) -> list[tuple[str, int]]:
@@ -162,7 +167,7 @@ def make_pool(bodies: Bodies, data: ClipDataset | None = None, cache: Path | Non
     return pool
 
 
-def _clips(tasks: list[tuple[str, int]], bodies: Bodies, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _clips(tasks: list[tuple[str, int]], bodies: Bodies, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The clips in order, made by ``workers`` processes, which are started clean: a fork of a process that uses torch can hang."""
     make = partial(with_normals, bodies=bodies)
     if workers <= 1:

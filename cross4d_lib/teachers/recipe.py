@@ -94,6 +94,9 @@ class TeacherRecipe:
     frames: int = 4  # of each clip in a batch
     one_world: bool = True  # a batch holds clips of one world: a person is no fair opponent of a table
     pairs: int = 12  # points a frame in the patch contrast
+    track: int = 12  # points a view that are looked for in another moment of their clip; 0: none
+    same_place: float = 0.012  # camera distances (3 cm on a person): homes so near are one place of the body
+    other_place: float = 0.04  # camera distances (10 cm): homes farther apart are told apart
     own_view: bool = False  # an image's own EMA feature counts as a wrong answer; the first recipe had it so, by mistake
     temperature: float = 0.1
     mask: float = 0.5  # share of the student's patches that are masked, in every second image

@@ -42,7 +42,8 @@ class FramePool:
 
     points : (F, n, 3) float16 in units of their clip's camera distance, the clip's centroid at 0. normals : (F, n, 3) int8, unit
     vectors times 127. clip : (F,) int64, which clip a frame is of, rising from 0. world : (F,) int64, which world its clip is of.
-    near, far : (F,) float32, ends of the clip's grey scale, relative to the centroid, same unit.
+    near, far : (F,) float32, ends of the clip's grey scale, relative to the centroid, same unit. home : (F, n, 3) float16, where each
+    point was in its clip's first frame, same unit; (F, 0, 3) where nobody knows, as in recordings.
     """
 
     points: torch.Tensor
@@ -51,24 +52,27 @@ class FramePool:
     world: torch.Tensor
     near: torch.Tensor
     far: torch.Tensor
+    home: torch.Tensor
 
     @staticmethod
     def from_clips(clips, worlds=None) -> FramePool:
-        """clips : (T, N, 3) arrays in camera coordinates, any unit, or pairs (points, normals) of such; T and N the same for all.
+        """clips : (T, N, 3) arrays in camera coordinates, any unit, or triples (points, normals, homes) of such; T and N the same for all.
         worlds : a number for each clip; None: one world."""
-        points, normals, near, far, frames = [], [], [], [], 1
+        points, normals, home, near, far, frames = [], [], [], [], [], 1
         for clip in clips:
-            cloud, facing = clip if isinstance(clip, tuple) else (clip, np.stack([surface_normals(np.asarray(frame)) for frame in clip]))
+            cloud, facing, where = clip if isinstance(clip, tuple) else (clip, np.stack([surface_normals(np.asarray(frame)) for frame in clip]), None)
             cloud = torch.as_tensor(cloud)
             camera, centroid, frames = fit_camera(cloud, 1), cloud.reshape(-1, 3).mean(0), len(cloud)
-            local = (cloud - centroid) / (centroid - camera.position)[2]
+            into = lambda places: (places - centroid) / (centroid - camera.position)[2]
+            local = into(cloud)
+            home.append(local.new_zeros(frames, 0, 3).half() if where is None else into(torch.tensor(where)).half())
             low, high = depth_range(local[..., 2] + 1)
             points.append(local.half())
             normals.append((torch.as_tensor(facing) * 127).round().to(torch.int8))
             near.append(low - 1)
             far.append(high - 1)
         each = lambda values: torch.tensor(values).repeat_interleave(frames)
-        return FramePool(torch.cat(points), torch.cat(normals), each(range(len(near))), each([0] * len(near) if worlds is None else worlds), each(near), each(far))
+        return FramePool(torch.cat(points), torch.cat(normals), each(range(len(near))), each([0] * len(near) if worlds is None else worlds), each(near), each(far), torch.cat(home))
 
     @property
     def frames(self) -> int:
@@ -111,16 +115,23 @@ def moved_camera(size: int) -> Camera:
     return fit_camera(torch.zeros(1, 1, 3), size)
 
 
-def random_views(pool: FramePool, rows: torch.Tensor, recipe, generator: torch.Generator, views: int = 2, together: int = 1, strength: float = 1.0):
+def thinned(pool: FramePool, recipe, generator: torch.Generator) -> torch.Tensor:
+    """Which points of every frame a batch keeps: (n,) int64, by the sensor's ``thin``."""
+    total = pool.points.shape[1]
+    count = int(uniform((1,), recipe.sensor.thin, 1, generator) * total) if recipe.sensor.thin < 1 else total
+    return torch.rand(total, generator=generator, device=pool.points.device).argsort()[: max(16, count)]
+
+
+def random_views(pool: FramePool, rows: torch.Tensor, recipe, generator: torch.Generator, views: int = 2, together: int = 1, strength: float = 1.0, kept: torch.Tensor | None = None):
     """See the frames ``rows`` (B,) of a pool ``views`` times. Returns images (V B, 3, H, W), view after view, pixels (V B, n, 2) int64
     and visible (V B, n) bool; n is the number of points kept, the same points in all views.
 
-    together : so many rows after one another share a camera (the frames of a video). strength : multiplies the movement. The
+    kept (n,) : the points of every frame, None: as ``thinned`` draws them. together : so many rows after one another share a camera (the frames of a video). strength : multiplies the movement. The
     movement is given to the points instead of the camera, so that one camera and one call draw the whole batch.
     """
-    total, movement, device = pool.points.shape[1], recipe.movement, pool.points.device
-    count = int(uniform((1,), recipe.sensor.thin, 1, generator) * total) if recipe.sensor.thin < 1 else total
-    kept = torch.rand(total, generator=generator, device=device).argsort()[: max(16, count)]
+    movement, device = recipe.movement, pool.points.device
+    if kept is None:
+        kept = thinned(pool, recipe, generator)
     points, normals = pool.points[rows[:, None], kept].float(), pool.normals[rows[:, None], kept].float() / 127  # (B, n, 3)
     points = clothe_points(points, normals, pool.clip[rows].unique(return_inverse=True)[1], recipe.cloth, generator)
     points, normals, near, far = (t.repeat(views, *[1] * (t.ndim - 1)) for t in (points, normals, pool.near[rows][:, None], pool.far[rows][:, None]))
