@@ -39,7 +39,7 @@ def sweep_axes(profile: Profile) -> dict[str, dict[str, dict]]:
     return {
         "teacher": {profile.teacher: BASE, f"{profile.teacher}/untrained": {"teacher": f"{profile.teacher}/untrained"}},
         "render, pixels": {str(size - third): {"size": size - third}, str(size): BASE, str(size + third): {"size": size + third}},
-        "cameras": {"1": BASE, "2": {"cameras": 2}, "4": {"cameras": 4}},
+        "cameras": {"1": BASE, "2": {"cameras": 2}, "4": {"cameras": 4}, "8": {"cameras": 8}},
         "tokens a frame": {str(student.tokens // 2): encoder(tokens=student.tokens // 2), str(student.tokens): BASE, str(2 * student.tokens): encoder(tokens=2 * student.tokens)},
         "points a frame": {str(points // 2): {"points": points // 2}, str(points): BASE, str(2 * points): {"points": 2 * points}},
         "frames": {str(frames // 2): {"frames": frames // 2}, str(frames): BASE, str(2 * frames): {"frames": 2 * frames}},
