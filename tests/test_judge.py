@@ -68,6 +68,9 @@ def test_a_judgement_is_kept_part_by_part_and_not_measured_again(tmp_path, teach
     assert calls == ["parts", "actions", "distillation"] and whole["scores"]["parts"] == first["scores"]["parts"]
     (file,) = out.iterdir()
     assert json.loads(file.read_text()) == whole and whole["mark"] == ""
+    assert whole["training"] is None and whole["device"].startswith("cpu") and {"commit", "dirty", "versions", "date"} <= whole.keys()
+    shipped = judge.training_of("cross4d-tiny")
+    assert shipped["steps"] == 1001 and shipped["renders"] == 128128 and shipped["recipe"]["layers"] == 6 and judge.training_of("cross4d-tiny/untrained") is None
     assert judge_teachers(names, out, None, "cpu", LITTLE) == [whole] and len(calls) == 3
     scores = [value for part in whole["scores"].values() for name, value in part.items() if "cosine" not in name]
     assert len(scores) == 8 + 2 + 3 and all(0 <= value <= 1 for value in scores)

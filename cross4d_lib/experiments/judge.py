@@ -31,10 +31,10 @@ from ..evaluation import probe_all
 from ..evaluation.probe import one_thread, standardise
 from ..render import render
 from ..targets import build_targets
-from ..teachers import Teacher, load_teacher, mark_of
+from ..teachers import SHIPPED, Teacher, load_teacher, mark_of
 from ..teachers.probe import action_scores, frame_vectors
 from ..training import pretrain
-from .run import default_device
+from .run import default_device, device_name, provenance
 
 FORMAT = 1  # raised whenever the same settings would measure something else
 
@@ -157,8 +157,20 @@ def judge_distillation(teacher: Teacher, how: Judgement, device="cpu") -> dict[s
 PARTS = {"parts": judge_parts, "actions": judge_actions, "distillation": judge_distillation}
 
 
+def training_of(name: str) -> dict | None:
+    """What a teacher's ``training.json`` says of its length and recipe; None where there is none, or the weights are not those it made."""
+    folder = SHIPPED.get(name, Path(name))
+    file = folder / "training.json"
+    if not file.is_file():
+        return None
+    told = json.loads(file.read_text())
+    last = told["log"][-1]
+    return {"recipe": told["recipe"], "steps": last["step"] + 1, "renders": last["renders"], "minutes": round(last["minutes"], 1), "finished": told.get("finished", True)}
+
+
 def judge_teachers(names: list[str], out: Path, only: list[str] | None = None, device=None, how: Judgement = Judgement()) -> list[dict]:
-    """Judge teachers one after another; one JSON each in ``out``, whose parts are measured once. Returns their contents.
+    """Judge teachers one after another; one JSON each in ``out``, whose parts are measured once. Returns their contents: scores, what the
+    teacher was trained with, the settings of the judgement, device, commit, versions and date of the last part.
 
     Raises ConfigError on a part that does not exist, TeacherError on a teacher that cannot be loaded.
     """
@@ -172,13 +184,14 @@ def judge_teachers(names: list[str], out: Path, only: list[str] | None = None, d
         path = Path(out) / f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name).strip('_')[-60:]}-{teacher.revision}.json"
         held = json.loads(path.read_text()) if path.is_file() else {}
         if held.get("settings") != settings:
-            held = {"teacher": name, "revision": teacher.revision, "description": teacher.description, "mark": mark_of(name), "settings": settings, "scores": {}, "seconds": {}}
+            held = {"teacher": name, "revision": teacher.revision, "description": teacher.description, "mark": mark_of(name), "settings": settings, "training": training_of(name), "scores": {}, "seconds": {}}
         for part, judge in PARTS.items():
             if part in held["scores"] or (only and part not in only):
                 continue
             started = time.perf_counter()
             held["scores"][part] = judge(teacher, how, device) if judge is judge_distillation else judge(teacher, how)
             held["seconds"][part] = time.perf_counter() - started
+            held |= {**provenance(), "device": device_name(torch.device(device))}
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = path.with_name(f"{path.name}.draft-{os.getpid()}")
             draft.write_text(json.dumps(held, indent=1) + "\n")
