@@ -61,12 +61,13 @@ def cache_folder() -> Path:
     return Path(os.environ.get("CROSS4D_CACHE") or Path.home() / ".cache" / "cross4d")
 
 
-def store_spec(dataset: ClipDataset, teacher: Teacher, encoder, dim: int, size: int, projection: str, cameras: int) -> dict:
+def store_spec(dataset: ClipDataset, teacher: Teacher, encoder, dim: int, size: int, projection: str, cameras: int, merge: str = "mean") -> dict:
     """Everything that decides a store's content, JSON-ready; its hash is the store's key."""
+    merged = {} if merge == "mean" else {"merge": merge}  # what came later is left out where it is as it always was
     return {
         "format": FORMAT, "clips": dataset.settings(), "teacher": teacher.revision, "dim": dim,
         "projection": [projection, PROJECTION_SEED if projection == "random" else PCA_CLIPS],
-        "render": {"size": size, "cameras": cameras, "field_of_view": FIELD_OF_VIEW, "margin": BACK_OFF_MARGIN, "splat": SPLAT, "shade": [SHADE_FAR, *SHADE_QUANTILES]},
+        "render": {"size": size, "cameras": cameras, "field_of_view": FIELD_OF_VIEW, "margin": BACK_OFF_MARGIN, "splat": SPLAT, "shade": [SHADE_FAR, *SHADE_QUANTILES], **merged},
         "tokens": encoder.token_rule(),
     }  # fmt: skip
 
@@ -76,10 +77,11 @@ def key_of(spec: dict) -> str:
     return hashlib.sha256(json.dumps(spec, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
-def clip_targets(points: np.ndarray, teacher: Teacher, projection: torch.Tensor, encoder, size: int = 126, cameras: int = 1) -> dict[str, np.ndarray]:
+def clip_targets(points: np.ndarray, teacher: Teacher, projection: torch.Tensor, encoder, size: int = 126, cameras: int = 1, merge: str = "mean") -> dict[str, np.ndarray]:
     """All arrays of one clip: Eq. 1 to 4 from points (T, N, 3) to targets per token (M, d_p).
 
-    With several cameras a token's target is the mean over the cameras that see its point, a summary the mean over all.
+    With several cameras a token's target is the mean over the cameras that see its point, a summary the mean over all. merge "first" : a
+    token believes the first camera that sees it, so more cameras add targets and change none.
     """
     cloud = torch.as_tensor(points)
     grouping = {name: index[0] for name, index in encoder.group(cloud[None]).items()}
@@ -90,8 +92,9 @@ def clip_targets(points: np.ndarray, teacher: Teacher, projection: torch.Tensor,
         features = teacher(view.image)
         carried = point_features(features.patches @ projection, patch_index(view, teacher.patch))  # (T, N, d_p), NaN where occluded
         visible = view.visible[frame, point]  # (M,)
-        total = total + torch.where(visible[:, None], carried[frame, point], 0.0)
-        seen = seen + visible.float()
+        believed = visible if merge == "mean" else visible & (torch.as_tensor(seen) == 0)
+        total = total + torch.where(believed[:, None], carried[frame, point], 0.0)
+        seen = seen + believed.float()
         summaries.append(features.summary @ projection)  # (T, d_p)
         means.append(carried.nanmean(1).nan_to_num())  # (T, d_p)
     arrays = {
@@ -217,26 +220,28 @@ class TargetStore:
         return f"TargetStore({self.key}, {self.clips} clips, d_p = {self.dim}, {self.path})"
 
 
-def build_targets(dataset: ClipDataset, teacher: Teacher, dim: int = 384, size: int = 126, projection: str = "random", cameras: int = 1, *, encoder, cache: str | os.PathLike | None = None, workers: int = 1, progress: bool = True) -> TargetStore:
+def build_targets(dataset: ClipDataset, teacher: Teacher, dim: int = 384, size: int = 126, projection: str = "random", cameras: int = 1, *, encoder, merge: str = "mean", cache: str | os.PathLike | None = None, workers: int = 1, progress: bool = True) -> TargetStore:
     """Build the targets of a dataset under a teacher, or open them when they are there (Eq. 1-4, Sec. 3.1).
 
     dim : d_p, 384 in the paper. size : render side in pixels. projection : "random" or "pca" (fitted on this dataset, Table
-    10). cameras : Table 15. encoder : its grouping decides the tokens. cache : folder of all
-    stores. workers : threads that prepare clips side by side.
+    10). cameras : Table 15. merge : what several cameras say of one token, their "mean" or the "first" that sees it. encoder : its
+    grouping decides the tokens. cache : folder of all stores. workers : threads that prepare clips side by side.
 
-    Raises ConfigError on an unknown projection, TargetError when the disk is full or the store is another's; what was
+    Raises ConfigError on an unknown projection or merge, TargetError when the disk is full or the store is another's; what was
     finished before stays, and the next call goes on from there.
     """
     if projection not in ("random", "pca"):
         raise ConfigError(f"projection {projection!r}", "build_targets", '"random" or "pca"')
-    spec = store_spec(dataset, teacher, encoder, dim, size, projection, cameras)
+    if merge not in ("mean", "first"):
+        raise ConfigError(f"merge {merge!r}", "build_targets", '"mean" or "first"')
+    spec = store_spec(dataset, teacher, encoder, dim, size, projection, cameras, merge)
     key = key_of(spec)
     path = Path(cache or cache_folder()) / "targets" / f"{key}.zarr"
     store, left = None, len(dataset)
     try:
         if not path.exists():
             matrix = random_projection(teacher.dim, dim) if projection == "random" else fit_pca(dataset, teacher, dim, size)
-            _create(path, key, spec, dataset.ids, matrix, clip_targets(dataset[0].points, teacher, matrix, encoder, size, cameras))
+            _create(path, key, spec, dataset.ids, matrix, clip_targets(dataset[0].points, teacher, matrix, encoder, size, cameras, merge))
         store = TargetStore(path, key, len(dataset))
         missing = store.unfinished()
         if not missing:
@@ -244,7 +249,7 @@ def build_targets(dataset: ClipDataset, teacher: Teacher, dim: int = 384, size: 
         left, matrix = len(missing), store.projection
         # Every process takes its own order, so that several rarely work on the same clip; what another finished is skipped.
         missing = np.random.default_rng(os.getpid()).permutation(missing).tolist()
-        make = lambda i: (i, None if store.has(i) else clip_targets(dataset[i].points, teacher, matrix, encoder, size, cameras))
+        make = lambda i: (i, None if store.has(i) else clip_targets(dataset[i].points, teacher, matrix, encoder, size, cameras, merge))
         with ThreadPoolExecutor(max(1, workers)) as pool, tqdm(total=left, desc=f"targets {key}", disable=None if progress else True, mininterval=1) as bar:
             for some in _chunks(missing, 4 * max(1, workers)):  # a few at a time: finished clips are written, not piled up
                 for future in as_completed([pool.submit(make, i) for i in some]):

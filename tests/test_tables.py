@@ -121,7 +121,7 @@ def test_methods_are_told_apart():
     assert set(runs("control_global_target")) == {"global", "global (patch mean)"}
     for name, artifact in ARTIFACTS.items():
         specs = artifact.runs(load_profile("quick")) if artifact.ready and name != "control_sweep" else []  # its lines are named by axis and value
-        assert len({(method_of(spec), spec.teacher if name in ("table02", "table18") else "", spec.dataset, spec.measured_on, spec.cameras, spec.frames, spec.seed) for spec in specs}) == len(specs), name
+        assert len({(method_of(spec), spec.teacher if name in ("table02", "table18") else "", spec.dataset, spec.measured_on, spec.cameras, spec.merge, spec.frames, spec.seed) for spec in specs}) == len(specs), name
 
 
 def test_correctness_is_read_digit_by_digit():

@@ -174,6 +174,18 @@ def test_stored_arrays_are_the_formula_by_hand(clips, teacher, cameras):
     assert (arrays["targets"][~arrays["visible"]] == 0).all()
 
 
+def test_a_token_believes_the_first_camera_that_sees_it(clips, teacher):
+    """What one camera says stays as it is; what it does not see is told by the next, and as many tokens have a target as under the mean."""
+    encoder, matrix = tiny_encoder(), random_projection(teacher.dim, DIM)
+    one, first, mean = (clip_targets(clips[3].points, teacher, matrix, encoder, SIZE, cameras, merge) for cameras, merge in ((1, "mean"), (2, "first"), (2, "mean")))
+    assert np.array_equal(first["visible"], mean["visible"]) and first["visible"].sum() > one["visible"].sum()
+    assert np.array_equal(first["targets"][one["visible"]], one["targets"][one["visible"]])
+    added = first["visible"] & ~one["visible"]  # seen by the second camera alone
+    assert np.array_equal(first["targets"][added], mean["targets"][added]) and not np.array_equal(first["targets"], mean["targets"])
+    with pytest.raises(ConfigError, match="median"):
+        build(clips, teacher, cameras=2, merge="median")
+
+
 def test_the_store_holds_what_clip_targets_returns(clips, teacher, finished):
     matrix = random_projection(teacher.dim, DIM)
     assert torch.equal(finished.projection, matrix)

@@ -59,9 +59,9 @@ def test_every_task_has_its_own_key_and_all_share_the_encoder():
 def test_what_came_later_is_not_in_a_key_that_has_no_need_of_it():
     """The form of a plain probe is the one of the first rows; every later field enters with its first other value."""
     plain = make_spec(QUICK, MAIN, "dense", 0)
-    assert LATER == {"split": "train", "task": "probe", "target": "", "task_splits": SPLITS, "task_clip": (), "control": ""}
+    assert LATER == {"split": "train", "task": "probe", "target": "", "task_splits": SPLITS, "task_clip": (), "control": "", "merge": "mean"}
     assert not LATER.keys() & plain.canonical().keys() and "target_content" not in plain.canonical()
-    other = replace(plain, split="train-identities", task="segmentation", target=ANIMALS, task_splits=IDENTITIES, task_clip=(("frames", 16),), control="broadcast")
+    other = replace(plain, split="train-identities", task="segmentation", target=ANIMALS, task_splits=IDENTITIES, task_clip=(("frames", 16),), control="broadcast", merge="first")
     form = other.canonical()
     assert form == json.loads(json.dumps(form))
     assert {name: form[name] for name in LATER} == {"split": "train-identities", "task": "segmentation", "target": ANIMALS, "task_splits": list(IDENTITIES), "task_clip": {"frames": 16}, "control": "broadcast"}

@@ -141,6 +141,13 @@ def camera_runs(profile: Profile) -> list[RunSpec]:
     return [make_spec(profile, dataset, "dense", seed, cameras=cameras) for seed in profile.task_seeds for cameras in (1, 2, 4)]
 
 
+def merge_runs(profile: Profile) -> list[RunSpec]:
+    """Ours, beside Table 15: are more cameras more targets, or other ones? One camera, four, and four of which each token believes the
+    first that sees it; every seed."""
+    dataset = main_dataset(profile)
+    return [make_spec(profile, dataset, "dense", seed, **changes) for changes in ({}, {"cameras": 4, "merge": "first"}, {"cameras": 4}) for seed in profile.task_seeds]
+
+
 def coverage_runs(profile: Profile) -> list[RunSpec]:
     """Table 15's other half: the coverage of each dataset's training clips, at the profile's clip size and at the paper's."""
     played = {main_dataset(profile): "msr-action3d", **{role_dataset(profile, role): own for role, own in ROLES.items()}}
@@ -262,6 +269,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "control_animal_actions": Artifact("table", "Ours: actions of animals never seen", "10_transfer", True, action_runs),
     "control_people": Artifact("table", "Table 1's row for NTU RGB+D 60", "10_transfer", True, lambda profile: role_runs(profile, "people")),
     "control_readability": Artifact("table", "Ours: a point's class in target, student and place", "11_segmentation", True, readability_runs),
+    "control_merge": Artifact("table", "Ours: more targets, or other ones, from more cameras", "12_correspondence_and_cameras", True, merge_runs),
     "control_coverage": Artifact("table", "Ours: coverage, splat radius and resolution", "12_correspondence_and_cameras", True, coverage_runs),
     "control_targets": Artifact("table", "Ours: dense on other targets", "15_what_is_the_lever", True, control_runs),
     "control_pooling": Artifact("table", "Ours: how the tokens of a clip become one feature", "15_what_is_the_lever", True, pooling_runs),

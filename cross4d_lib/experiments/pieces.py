@@ -44,4 +44,4 @@ def fresh_encoder(spec: RunSpec) -> Encoder:
 def targets_of(spec: RunSpec, encoder: Encoder, train: ClipDataset, device="cpu", progress: bool = True) -> TargetStore:
     """The spec's target store, built or opened."""
     teacher = load_teacher(spec.teacher, device=device)
-    return build_targets(train, teacher, spec.dim, spec.size, spec.projection, spec.cameras, encoder=encoder, progress=progress)
+    return build_targets(train, teacher, spec.dim, spec.size, spec.projection, spec.cameras, encoder=encoder, merge=spec.merge, progress=progress)

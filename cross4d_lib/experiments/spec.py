@@ -52,6 +52,7 @@ class RunSpec:
     task_splits: tuple[str, str] = SPLITS
     task_clip: tuple[tuple[str, object], ...] = ()
     control: str = ""  # other targets for the tokens, one of pretexts.CONTROLS
+    merge: str = "mean"  # of what several cameras say of one token: their mean, or the first that sees it
 
     def canonical(self) -> dict:
         """JSON-ready form that the key is made of: all fields but the profile's name, and the contents behind the names.
@@ -89,7 +90,7 @@ class RunSpec:
     @property
     def pretraining(self) -> RunSpec:
         """The part of the spec that decides the encoder: runs that share it share the encoder."""
-        return replace(self, **{**LATER, "split": self.split, "control": self.control})
+        return replace(self, **{**LATER, "split": self.split, "control": self.control, "merge": self.merge})
 
     @property
     def key(self) -> str:
@@ -102,7 +103,7 @@ class RunSpec:
         return f"{self.pretext} on {self.dataset}{teacher}{task}, seed {self.seed}"
 
 
-LATER = {field.name: field.default for field in fields(RunSpec) if field.name in ("split", "task", "target", "task_splits", "task_clip", "control")}
+LATER = {field.name: field.default for field in fields(RunSpec) if field.name in ("split", "task", "target", "task_splits", "task_clip", "control", "merge")}
 
 
 def make_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes) -> RunSpec:

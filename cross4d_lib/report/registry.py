@@ -13,7 +13,7 @@ TABLES = {
     "table16": task_tables.table16, "table17": task_tables.table17, "table18": teacher_tables.table18, "control_animals": task_tables.control_animals,
     "control_animal_actions": task_tables.control_animal_actions, "control_people": task_tables.control_people,
     "control_readability": task_tables.control_readability,
-    "control_coverage": task_tables.control_coverage, "control_global_target": tables.control_global_target,
+    "control_coverage": task_tables.control_coverage, "control_merge": task_tables.control_merge, "control_global_target": tables.control_global_target,
     "control_global_variance": tables.control_global_variance, "control_centring": tables.control_centring,
     "control_targets": control_tables.control_targets, "control_paper_size": tables.control_paper_size,
     "control_pooling": sweep_tables.control_pooling, "control_sweep": sweep_tables.control_sweep,

@@ -51,6 +51,8 @@ def method_of(spec: RunSpec) -> str:
         name += f" ({spec.teacher.removeprefix(PREFIX)} alone)"
     if spec.control:
         name += f" ({spec.control})"
+    if spec.merge == "first":
+        name += " (first camera)"
     if spec.summary == "mean":
         name += " (patch mean)"
     if spec.pretext == "dense" and not spec.centre:

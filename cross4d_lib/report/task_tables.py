@@ -204,6 +204,16 @@ def table15(profile: Profile) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
+def merge_line(spec: RunSpec) -> str:
+    """The name of a run's line in ``control_merge``."""
+    return "1 camera" if spec.cameras == 1 else f"{spec.cameras} cameras, {'the first that sees' if spec.merge == 'first' else 'their mean'}"
+
+
+def control_merge(profile: Profile) -> pd.DataFrame:
+    """Ours: dense with one camera, with four whose mean each token is asked for, and with four of which it believes the first that sees it."""
+    return with_paper(measured(profile, ARTIFACTS["control_merge"].runs(profile), merge_line), lambda line: np.nan)
+
+
 def control_coverage(profile: Profile) -> pd.DataFrame:
     """Ours: coverage of each dataset by cameras, and under one camera by splat radius and by resolution; the paper's beside ours."""
     lines = []
