@@ -64,7 +64,7 @@ def test_what_came_later_is_not_in_a_key_that_has_no_need_of_it():
     other = replace(plain, split="train-identities", task="segmentation", target=ANIMALS, task_splits=IDENTITIES, task_clip=(("frames", 16),), control="broadcast", merge="first")
     form = other.canonical()
     assert form == json.loads(json.dumps(form))
-    assert {name: form[name] for name in LATER} == {"split": "train-identities", "task": "segmentation", "target": ANIMALS, "task_splits": list(IDENTITIES), "task_clip": {"frames": 16}, "control": "broadcast"}
+    assert {name: form[name] for name in LATER} == {"split": "train-identities", "task": "segmentation", "target": ANIMALS, "task_splits": list(IDENTITIES), "task_clip": {"frames": 16}, "control": "broadcast", "merge": "first"}
     assert form["target_content"] and plain.canonical().items() <= other.canonical().items()
 
 
