@@ -190,8 +190,8 @@ def converged_probe_features(train: torch.Tensor, train_labels: np.ndarray, subj
     groups = folds(train_labels, subjects)
     if groups.max() < 1:
         raise ConfigError("one training subject", "converged probe", "at least two: one is left out to choose the regularisation")
-    solver = "lbfgs" if train.shape[1] <= len(train) else "newton-cg"  # the same optimum; L-BFGS creeps when features are many and alike
-    fit = lambda x, y, penalty: LogisticRegression(C=penalty, max_iter=2000, tol=1e-4, solver=solver).fit(x, y)
+    solver = lambda x: "lbfgs" if x.shape[1] < len(x) else "newton-cg"  # the same optimum; L-BFGS creeps where features outnumber clips
+    fit = lambda x, y, penalty: LogisticRegression(C=penalty, max_iter=2000, tol=1e-4, solver=solver(x)).fit(x, y)
     scores = dict.fromkeys(PENALTIES, 0.0)
     for left_out in range(groups.max() + 1):
         inside = groups != left_out
