@@ -361,7 +361,7 @@ def test_foreground_is_drawn_by_chance_and_never_empty():
     assert shown.sum() == 8 and (keep[shown] < 8).all()
 
 
-LEARNING = replace(TOY, hidden_size=64, layers=2, image=84, patch=14, clips=8, frames=4, pairs=12, one_world=False, sensor=NO_FAULTS, movement=Movement(growth=1.0), schedule=Schedule(steps=24))
+LEARNING = replace(TOY, hidden_size=64, layers=2, image=84, patch=14, clips=8, frames=4, pairs=12, track=12, one_world=False, sensor=NO_FAULTS, movement=Movement(growth=1.0), schedule=Schedule(steps=24))
 
 
 @pytest.mark.parametrize("recipe", [LEARNING, replace(TOY_VIDEO, schedule=replace(TOY_VIDEO.schedule, steps=110, rate=4e-3))], ids=["image", "video"])

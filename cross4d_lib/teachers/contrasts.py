@@ -1,7 +1,7 @@
 """How an image teacher learns without labels: three contrasts between two views of the same frames.
 
-A student and its slowly following copy (the EMA) look at the same frame from two slightly different cameras. Four
-contrasts, all in the EMA's feature space, all inside the batch:
+A student and its slowly following copy (the EMA) look at the same frame from two slightly different cameras. Three
+contrasts, and a fourth where the recipe asks for it, all in the EMA's feature space, all inside the batch:
 
 - class: the student's class token in view A picks out the EMA's class token of view B among all frames of the batch;
   several frames of one clip are in it, so the pose has to be told apart, not the person;

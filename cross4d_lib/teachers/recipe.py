@@ -94,7 +94,7 @@ class TeacherRecipe:
     frames: int = 4  # of each clip in a batch
     one_world: bool = True  # a batch holds clips of one world: a person is no fair opponent of a table
     pairs: int = 12  # points a frame in the patch contrast
-    track: int = 12  # points a view that are looked for in another moment of their clip; 0: none
+    track: int = 0  # points a view that are looked for in another moment of their clip, 12 for one; 0: not until it is shown to help
     same_place: float = 0.012  # camera distances (3 cm on a person): homes so near are one place of the body
     other_place: float = 0.04  # camera distances (10 cm): homes farther apart are told apart
     own_view: bool = False  # an image's own EMA feature counts as a wrong answer; the first recipe had it so, by mistake
