@@ -9,7 +9,7 @@ from ..evaluation import POOLS
 from ..experiments import ARTIFACTS, Profile, load_row, main_dataset
 from ..experiments.sweep import Point, sweep_points
 from . import paper
-from .tables import PROBES, comparison, measured, method_of, paired, with_paper
+from .tables import PROBES, comparison, in_words, measured, method_of, paired, with_paper
 
 LEFT_OUT, SCORED = "{pool}/{{}}", "{pool}/{{}}/scored"  # how a row of the task "pooling" calls its probes
 
@@ -41,11 +41,11 @@ def pool_gaps(profile: Profile, first: str = "dense", second: str = "random") ->
 
 
 def gap_table(gaps: list[dict]) -> pd.DataFrame:
-    """``pool_gaps`` as it is read: one line a probe, one column a pool, ``difference [low, high] who is ahead``."""
+    """``pool_gaps`` as it is read: one line a probe, one column a pool, cells as in ``tables.in_words``."""
     cells: dict[str, dict[str, str]] = {}
     for c in gaps:
         pool, probe = c["probe"].split(", ")
-        cells.setdefault(pool, {})[probe] = f"{c['difference']:+.2f} [{c['low']:+.2f}, {c['high']:+.2f}] {c['ahead'] or 'undecided'}"
+        cells.setdefault(pool, {})[probe] = in_words(c)
     return pd.DataFrame(cells)
 
 

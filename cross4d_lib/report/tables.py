@@ -254,12 +254,15 @@ def verdicts(found: list[dict]) -> pd.DataFrame:
     """
     lines: dict[str, dict[str, str]] = {}
     for c in found:
-        seeds = c["by seed"]
-        told = f"{c['difference']:+.2f} [{c['low']:+.2f}, {c['high']:+.2f}] {c['ahead'] or 'undecided'}"
-        if min(seeds) < 0 < max(seeds):
-            told += f", seeds DISAGREE: {' '.join(f'{s:+.2f}' for s in seeds)}"
-        lines.setdefault(f"{c['first']} − {c['second']} ({len(seeds)} seeds, {c['clips']} clips)", {})[c["probe"]] = told
+        lines.setdefault(f"{c['first']} − {c['second']} ({len(c['by seed'])} seeds, {c['clips']} clips)", {})[c["probe"]] = in_words(c)
     return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def in_words(c: dict) -> str:
+    """A comparison as a table's cell: ``difference [low, high] who is ahead``, and each seed's difference where they disagree about the sign."""
+    seeds = c["by seed"]
+    told = f"{c['difference']:+.2f} [{c['low']:+.2f}, {c['high']:+.2f}] {c['ahead'] or 'undecided'}"
+    return told + f", seeds DISAGREE: {' '.join(f'{s:+.2f}' for s in seeds)}" if min(seeds) < 0 < max(seeds) else told
 
 
 def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper"), teacher: str = "DINOv2-large") -> pd.DataFrame:

@@ -8,15 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..datasets.synthetic.body import Capsules
+from ..datasets.synthetic.body import Capsules, unit
 from ..datasets.synthetic.solids import BOX, Solids
 
 TINY = 1e-9
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., 3) of length 1; nothing stays nothing."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), TINY)
 
 
 def capsule_frames(capsules: Capsules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
