@@ -7,6 +7,7 @@ the precision that training takes), then for the course's and the paper's clip a
 
 - pretraining clips/s: forward, backward and optimiser through ``pretrain`` itself, on random clips whose grouping is cached;
   its share of the machine = 3 x FLOPs of a forward pass (backward counts twice) x clips/s / the measured rate.
+- the same in another process that frees memory as the C library does by itself (see ``cross4d_lib/allocator.py``): the ratio.
 - grouping clips/s: farthest point sampling and both levels of neighbours, which the cache saves every epoch.
 - the target store of synthetic clips under the shipped teacher: seconds a clip to build, ms a clip to read back, ms to put a
   batch together, MB for 100 clips as they lie on disk.
@@ -18,6 +19,7 @@ import argparse
 import json
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -77,6 +79,13 @@ def pretraining(size: str, device, budget: float, rates: dict[str, float]) -> di
     }  # fmt: skip
 
 
+def as_libc_frees(size: str, budget: float) -> float:
+    """Clips/s of ``pretraining`` where freed memory goes back to the system: an empty setting of the user's switches ours off."""
+    program = f"import torch, bench_pretrain as b; torch.set_num_threads({torch.get_num_threads()}); print(b.pretraining({size!r}, torch.device('cpu'), {budget}, dict(float32=1, bfloat16=1))['clips_per_second'])"
+    environment = os.environ | {"GLIBC_TUNABLES": "", "PYTHONPATH": os.pathsep.join([os.path.dirname(os.path.abspath(__file__)), *sys.path])}
+    return float(subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True).stdout)
+
+
 def grouping(size: str, device, budget: float) -> float:
     """Clips a second of sampling and neighbours, one clip after another."""
     profile = load_profile(size)
@@ -130,6 +139,8 @@ def main():
         profile = load_profile(size)
         row = {"size": size, "clip": f"{profile.frames} x {profile.points}", **pretraining(size, device, budget, rates)}
         row |= {"grouping_clips_per_second": grouping(size, device, budget / 5), **store(size, device), "peak_memory_MB": peak_memory_mb()}
+        if device.type == "cpu":
+            row["times_as_libc_frees"] = row["clips_per_second"] / as_libc_frees(size, budget)
         if device.type == "cuda":
             row["peak_gpu_memory_MB"] = torch.cuda.max_memory_allocated(device) / 1e6
         rows.append(row)

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from .allocator import keep_freed_memory
 from .decisions import BATCH, CENTRE_TARGETS, GLOBAL_TARGET, GRADIENT_CLIP
 from .errors import ConfigError
 from .pretexts import controlled, load_pretext
@@ -76,6 +77,7 @@ def train(modules: nn.ModuleDict, losses: Callable[[list[int], torch.autocast], 
     """
     if clips < 1 or options.epochs < 1 or options.batch < 1:
         raise ConfigError(f"clips={clips}, epochs={options.epochs}, batch={options.batch}", "train", "all at least 1")
+    keep_freed_memory()
     device = next(modules.parameters()).device
     half = has_half(device) if options.half is None else options.half
     decayed = [p for p in modules.parameters() if p.requires_grad and p.ndim > 1]

@@ -7,13 +7,17 @@ Claims proved:
 3. Wherever a run stops (an exception, SIGKILL, also within the writing of a checkpoint), it goes on to the weights and the
    log of a run that did not stop, bit for bit. A checkpoint of another run, or a damaged one, is refused.
 4. Pretraining lowers its loss, touches nothing but the encoder, and runs in bfloat16 and float32.
+5. Blocks that training frees are used again without the system's clearing them, unless the user has own settings.
 """
 
 import math
 import os
+import platform
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -22,6 +26,7 @@ from conftest import tiny_encoder
 from torch import nn
 
 from cross4d_lib import training
+from cross4d_lib.allocator import OWN_SETTINGS
 from cross4d_lib.decisions import BATCH, GRADIENT_CLIP
 from cross4d_lib.errors import ConfigError, TargetError
 from cross4d_lib.targets import TargetStore
@@ -306,3 +311,25 @@ def test_what_cannot_be_pretrained_is_refused(finished, tmp_path):
     (store.path / "finished" / "c" / "3").unlink()
     with pytest.raises(TargetError, match="not built yet.*run build_targets again"):
         pretrain(tiny_encoder(), store, **OPTIONS)
+
+
+def page_faults(environment):
+    """Is freed memory kept, and page faults of ten times 64 MB asked for and freed, once the heap has settled; in a process of its own."""
+    program = (
+        "import resource, torch; from cross4d_lib.allocator import keep_freed_memory as keep\n"
+        "kept, work, faults = keep(), lambda: torch.ones(2**24), lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(20): work()\n"
+        "before = faults()\n"
+        "for _ in range(10): work()\n"
+        "print(int(kept), faults() - before)"
+    )
+    clean = {name: value for name, value in os.environ.items() if name not in OWN_SETTINGS}
+    return map(int, subprocess.run([sys.executable, "-c", program], env=clean | environment, capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_freed_memory_is_used_again():
+    kept, few = page_faults({})
+    left, many = page_faults({"GLIBC_TUNABLES": ""})
+    assert (kept, left) == (1, 0)
+    assert few < many / 10

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from ..allocator import keep_freed_memory
 from ..datasets import ClipDataset
 from ..encoders import Encoder, Tokens
 from ..training import has_half
@@ -42,6 +43,7 @@ POOLS = {"mean": mean_pool, "frames": frame_pool, "both": both_pools}
 def read_clips(encoder: Encoder, dataset: ClipDataset, read: Callable[[range, torch.Tensor, Tokens], object], batch: int = 16) -> list:
     """What ``read(clip numbers, points (B, T, N, 3), tokens)`` answers for each batch of a dataset, the encoder frozen and in evaluation mode."""
     device = next(encoder.parameters()).device
+    keep_freed_memory()
     was_training = encoder.training
     encoder.eval()
     rows = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ..allocator import keep_freed_memory
 from .base import Features, Teacher
 from .memory import fitting_batch
 
@@ -62,6 +63,7 @@ class FrozenTeacher(Teacher):
         return (size // self.patch) ** 2 + 8
 
     def forward(self, image: torch.Tensor) -> Features:
+        keep_freed_memory()
         batch = fitting_batch(self.tokens(image.shape[-1]), self.dim, self.dtype, self.device, self.batch, self.name)
         patches, summary = zip(*(self._forward_batch(part.to(self.device, torch.float32)) for part in image.split(batch)))
         return Features(torch.cat(patches).to(image.device), torch.cat(summary).to(image.device))

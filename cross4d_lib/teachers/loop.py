@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm.auto import tqdm
 
+from ..allocator import keep_freed_memory
 from ..errors import ConfigError
 from .dinov2 import fast_dtype
 from .recipe import Schedule
@@ -61,6 +62,7 @@ def train(objective, schedule: Schedule, seed: int, run: dict, device: torch.dev
     after so many minutes of THIS call. keep(log) : called after each probe, to leave a usable model. run : what else must be
     the same when a checkpoint is resumed, JSON-ready. Raises ConfigError when the checkpoint is damaged or of another run.
     """
+    keep_freed_memory()
     parameters = [p for p in objective.trained.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW([{"params": [p for p in parameters if p.ndim > 1], "weight_decay": schedule.weight_decay}, {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0}], lr=schedule.rate)
     generator = torch.Generator(device).manual_seed(seed)
