@@ -8,7 +8,7 @@ holds for both sides: frames are shared out among as many threads for the peer a
 use too, read the single-threaded rows; the load is printed.
 
 Rows: farthest point sampling against fpsample, grouping (both levels of a hierarchy) against scipy's cKDTree, the two
-together (FPS once, its prefix for the second level) in clips/s, and torch's ways to gather, forward and backward.
+together (FPS once, its prefix for the second level) in clips/s, torch's ways to gather and its maximum over neighbours, forward and backward.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import torch
 from scipy.spatial import cKDTree
 from timing import medians
 
-from cross4d_lib.points import farthest_point_sample, gather_points, nearest_neighbours
+from cross4d_lib.points import farthest_point_sample, gather_points, nearest_neighbours, strongest
 
 HIERARCHIES = [(24, 2048, 256, 64, 16), (24, 2048, 256, 64, 32), (12, 512, 128, 32, 16)]  # frames, N, M1, M2, k
 
@@ -100,6 +100,20 @@ def gather_rows(repeats: int):
         yield "  and its backward", "torch.gather", medians(repeats, *pair)
 
 
+def strongest_rows(repeats: int):
+    """The largest of each neighbourhood's answers (ours) against torch.max, forward and backward, at the course's two levels."""
+    for m, c in [(128, 64), (32, 128)]:
+        answers = torch.randn(96, m, 16, c, requires_grad=True)
+        gradient = torch.randn(96, m, c)
+        ways = [strongest, lambda values: values.max(dim=-2).values]
+        forward = [lambda way=way, values=answers: way(values) for way in ways]
+        backward = [lambda way=way, values=answers, given=gradient: torch.autograd.grad(way(values), values, given)[0] for way in ways]
+        for pair in (forward, backward):
+            assert torch.equal(*(call() for call in pair))
+        yield f"strongest of 96x{m}x16x{c}", "torch.max", medians(repeats, *forward)
+        yield "  and its backward", "torch.max", medians(repeats, *backward)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", metavar="PATH", help="also write the rows there")
@@ -110,9 +124,9 @@ def main():
     print(f"{'':42s} {'threads':>7s} {'ours ms':>9s} {'peer ms':>9s} {'ratio':>6s} {'clips/s':>8s}  peer")
     for threads in dict.fromkeys((1, cores)):
         torch.set_num_threads(threads)
-        for sources in (operator_rows(threads, arguments.repeats), gather_rows(arguments.repeats)):
+        for sources in (operator_rows(threads, arguments.repeats), gather_rows(arguments.repeats), strongest_rows(arguments.repeats)):
             for name, peer, (ours_ms, peer_ms) in sources:
-                rate = f"{1e3 / ours_ms:8.0f}" if "gather" not in peer else " " * 8
+                rate = f"{1e3 / ours_ms:8.0f}" if "torch" not in peer else " " * 8
                 print(f"{name:42s} {threads:7d} {ours_ms:9.3f} {peer_ms:9.3f} {peer_ms / ours_ms:6.1f} {rate}  {peer}")
                 rows.append({"what": name.strip(), "threads": threads, "peer": peer, "ours_ms": ours_ms, "peer_ms": peer_ms, "ratio": peer_ms / ours_ms})
     if arguments.json:

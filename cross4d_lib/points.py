@@ -1,7 +1,8 @@
-"""Choosing centres and their neighbourhoods in a frame of points: the two operators every point encoder waits for.
+"""Choosing centres and their neighbourhoods in a frame of points: the operators every point encoder waits for.
 
-A hierarchy over a frame (N points -> M centres -> fewer centres) needs three steps: *farthest point sampling* picks
-centres that cover the shape, *nearest neighbours* fills a patch around each of them, *gather* fetches what lies there.
+A hierarchy over a frame (N points -> M centres -> fewer centres) needs four steps: *farthest point sampling* picks
+centres that cover the shape, *nearest neighbours* fills a patch around each of them, *gather* fetches what lies there, and
+once each neighbour has been read, *strongest* keeps the largest answer of every neighbourhood.
 Every function takes any leading dimensions, so a batch of clips (B, T, N, 3) goes in as it is.
 
 Picks are exact and deterministic, and the same on every device: ties go to the lowest index, and the squared distance is
@@ -91,6 +92,36 @@ def gather_points(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     rows = index.reshape(lead.numel(), index.shape[len(lead) :].numel())  # (F, M*k)
     rows = rows + n * torch.arange(len(rows), device=index.device)[:, None]
     return values.reshape(-1, c).index_select(0, rows.reshape(-1)).reshape(*index.shape, c)
+
+
+def strongest(answers: torch.Tensor) -> torch.Tensor:
+    """The largest answer of each neighbourhood, channel by channel. answers (..., k, C) -> (..., C).
+
+    ``answers.max(dim=-2).values`` and its gradient, bit for bit: among equals the first neighbour is chosen, NaN wins. On the CPU
+    torch's own looks at one number at a time, so float32 takes a compiled SIMD loop (benchmarks/bench_points.py).
+    """
+    if answers.device.type != "cpu" or answers.dtype != torch.float32:
+        return answers.max(dim=-2).values
+    return _Strongest.apply(answers)
+
+
+class _Strongest(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, answers):
+        rows = answers.detach().reshape(-1, *answers.shape[-2:]).contiguous()  # (R, k, C)
+        best, which = rows.new_empty(len(rows), rows.shape[2]), torch.empty(len(rows), rows.shape[2], dtype=torch.int32)
+        _share(_strongest_kernel, rows.numpy(), best.numpy(), which.numpy())
+        ctx.save_for_backward(which)
+        ctx.shape = answers.shape
+        return best.reshape(*answers.shape[:-2], answers.shape[-1])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        (which,) = ctx.saved_tensors
+        spread = torch.empty(len(which), *ctx.shape[-2:])
+        _share(_spread_kernel, gradient.reshape(which.shape).contiguous().numpy(), which.numpy(), spread.numpy())
+        return spread.reshape(ctx.shape)
 
 
 def _frames(points: torch.Tensor, where: str) -> tuple[torch.Size, torch.Tensor]:
@@ -220,6 +251,29 @@ def _nearest_kernel(queries, frames, nearest):
                     rank += keys[other] < keys[c]
                 if rank < k:
                     nearest[f, m, rank] = keys[c] & 0xFFFFFFFF
+
+
+@_compiled
+def _strongest_kernel(answers, best, which):
+    """answers : (R, k, C) float32 -> best : (R, C) and which of the k it was, (R, C) int32; both in place."""
+    for r in range(len(answers)):
+        most, at = best[r], which[r]
+        most[:], at[:] = answers[r, 0], 0
+        for i in range(1, answers.shape[1]):
+            row = answers[r, i]
+            for c in range(len(row)):
+                better = not row[c] <= most[c] and most[c] == most[c]  # the first NaN is better than all and stays
+                most[c] = row[c] if better else most[c]
+                at[c] = i if better else at[c]
+
+
+@_compiled
+def _spread_kernel(gradient, which, spread):
+    """gradient, which : (R, C) -> spread : (R, k, C), each gradient at the neighbour it belongs to and 0 elsewhere, in place."""
+    for r in range(len(spread)):
+        for i in range(spread.shape[1]):
+            for c in range(spread.shape[2]):
+                spread[r, i, c] = gradient[r, c] if which[r, c] == i else np.float32(0)
 
 
 @lru_cache(maxsize=4)

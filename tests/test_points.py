@@ -6,6 +6,7 @@ Claims proved:
 2. nearest_neighbours is the exact, stable order by distance: equal to a full stable sort, for any k up to N.
 3. The torch path (used on CUDA) and the numba path (used on the CPU) pick identically, as do any number of threads.
 4. gather_points reads the rows its index names, and its gradient adds each row's gradients up.
+5. strongest is torch's maximum over the neighbours, bit for bit, gradient, ties and NaN among them.
 """
 
 import os
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from cross4d_lib import points as operators
 from cross4d_lib.errors import ConfigError
-from cross4d_lib.points import farthest_point_sample, gather_points, nearest_neighbours, nearest_point
+from cross4d_lib.points import farthest_point_sample, gather_points, nearest_neighbours, nearest_point, strongest
 
 
 def squared_distance(a, b):
@@ -187,6 +188,25 @@ def work(seed):
     cloud = torch.randn(5, 300, 3, generator=torch.Generator().manual_seed(seed))
     picks = farthest_point_sample(cloud, 40)
     return torch.cat([picks, nearest_neighbours(gather_points(cloud, picks), cloud, 16).flatten(1)], 1)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5, 16, 8), (4, 1, 7), (1, 9, 1), (0, 4, 3)])
+@pytest.mark.parametrize("kind", ["spread", "ties", "nan"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_strongest_is_the_maximum_bit_for_bit(shape, kind, dtype):
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+    if kind != "spread":
+        values = values.round()
+    if kind == "nan":
+        values[values > 1] = torch.nan
+    gradient = torch.randn(*shape[:-2], shape[-1], generator=torch.Generator().manual_seed(2)).to(dtype)
+    ours, torchs = values.clone().requires_grad_(), values.clone().requires_grad_()
+    best, expected = strongest(ours), torchs.max(dim=-2).values
+    best.backward(gradient)
+    expected.backward(gradient)
+    assert torch.equal(best.nan_to_num(9), expected.nan_to_num(9)) and torch.equal(best.isnan(), expected.isnan())
+    assert torch.equal(ours.grad, torchs.grad)
+
 
 
 def test_threads_change_nothing(torch_threads):

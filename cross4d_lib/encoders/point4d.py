@@ -13,7 +13,7 @@ from torch import nn
 
 from ..decisions import FIRST_LEVEL, NEIGHBOURS
 from ..errors import ConfigError
-from ..points import farthest_point_sample, gather_points, nearest_neighbours
+from ..points import farthest_point_sample, gather_points, nearest_neighbours, strongest
 from .base import Encoder, Tokens
 
 
@@ -52,7 +52,7 @@ class SetAbstraction(nn.Module):
         if self.feature is not None:
             hidden = hidden + gather_points(self.feature(features), neighbours)
         answers = self.second(nn.functional.gelu(hidden))  # (B, T, S, k, out)
-        return self.norm(answers.max(dim=-2).values)
+        return self.norm(strongest(answers))
 
 
 class Block(nn.Module):
