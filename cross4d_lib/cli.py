@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import select
 import sys
 from pathlib import Path
 
@@ -140,7 +142,16 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command. Returns the exit status: 2 for an error of ours (one line on stderr), 130 when interrupted."""
     arguments = make_parser().parse_args(argv)
     try:
-        return arguments.handler(arguments)
+        status = arguments.handler(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        watch = select.poll()
+        watch.register(sys.stdout, 0)
+        if not watch.poll(0):  # it was another pipe
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output, such as `head`, has seen enough
+        return 1
     except Cross4DError as error:
         if arguments.debug:
             raise

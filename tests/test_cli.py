@@ -65,6 +65,14 @@ def test_help_waits_for_no_large_library():
     assert not {"torch", "numpy", "transformers", "zarr", "pandas", "matplotlib"} & set(loaded)
 
 
+def test_a_reader_that_has_seen_enough_is_no_error():
+    listing = subprocess.Popen([sys.executable, "-c", "import sys; from cross4d_lib.cli import main; sys.exit(main(['list']))"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    listing.stdout.readline()
+    listing.stdout.close()
+    assert listing.wait() in (0, 1) and not listing.stderr.read()
+    listing.stderr.close()
+
+
 def test_lazy_names_are_the_functions_not_the_rooms():
     program = "import cross4d_lib.render, cross4d_lib as c4d; assert all(hasattr(c4d, name) for name in c4d.__all__); print(c4d.render.__name__, c4d.targets.cache_folder.__name__)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split() == ["render", "cache_folder"]
