@@ -253,6 +253,15 @@ def test_each_disturbance_can_be_switched_off(pool):
         assert not torch.equal(pixels[:3], pixels[3:])
     image = views(replace(bare, movement=replace(STILL, grey=0.2)))[0]
     assert not torch.equal(image[:3], image[3:]) and torch.equal(image[:3] > 0, image[3:] > 0)
+    plain, image = views(bare)[0][:, 0], views(replace(bare, movement=replace(STILL, shade=1.0)))[0][:, 0]
+    assert torch.equal(image > 0, plain > 0)
+    for one, other in zip(plain, image):  # each picture's grey is a line of what it was, and no view's line is another's
+        x, y = one[one > 0], other[other > 0]
+        inner = (x > x.min()) & (x < x.max())  # what lies beyond the ends had one grey before
+        slope = torch.cov(torch.stack([x, y])[:, inner])[0, 1] / x[inner].var()
+        assert 1 / 3 - 1e-3 <= slope <= 1 + 1e-3 and torch.allclose(y[inner] - y[inner].mean(), slope * (x[inner] - x[inner].mean()), atol=1e-4)
+    mean = torch.stack([one[one > 0].mean() for one in image])
+    assert ((mean[:3] - mean[3:]).abs() > 0.02).any()
     together = random_views(pool, torch.arange(4), replace(bare, movement=Movement(30.0)), dice(), views=1, together=4)[1]
     alone = [random_views(pool, torch.arange(f, f + 1), replace(bare, movement=STILL), dice(), views=1)[1] for f in range(4)]
     shift = torch.stack([together[f] - alone[f][0] for f in range(4)]).float().mean(1)

@@ -65,6 +65,7 @@ class Movement:
     shift: float = 0.08  # of half the image; a patch of 7 px is 0.11
     grey: float = 0.1  # share by which the ends of the grey scale lie elsewhere
     growth: float = 2.5  # the movement at the end of the training, in that of its start: as much from the first step on is not learned
+    shade: float = 0.0  # lengths of the grey scale by which each of its ends lies farther out, at most: views of unlike mean grey
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,10 @@ def random_views(pool: FramePool, rows: torch.Tensor, recipe, generator: torch.G
     radius = splat_radius(recipe.image, points.shape[1]) * float(uniform((1,), 0.9, 1.2, generator))
     index = z_buffer(pixels, depth, recipe.image, radius)
     jitter = draw(1 - movement.grey, 1 + movement.grey)
-    image = shade(index, depth, 1 + near * size * jitter, 1 + far * size * jitter)
+    near, far = near * size * jitter, far * size * jitter
+    if movement.shade:
+        near, far = near - draw(0, movement.shade) * (far - near), far + draw(0, movement.shade) * (far - near)
+    image = shade(index, depth, 1 + near, 1 + far)
     inside = ((pixels >= 0) & (pixels < recipe.image)).all(-1)
     return image, pixels.clamp(0, recipe.image - 1), owners(index, points.shape[1]) & inside
 
