@@ -133,7 +133,7 @@ def make_parser() -> argparse.ArgumentParser:
     added = command("judge-teacher", judge_teacher, "measure teachers by what can be read from their features, on training individuals only")
     added.add_argument("teachers", nargs="+", metavar="NAME", help="shipped names, folders or hub ids; NAME/untrained for an untrained copy")
     added.add_argument("--out", type=Path, default=Path("build/judged"), metavar="FOLDER", help="where scores and pictures go (default: build/judged)")
-    added.add_argument("--only", nargs="+", metavar="PART", help="parts, actions, distillation (default: all)")
+    added.add_argument("--only", nargs="+", metavar="PART", help="parts, actions, distillation, spread (default: all)")
     added.add_argument("--device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
     return parser
 

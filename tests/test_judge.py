@@ -3,6 +3,7 @@
 Claims proved:
 1. Those fitted on and those scored on share no individual, and none of them is in a test split.
 2. Parts that the features name are read, parts that they do not know are at chance; the place alone is measured beside them.
+   Directions are counted, and what one number explains is told from what it does not.
 3. The whole judgement of a teacher is deterministic, is kept part by part, and is not measured again; other settings are.
 4. The table has a line a teacher and says which of them saw the reader's own data; the command writes table and picture.
 """
@@ -49,6 +50,17 @@ def test_parts_are_read_where_they_are_there():
     assert abs(scores["accuracy"] - 0.25) < 0.1 and scores["accuracy/place"] > 0.99
 
 
+def test_directions_are_counted_and_what_a_number_explains_is_told():
+    dice = torch.Generator().manual_seed(0)
+    rows = torch.randn(4000, 6, generator=dice)
+    assert judge.directions(rows) == pytest.approx(6, rel=0.01)
+    assert judge.directions(torch.cat([rows[:, :2], torch.zeros(4000, 30)], 1) + 5) == pytest.approx(2, rel=0.01)
+    grey = torch.rand(4000, generator=dice)
+    assert judge.explained(torch.stack([grey, -(grey**3)], 1), grey) == pytest.approx(1)
+    assert judge.explained(rows, grey) < 0.01
+    assert judge.explained(torch.stack([(grey - grey.mean()) / grey.std(), rows[:, 0]], 1), grey) == pytest.approx(0.5, abs=0.02)
+
+
 def test_rows_are_visible_points_with_their_patches_feature(clips, teacher):
     features, places, labels = point_rows(teacher, clips, 10)
     assert features.shape == (len(labels), teacher.dim) and len(labels) <= 10 * clips.frames * len(clips)
@@ -65,15 +77,16 @@ def test_a_judgement_is_kept_part_by_part_and_not_measured_again(tmp_path, teach
     (first,) = judge_teachers(names, out, ["parts"], "cpu", LITTLE)
     assert calls == ["parts"] and set(first["scores"]) == {"parts"}
     (whole,) = judge_teachers(names, out, None, "cpu", LITTLE)
-    assert calls == ["parts", "actions", "distillation"] and whole["scores"]["parts"] == first["scores"]["parts"]
+    assert calls == ["parts", "actions", "distillation", "spread"] and whole["scores"]["parts"] == first["scores"]["parts"]
     (file,) = out.iterdir()
     assert json.loads(file.read_text()) == whole and whole["mark"] == ""
     assert whole["training"] is None and whole["device"].startswith("cpu") and {"commit", "dirty", "versions", "date"} <= whole.keys()
     shipped = judge.training_of("cross4d-tiny")
     assert shipped["steps"] == 1001 and shipped["renders"] == 128128 and shipped["recipe"]["layers"] == 6 and judge.training_of("cross4d-tiny/untrained") is None
-    assert judge_teachers(names, out, None, "cpu", LITTLE) == [whole] and len(calls) == 3
-    scores = [value for part in whole["scores"].values() for name, value in part.items() if "cosine" not in name]
-    assert len(scores) == 8 + 2 + 3 and all(0 <= value <= 1 for value in scores)
+    assert judge_teachers(names, out, None, "cpu", LITTLE) == [whole] and len(calls) == 4
+    scores = [value for part in whole["scores"].values() for name, value in part.items() if "cosine" not in name and "directions" not in name]
+    assert len(scores) == 8 + 2 + 3 + 1 and all(0 <= value <= 1 for value in scores)
+    assert all(value >= 1 for name, value in whole["scores"]["spread"].items() if "directions" in name)
     (again,) = judge_teachers(names, tmp_path / "other", ["parts"], "cpu", LITTLE)
     assert again["scores"]["parts"] == whole["scores"]["parts"]
     judge_teachers(names, out, ["parts"], "cpu", replace(LITTLE, rows=6))

@@ -1,12 +1,14 @@
 """Judge a teacher by what can be read from its features, so that recipes are chosen by measuring. No test individual is looked at.
 
-Three measures, each fitted on some TRAINING individuals and scored on others:
+Three measures, each fitted on some TRAINING individuals and scored on others, and one that needs no labels:
 
 - parts: linear readability of the body part a visible point belongs to, from its patch's feature alone (embedded people and
   animals), beside what the patch's PLACE in the image says: a teacher below that line has learned little about bodies;
 - actions: the probe of the training log, on the embedded people and, where it is here, on MSR-Action3D;
 - distillation: what teachers are for. An encoder of a small size is pretrained densely on the teacher's targets and probed:
-  MSR-Action3D where it is here, else the embedded people, and the scores say which.
+  MSR-Action3D where it is here, else the embedded people, and the scores say which;
+- spread: how many directions the features of all frames fill, and how much of it the picture's MEAN GREY explains. Two views of a
+  frame are equally bright, so a teacher may have learned to tell frames apart by brightness alone.
 
 One JSON a teacher, written part by part: what is there is not measured again.
 """
@@ -154,7 +156,40 @@ def judge_distillation(teacher: Teacher, how: Judgement, device="cpu") -> dict[s
     return {measure: float(np.mean(values)) for measure, values in found.items()}
 
 
-PARTS = {"parts": judge_parts, "actions": judge_actions, "distillation": judge_distillation}
+def directions(features: torch.Tensor) -> float:
+    """How many directions features (n, D) fill: (sum of variances)^2 / sum of their squares over principal components; 1 to D."""
+    variances = torch.linalg.eigvalsh(torch.cov(features.double().T)).clamp_min(0)
+    return float(variances.sum() ** 2 / variances.square().sum())
+
+
+def explained(features: torch.Tensor, number: torch.Tensor) -> float:
+    """Share of the variance of features (n, D) that a cubic of one number a row (n,) explains, fitted on the same rows: 0 to 1."""
+    x = (number.double() - number.double().mean()) / number.double().std().clamp_min(1e-12)
+    powers, rest = torch.stack([x**k for k in range(4)], 1), features.double() - features.double().mean(0)
+    left = rest - powers @ torch.linalg.lstsq(powers, rest, driver="gelsd").solution
+    return float(1 - left.square().sum() / rest.square().sum().clamp_min(1e-12))
+
+
+def judge_spread(teacher: Teacher, how: Judgement) -> dict[str, float]:
+    """Over the frames of training subjects 1-3: directions that class tokens and patch features fill, and the share of the class
+    token's variance that the frame's mean grey explains."""
+    scores = {}
+    for name in dict.fromkeys(("synthetic-actions", depth_data())):
+        clips = training_pair(name, 3, frames=how.frames, points=how.points, stride="uniform", limit=how.clips)[0]
+        summaries, patches, greys = [], [], []
+        for i in range(len(clips)):
+            image = render(clips[i].points, teacher.image_size()).image
+            features, seen = teacher(image), image[:, 0] > 0
+            shown = torch.nn.functional.max_pool2d(seen.float(), teacher.patch) > 0  # (T, h, w)
+            summaries.append(features.summary)
+            patches.append(features.patches[shown])
+            greys.append((image[:, 0].sum((1, 2)) / seen.sum((1, 2)).clamp_min(1)))
+        summary = torch.cat(summaries)
+        scores |= {f"{name}/directions, class": directions(summary), f"{name}/directions, patches": directions(torch.cat(patches)), f"{name}/mean grey": explained(summary, torch.cat(greys))}
+    return scores
+
+
+PARTS = {"parts": judge_parts, "actions": judge_actions, "distillation": judge_distillation, "spread": judge_spread}
 
 
 def training_of(name: str) -> dict | None:
