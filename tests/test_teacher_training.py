@@ -513,6 +513,24 @@ def test_a_paused_training_is_taken_up_by_the_same_call(tmp_path):
     assert (tmp_path / "ours" / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
 
 
+def test_a_training_may_start_from_a_teachers_weights(tmp_path, depth_videos):
+    arguments = dict(device="cpu", workers=1, probes=0, cache=tmp_path)
+    make_teacher(tmp_path / "first", changes=toy_changes(TOY), **arguments)
+    first = load_teacher(str(tmp_path / "first"), dtype=torch.float32)
+    further = replace(TOY, start=str(tmp_path / "first"), seed=5)
+    objective = objective_of(further, make_pool(FEW, None, tmp_path, 1), CPU)
+    for model in (objective.model, objective.trained["model"]):
+        assert all(torch.equal(tensor, first.model.state_dict()[name]) for name, tensor in model.state_dict().items())
+    assert make_teacher(tmp_path / "further", changes=toy_changes(further), **arguments)
+    held = json.loads((tmp_path / "further" / "training.json").read_text())
+    assert held["start"] == load_teacher(str(tmp_path / "first")).revision and held["start"] in (tmp_path / "further" / "README.md").read_text()
+    with pytest.raises(ConfigError, match="other sizes"):
+        make_teacher(tmp_path / "wider", changes=toy_changes(further) | {"hidden_size": 48}, **arguments)
+    make_teacher(tmp_path / "domain", changes=toy_changes(TOY) | {"bodies.points": 64}, data="msr-action3d", device="cpu", probes=0)
+    make_teacher(tmp_path / "from domain", changes=toy_changes(replace(TOY, start=str(tmp_path / "domain"))), **arguments)
+    assert mark_of(str(tmp_path / "from domain")) == "IN-DOMAIN"  # what it began with saw the reader's data
+
+
 def test_a_teacher_of_a_readers_data_says_so_everywhere(tmp_path, depth_videos):
     from cross4d_lib.experiments import load_profile, make_spec
     from cross4d_lib.report.tables import method_of, shown_teacher

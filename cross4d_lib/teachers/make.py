@@ -14,6 +14,7 @@ import torch
 
 from ..datasets import ClipDataset, load_dataset
 from ..errors import ConfigError
+from . import load_teacher
 from .contrasts import Contrasts
 from .frozen import IMAGENET_MEAN, IMAGENET_STD
 from .loop import train
@@ -28,10 +29,19 @@ CHECKPOINT = "unfinished.pt"  # beside the weights, until the training is over
 
 
 def objective_of(recipe: TeacherRecipe | VideoRecipe, pool: FramePool, device: torch.device) -> Contrasts | Prediction:
-    """The recipe's objective on a pool, its weights drawn from the recipe's seed; nobody else's random numbers move."""
+    """The recipe's objective on a pool, its weights drawn from the recipe's seed, or those of ``start``; nobody else's random numbers
+    move. Raises ConfigError when ``start`` is a teacher of other sizes."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return (Prediction if isinstance(recipe, VideoRecipe) else Contrasts)(recipe, pool.to(device), device)
+        objective = (Prediction if isinstance(recipe, VideoRecipe) else Contrasts)(recipe, pool.to(device), device)
+    if start := getattr(recipe, "start", ""):
+        first = load_teacher(start, device=device, dtype=torch.float32).model.state_dict()
+        for model in (objective.trained["model"], objective.slow["model"]):
+            held = model.state_dict()
+            if {name: value.shape for name, value in held.items()} != {name: value.shape for name, value in first.items()}:
+                raise ConfigError(f"start={start!r} has other sizes than the recipe", "train-teacher", "a teacher of the same width, layers, patch and image size")
+            model.load_state_dict(first)
+    return objective
 
 
 def make_teacher(
@@ -53,6 +63,9 @@ def make_teacher(
         clips = load_dataset(data, split, frames=recipe.bodies.frames, points=recipe.bodies.points, stride="uniform", limit=recipe.bodies.videos)
         recipe = replace(recipe, bodies=replace(recipe.bodies, worlds=(), videos=len(clips)))
     about = json.loads(json.dumps({"model": model, "recipe": asdict(recipe), "pool": pool_spec(recipe.bodies, clips), IN_DOMAIN: domain_of(clips)}))
+    if start := getattr(recipe, "start", ""):
+        first = load_teacher(start)
+        about |= {"start": first.revision, IN_DOMAIN: about[IN_DOMAIN] or getattr(first.model.config, IN_DOMAIN, None)}
     if _is_finished(out, about):
         return True
     objective = objective_of(recipe, make_pool(recipe.bodies, clips, cache, workers or os.cpu_count() or 1), place)
@@ -133,7 +146,7 @@ millions of photographs or videos: results on it are not results with DINOv2-lar
 
 - **Data**: {seen}.
 - **Objective**: {OBJECTIVES.get(training["model"], OBJECTIVES[""])}{" A fourth contrast finds places of the body again at another moment." if recipe.get("track") else ""}
-- **Training**: {last["step"] + 1:,} steps, {last["renders"]:,} renders, {last["minutes"]:.0f} minutes of training on {training["device"]}, seed {recipe["seed"]}.
+- **Training**: {f"from the weights of {recipe['start']} (revision {training['start']}), " if recipe.get("start") else ""}{last["step"] + 1:,} steps, {last["renders"]:,} renders, {last["minutes"]:.0f} minutes of training on {training["device"]}, seed {recipe["seed"]}.
   All settings and the curves: `training.json`.{"" if training["finished"] else " NOT FINISHED."}
 - **Use**: `cross4d_lib.load_teacher("FOLDER")`.
 - **Licence**: Apache-2.0.

@@ -101,6 +101,7 @@ class TeacherRecipe:
     own_view: bool = False  # an image's own EMA feature counts as a wrong answer; the first recipe had it so, by mistake
     temperature: float = 0.1
     mask: float = 0.5  # share of the student's patches that are masked, in every second image
+    start: str = ""  # a teacher of these sizes whose weights are the first ones; "": random ones
     seed: int = 0
     bodies: Bodies = field(default_factory=Bodies)
     cloth: Cloth = field(default_factory=Cloth)
