@@ -117,7 +117,7 @@ def test_list_names_everything_without_data(bare, capsys):
     assert "synthetic stand-in" in stand_in and "found 600 of 600" in stand_in
     (teacher,) = [line for line in told if line.split()[:1] == ["facebook/dinov2-large"]]
     assert "not on this machine" in teacher
-    assert [line.split()[0] for line in told if "CONTROL, no teacher" in line] == ["control/position", "control/geometry"]
+    assert [line.split()[0] for line in told if "CONTROL, no teacher" in line] == ["control/position", "control/geometry", "control/grey"]
 
 
 def test_list_counts_what_it_finds(bare, monkeypatch, tmp_path, capsys):

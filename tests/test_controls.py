@@ -7,7 +7,7 @@ Claims proved:
 2. Points, grouping and summaries stay as they are; the centring mean is that of the targets carried. What a clip carries is the
    same in every epoch and batch, another one under another seed.
 3. The position control is the sinusoid of a point's own pixel; the geometry control finds the normal of a tilted plane and no
-   curvature on it, also at its border, and the normals and curvatures of a sphere.
+   curvature on it, also at its border, and the normals and curvatures of a sphere; the grey control is one number a frame.
 4. Pretraining under each control runs, differs from dense, and resumes bit for bit. Names that are none are refused. Runs
    without a control keep their keys; runs with one have their own, and their own encoders.
 """
@@ -192,6 +192,21 @@ def test_position_is_the_sinusoid_of_the_pixel():
     for name in CONTROL_TEACHERS:
         control = load_teacher(name, device="cpu")
         assert not control.trained and "CONTROL" in control.description and control.name == name and shipped_digest(name) == control.revision
+
+
+def test_grey_is_one_number_a_frame():
+    teacher, dice = load_teacher("control/grey"), torch.Generator().manual_seed(0)
+    seen = torch.rand(3, 1, 28, 28, generator=dice) < torch.tensor([0.1, 0.5, 0.9]).view(3, 1, 1, 1)
+    image = torch.where(seen, 0.25 + 0.75 * torch.rand(3, 1, 28, 28, generator=dice), 0.0).expand(-1, 3, -1, -1)
+    features = teacher(image)
+    for f in range(3):
+        mean = image[f, 0][seen[f, 0]].mean().item()
+        by_hand = [wave(2 * math.pi * mean / length) for wave in (math.sin, math.cos) for length in POSITION_WAVES]
+        torch.testing.assert_close(features.summary[f], torch.tensor(by_hand), atol=1e-5, rtol=0)
+        torch.testing.assert_close(features.patches[f], torch.tensor(by_hand).expand(28, 28, -1), atol=1e-5, rtol=0)
+    moved = image.flatten(2)[..., torch.randperm(28 * 28, generator=dice)].view_as(image)
+    torch.testing.assert_close(teacher(moved).summary, features.summary)  # where something is seen does not matter
+    assert (teacher(torch.zeros_like(image)).summary == 0).all()
 
 
 def test_position_targets_in_a_store_are_those_of_the_tokens_pixels(clips, tmp_path):

@@ -31,6 +31,7 @@ CLAIMS = {
     "dense (UNTRAINED teacher)": Control("a network's answer for each token at its own place", "what the teacher has learned", "the teacher's training matters"),
     "dense (position alone)": Control("a code of each token's own pixel", "everything the picture shows", "the target must say more than where the pixel is"),
     "dense (geometry alone)": Control("depth, normal and curvature at each token's own pixel", "everything but the surface there", "the target must say more than the surface's form"),
+    "dense (grey alone)": Control("one number a frame, how bright it is drawn", "everything else the picture shows", "the target must say more than how bright the frame is"),
     "dense (shuffled points)": Control("the features of its own frame", "the place: each token has another token's", "the target must be that of the right place"),
     "dense (shuffled frames)": Control("the features of its own clip, at the same place", "the moment: they are another frame's", "the target must be that of the right moment"),
     "dense (shuffled clips)": Control("features of the same place and moment", "the clip: they are another one's", "the target must be that of the right clip"),

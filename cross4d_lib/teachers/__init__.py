@@ -23,7 +23,7 @@ def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
     ``NAME/untrained`` gives NAME's architecture with random weights drawn from ``seed``: a control, marked as untrained
     wherever its numbers appear; the sizes in ``published.PUBLISHED`` need no network for that. options : device, dtype, batch
     (see FrozenTeacher), and trust_remote_code=True for a checkpoint that brings its own code, which is never run otherwise.
-    ``control/position`` and ``control/geometry`` are formulas in a teacher's place (see ``controls.py``).
+    ``control/position``, ``control/geometry`` and ``control/grey`` are formulas in a teacher's place (see ``controls.py``).
 
     Raises TeacherError when it cannot be loaded, ConfigError when the name is empty.
     """

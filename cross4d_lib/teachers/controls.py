@@ -1,6 +1,7 @@
-"""Targets without a teacher: what a dense student learns from a place alone, or from the surface alone. Ours; the paper has neither.
+"""Targets without a teacher: what a dense student learns from a place alone, from the surface alone, or from a frame's brightness
+alone. Ours; the paper has none of them.
 
-Both stand behind the teacher protocol and look at the same picture as a real teacher, so nothing else in the pipeline knows of
+They stand behind the teacher protocol and look at the same picture as a real teacher, so nothing else in the pipeline knows of
 them. Their patch is one pixel: a point's target is that of the pixel it projects to, finer than any real teacher's, so that a
 control does not lose for being coarse. The picture holds depth without a unit; DEPTH_RELIEF is our assumption for it.
 """
@@ -52,8 +53,12 @@ class PositionTeacher(PixelTeacher):
 
 
 def sinusoid(pixel: torch.Tensor, size: int | None = None) -> torch.Tensor:
-    """Sines, then cosines, of 2 pi u / wave, u = (pixel + 1/2) / size the middle of the pixel. pixel (n,) -> (n, 2 K) float32."""
-    u = (pixel.double() + 0.5) / (size or len(pixel))
+    """``waves`` of u = (pixel + 1/2) / size, the middle of the pixel. pixel (n,) -> (n, 2 K) float32."""
+    return waves((pixel.double() + 0.5) / (size or len(pixel)))
+
+
+def waves(u: torch.Tensor) -> torch.Tensor:
+    """Sines, then cosines, of 2 pi u / wave at the K POSITION_WAVES. u (n,) -> (n, 2 K) float32."""
     angle = 2 * math.pi * u[:, None] / u.new_tensor(POSITION_WAVES)
     return torch.cat([angle.sin(), angle.cos()], -1).float()
 
@@ -109,7 +114,19 @@ def surface(depth: torch.Tensor, seen: torch.Tensor, window: float) -> tuple[tor
     return f0, torch.stack([fx, fy, -torch.ones_like(fx)], -1) / steep[:, None], torch.stack([mean + spread, mean - spread], -1)
 
 
-CONTROL_TEACHERS = {teacher.name: teacher for teacher in (PositionTeacher, GeometryTeacher)}
+class GreyTeacher(PixelTeacher):
+    """One number a frame: the mean grey of what it shows, as the sinusoid of that number; every pixel has the same."""
+
+    name, dim = f"{PREFIX}grey", 2 * len(POSITION_WAVES)
+    revision = f"grey-1-{'-'.join(f'{wave:g}' for wave in POSITION_WAVES)}"
+    description = "CONTROL, no teacher: sinusoid of the frame's mean grey"
+
+    def at_pixels(self, grey, seen):
+        mean = grey.double().sum((1, 2)) / seen.sum((1, 2)).clamp_min(1)  # (T,), nothing is drawn where nothing is seen
+        return waves(mean)[:, None, None].expand(-1, *grey.shape[1:], -1)
+
+
+CONTROL_TEACHERS = {teacher.name: teacher for teacher in (PositionTeacher, GeometryTeacher, GreyTeacher)}
 
 
 def load_control(name: str) -> PixelTeacher:
