@@ -155,14 +155,16 @@ def test_half_the_bits_say_nearly_the_same(model14):
     assert torch.nn.functional.cosine_similarity(full.summary, half.summary, dim=-1).min() > 0.995
 
 
-def test_the_shipped_teacher_is_what_it_says():
-    teacher = load_teacher("cross4d-tiny", dtype=torch.float32)
-    assert teacher.name == "cross4d-tiny" and teacher.trained and "UNTRAINED" not in teacher.description
+@pytest.mark.parametrize("name", list(SHIPPED))
+def test_a_shipped_teacher_is_what_it_says(name):
+    teacher = load_teacher(name, dtype=torch.float32)
+    assert teacher.name == name and teacher.trained and "UNTRAINED" not in teacher.description
     found = teacher(drawn(2, 126))
     grid = 126 // teacher.patch
     assert found.patches.shape == (2, grid, grid, teacher.dim) and found.summary.shape == (2, teacher.dim)
-    assert (SHIPPED["cross4d-tiny"] / "model.safetensors").stat().st_size <= 12e6
-    assert load(SHIPPED["cross4d-tiny"]).revision == teacher.revision  # by name or by folder, the same model
+    assert (SHIPPED[name] / "model.safetensors").stat().st_size <= 12e6
+    assert f"# {name}\n" in (SHIPPED[name] / "README.md").read_text()
+    assert load(SHIPPED[name]).revision == teacher.revision  # by name or by folder, the same model
 
 
 # ------------------------------------------------------------------------------- 2. an image's features are its own affair

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ..datasets import load_source
 from ..errors import Cross4DError
 from ..pretexts import CONTROLS
-from ..teachers import CONTROL_TEACHERS
+from ..teachers import CONTROL_TEACHERS, UNTRAINED
 from .profiles import PROFILES, ROLES, Profile, clip_settings
 from .spec import SPLITS, RunSpec, make_spec
 from .sweep import sweep_points
@@ -193,13 +193,13 @@ def paper_size_runs(profile: Profile) -> list[RunSpec]:
 
 
 def teacher_runs(profile: Profile) -> list[RunSpec]:
-    """Table 2: random, and global and dense from each of the profile's teachers. The profile's own teacher has every seed, as in
-    Table 1, the others the seeds of a task."""
+    """Table 2: random, and global and dense from each of the profile's teachers. Trained teachers have every seed, as in Table 1,
+    untrained ones the seeds of a task."""
     dataset = main_dataset(profile)
     random = [make_spec(profile, dataset, "random", seed) for seed in profile.seeds]
     return random + [
         make_spec(profile, dataset, pretext, seed, teacher=teacher)
-        for teacher in profile.teachers for seed in (profile.seeds if teacher == profile.teacher else profile.task_seeds) for pretext in ("global", "dense")
+        for teacher in profile.teachers for seed in (profile.task_seeds if teacher.endswith(UNTRAINED) else profile.seeds) for pretext in ("global", "dense")
     ]  # fmt: skip
 
 

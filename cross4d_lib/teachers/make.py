@@ -145,7 +145,7 @@ stored in fp16) for depth-shaded renders of point clouds at {recipe["image"]} px
 millions of photographs or videos: results on it are not results with DINOv2-large or V-JEPA 2.
 
 - **Data**: {seen}.
-- **Objective**: {OBJECTIVES.get(training["model"], OBJECTIVES[""])}{" A fourth contrast finds places of the body again at another moment." if recipe.get("track") else ""}
+- **Objective**: {OBJECTIVES.get(training["model"], OBJECTIVES[""])}{" A fourth contrast finds places of the body again at another moment." if recipe.get("track") else ""}{" Each view has a grey scale of its own, so that brightness does not tell frames apart." if recipe["movement"].get("shade") else ""}
 - **Training**: {f"from the weights of {recipe['start']} (revision {training['start']}), " if recipe.get("start") else ""}{last["step"] + 1:,} steps, {last["renders"]:,} renders, {last["minutes"]:.0f} minutes of training on {training["device"]}, seed {recipe["seed"]}.
   All settings and the curves: `training.json`.{"" if training["finished"] else " NOT FINISHED."}
 - **Use**: `cross4d_lib.load_teacher("FOLDER")`.
