@@ -96,6 +96,9 @@ def test_table2_asks_for_every_teacher_twice_and_shares_table1s_runs():
         profile = load_profile(name)
         asked = {(spec.teacher, spec.pretext) for spec in ARTIFACTS["table02"].runs(profile)}
         assert asked == {("", "random")} | {(teacher, pretext) for teacher in profile.teachers for pretext in ("global", "dense")}
+        for teacher in profile.teachers:
+            seeds = {spec.seed for spec in ARTIFACTS["table02"].runs(profile) if spec.teacher == teacher}
+            assert seeds == set(profile.task_seeds if teacher.endswith("/untrained") else profile.seeds)
         shared = {spec.key for spec in runs_for(profile, ["table01"])} & {spec.key for spec in runs_for(profile, ["table02"])}
         assert len(shared) >= 3 * len(profile.seeds)
         assert {spec.key for spec in runs_for(profile, ["table18"])} < {spec.key for spec in runs_for(profile, ["table02"])}

@@ -49,6 +49,22 @@ def paper_size_section() -> str:
     return "\n".join(lines)
 
 
+def teachers_section() -> str:
+    """Markdown: Table 2's lines of our trained teachers, under all three probes, where more than one of them has rows."""
+    lines = ["| trained teacher | measured on | seeds | linear | z-scored | converged |", "|" + "---|" * 6]
+    for path in sorted(RESULTS.glob("*/tables/table02.csv"), key=lambda p: ("quick", "course", "paper").index(p.parents[1].name)):
+        frame = pd.read_csv(path, dtype={"seeds": str})
+        frame = frame[~frame["method"].str.contains("UNTRAINED")]
+        if frame["method"].str.startswith("dense").sum() <= frame["probe"].nunique():
+            continue
+        for method in dict.fromkeys(frame["method"]):
+            mine = frame[frame["method"] == method].set_index("probe")
+            first = mine.iloc[0]
+            cells = [_measured(mine.loc[probe]) for probe in ("linear", "standardized", "converged")]
+            lines.append("| " + " | ".join([method, f"{first['profile']}: **{first['kind']}** {first['data']}, {first['clip']}", first["seeds"], *cells]) + " |")
+    return "\n".join(lines) if len(lines) > 2 else ""
+
+
 def dense_section() -> str:
     """Markdown: what single points say (Tables 6 and 16), one line a task and dataset, for each profile that has rows."""
     methods = ("random", "global", "dense, zero-shot", "dense")
@@ -88,5 +104,5 @@ def with_results(text: str) -> str:
     if BEGIN not in text or END not in text:
         raise ConfigError("the markers of the results section are missing", README.name, f"put {BEGIN} and {END} on lines of their own")
     before, rest = text.split(BEGIN)
-    sections = "\n\n".join(filter(None, (results_section(), paper_size_section(), dense_section())))
+    sections = "\n\n".join(filter(None, (results_section(), paper_size_section(), teachers_section(), dense_section())))
     return f"{before}{BEGIN}\n\n{sections}\n\n{END}{rest.split(END)[1]}"
