@@ -118,5 +118,5 @@ def test_the_figure_shows_each_teacher_at_its_own_size(clips):
     figure = teacher_maps(seen, "a note")
     assert len([ax for ax in figure.axes if ax.get_label() != "<colorbar>"]) >= len(ROWS) * 2
     titles = [ax.get_title() for ax in figure.axes]
-    assert f"{names[0]}\n126 px, patches of 14" in titles and f"{names[1]}\n128 px, patches of 16" in titles
+    assert f"{names[0]}\n126 px, patch 14" in titles and f"{names[1]}\n128 px, patch 16" in titles
     assert all(name in figure.get_label() for name in names)

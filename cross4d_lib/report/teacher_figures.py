@@ -35,7 +35,7 @@ def teacher_maps(frames: dict[str, PipelineFrame], note: str = "") -> Figure:
         draw_image(axes[3, column], in_cividis(seen.patch_alike, seen.foreground, -1, 1), seen.patch)
         for row in (0, 1, 3):
             mark(axes[row, column], pixels[seen.anchor] + 0.5, 70)
-        axes[0, column].set_title(f"{title}\n{size} px, patches of {seen.patch}", fontsize=SMALL)
+        axes[0, column].set_title(f"{title}\n{size} px, patch {seen.patch}", fontsize=SMALL)
     for row, label in enumerate(ROWS):
         axes[row, 0].set_ylabel(label, fontsize=SMALL)
     cosine_bar(figure, (0.4, 0.035, 0.2, 0.012), "cosine")
