@@ -178,6 +178,12 @@ def shade(index: torch.Tensor, depth: torch.Tensor, near, far) -> torch.Tensor:
     return image[:, None].expand(-1, 3, -1, -1).contiguous()
 
 
+def mean_grey(image: torch.Tensor) -> torch.Tensor:
+    """How bright each picture is drawn: the mean over the pixels that show something, 0 where none does. (T, 3, H, W) -> (T,) float64."""
+    grey = image[:, 0].double()
+    return grey.sum((1, 2)) / (grey > 0).sum((1, 2)).clamp_min(1)
+
+
 def _thin(values: torch.Tensor, most: int = 1 << 16) -> torch.Tensor:
     """Every k-th value, at most ``most`` of them: a quantile does not need more."""
     return values[:: -(-len(values) // most)]

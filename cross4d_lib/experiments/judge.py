@@ -31,9 +31,10 @@ from ..encoders import Point4D
 from ..errors import ConfigError, Cross4DError
 from ..evaluation import probe_all
 from ..evaluation.probe import one_thread, standardise
-from ..render import render
+from ..render import mean_grey, render
 from ..targets import build_targets
 from ..teachers import SHIPPED, Teacher, load_teacher, mark_of
+from ..teachers.dinov2 import foreground_share
 from ..teachers.probe import action_scores, frame_vectors
 from ..training import pretrain
 from .run import default_device, device_name, provenance
@@ -179,11 +180,10 @@ def judge_spread(teacher: Teacher, how: Judgement) -> dict[str, float]:
         summaries, patches, greys = [], [], []
         for i in range(len(clips)):
             image = render(clips[i].points, teacher.image_size()).image
-            features, seen = teacher(image), image[:, 0] > 0
-            shown = torch.nn.functional.max_pool2d(seen.float(), teacher.patch) > 0  # (T, h, w)
+            features = teacher(image)
             summaries.append(features.summary)
-            patches.append(features.patches[shown])
-            greys.append((image[:, 0].sum((1, 2)) / seen.sum((1, 2)).clamp_min(1)))
+            patches.append(features.patches.flatten(1, 2)[foreground_share(image, teacher.patch) > 0])
+            greys.append(mean_grey(image))
         summary = torch.cat(summaries)
         scores |= {f"{name}/directions, class": directions(summary), f"{name}/directions, patches": directions(torch.cat(patches)), f"{name}/mean grey": explained(summary, torch.cat(greys))}
     return scores

@@ -8,17 +8,22 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ConfigError
-from ..experiments import RESULTS
+from ..experiments import PROFILES, RESULTS
 from . import paper
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 BEGIN, END = "<!-- results: written by `make report` -->", "<!-- end of results -->"
 
 
+def _tables(name: str) -> list[Path]:
+    """A table's files, one a profile that has it, the smallest profile first."""
+    return [path for profile in PROFILES if (path := RESULTS / profile / "tables" / f"{name}.csv").is_file()]
+
+
 def results_section() -> str:
     """Markdown: Table 1 under the paper's probe and the converged one, a column for each profile that has rows."""
     frames = {}
-    for path in sorted(RESULTS.glob("*/tables/table01.csv"), key=lambda p: ("quick", "course", "paper").index(p.parents[1].name)):
+    for path in _tables("table01"):
         frames[path.parents[1].name] = pd.read_csv(path)
     lines = ["| method | paper: real MSR-Action3D, DINOv2-large, 24 x 2048 |", "|---|---|"]
     methods = list(dict.fromkeys(m for frame in frames.values() for m in frame["method"]))
@@ -39,7 +44,7 @@ def results_section() -> str:
 def paper_size_section() -> str:
     """Markdown: one seed at the paper's clip and encoder size, few epochs, where it has been run."""
     lines = []
-    for path in sorted(RESULTS.glob("*/tables/control_paper_size.csv")):
+    for path in _tables("control_paper_size"):
         frame = pd.read_csv(path)
         first, epochs = frame.iloc[0], frame["epochs"].max()
         lines += [f"| the paper's encoder and clip, {first['profile']}: **{first['kind']}** {first['data']}, {first['clip']}, {epochs} epochs, seed {first['seeds']} | paper, 100 epochs | linear | z-scored | converged |", "|" + "---|" * 5]
@@ -52,7 +57,7 @@ def paper_size_section() -> str:
 def teachers_section() -> str:
     """Markdown: Table 2's lines of our trained teachers, under all three probes, where more than one of them has rows."""
     lines = ["| trained teacher | measured on | seeds | linear | z-scored | converged |", "|" + "---|" * 6]
-    for path in sorted(RESULTS.glob("*/tables/table02.csv"), key=lambda p: ("quick", "course", "paper").index(p.parents[1].name)):
+    for path in _tables("table02"):
         frame = pd.read_csv(path, dtype={"seeds": str})
         frame = frame[~frame["method"].str.contains("UNTRAINED")]
         if frame["method"].str.startswith("dense").sum() <= frame["probe"].nunique():
@@ -75,7 +80,7 @@ def dense_section() -> str:
         ("table16", "the same point 8 frames later, acc@.02", "accuracy", "compared by", "cosine"),
     )  # fmt: skip
     for table, task, metric, column, setting in tasks:
-        for path in sorted(RESULTS.glob(f"*/tables/{table}.csv"), key=lambda p: ("quick", "course", "paper").index(p.parents[1].name)):
+        for path in _tables(table):
             frame = pd.read_csv(path)
             if table == "table16":
                 frame = frame[frame["gap"] == frame["gap"].min()]

@@ -15,6 +15,7 @@ from torch.nn.functional import conv2d
 
 from ..decisions import DEPTH_RELIEF, GEOMETRY_WEIGHTS, GEOMETRY_WINDOW, POSITION_WAVES, SHADE_FAR
 from ..errors import ConfigError
+from ..render import mean_grey
 from .base import Features, Teacher
 
 PREFIX = "control/"
@@ -122,8 +123,7 @@ class GreyTeacher(PixelTeacher):
     description = "CONTROL, no teacher: sinusoid of the frame's mean grey"
 
     def at_pixels(self, grey, seen):
-        mean = grey.double().sum((1, 2)) / seen.sum((1, 2)).clamp_min(1)  # (T,), nothing is drawn where nothing is seen
-        return waves(mean)[:, None, None].expand(-1, *grey.shape[1:], -1)
+        return waves(mean_grey(grey[:, None]))[:, None, None].expand(-1, *grey.shape[1:], -1)
 
 
 CONTROL_TEACHERS = {teacher.name: teacher for teacher in (PositionTeacher, GeometryTeacher, GreyTeacher)}
