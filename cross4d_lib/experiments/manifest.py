@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ..datasets import load_source
 from ..errors import Cross4DError
 from ..pretexts import CONTROLS
-from ..teachers import CONTROL_TEACHERS, UNTRAINED
+from ..teachers import CONTROL_TEACHERS, SHIPPED, UNTRAINED
 from .profiles import PROFILES, ROLES, Profile, clip_settings
 from .spec import SPLITS, RunSpec, make_spec
 from .sweep import sweep_points
@@ -67,8 +67,8 @@ def granularity_runs(profile: Profile) -> list[RunSpec]:
     """Table 1 and our control beside it: random, global, dense, and dense from the untrained teacher; every seed."""
     dataset = main_dataset(profile)
     rows = [(pretext, {}) for pretext in ("random", "global", "dense")]
-    if profile.teacher == "cross4d-tiny":
-        rows.append(("dense", {"teacher": "cross4d-tiny/untrained"}))
+    if profile.teacher in SHIPPED:
+        rows.append(("dense", {"teacher": f"cross4d-tiny{UNTRAINED}"}))
     return [make_spec(profile, dataset, pretext, seed, **changes) for seed in profile.seeds for pretext, changes in rows]
 
 
@@ -215,8 +215,9 @@ def global_variance_runs(profile: Profile) -> list[RunSpec]:
 
 
 def control_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: Table 1's rows, global on the patch mean, and dense with the target alone changed, once in every way; every seed."""
-    dataset = main_dataset(profile)
+    """Ours: Table 1's rows, global on the patch mean, and dense with the target alone changed, once in every way; every seed. The
+    profile's ``controls`` say what is otherwise here than in Table 1, for all lines alike."""
+    profile, dataset = replace(profile, **profile.controls), main_dataset(profile)
     changes = [("global", {"summary": "mean"})] + [("dense", {"teacher": name}) for name in CONTROL_TEACHERS] + [("dense", {"control": name}) for name in CONTROLS]
     return granularity_runs(profile) + [make_spec(profile, dataset, pretext, seed, **change) for seed in profile.seeds for pretext, change in changes]
 

@@ -16,7 +16,8 @@ class Profile:
     clips : most training (and test) clips, None for all. size : render side in pixels. dim : d_p. encoder : fields of
     Point4DConfig that differ from the paper's. epochs, batch : of pretraining. seeds : of every mean and deviation. task_seeds :
     the same for the tables of other datasets and tasks than Table 1's. reach_epochs : epochs of the single runs at the paper's clip
-    and encoder size, 0 for none. sweep_epochs, sweep_seeds : of the runs that vary one setting at a time. roles : what stands beside the main dataset, for each of ROLES the datasets that can play it, the
+    and encoder size, 0 for none. sweep_epochs, sweep_seeds : of the runs that vary one setting at a time. controls : which of these
+    fields are otherwise where the target alone is changed (``control_targets``). roles : what stands beside the main dataset, for each of ROLES the datasets that can play it, the
     best first. teachers : compared in Tables 2 and 18, the profile's own first. shown : rows are
     shown and nothing is run, so no files are needed. meant_for : one line.
     """
@@ -39,6 +40,7 @@ class Profile:
     reach_epochs: int = 0
     sweep_epochs: int = 30
     sweep_seeds: tuple[int, ...] = (0,)
+    controls: dict = field(default_factory=dict)
     by_dataset: dict[str, dict] = field(default_factory=dict)
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     teachers: tuple[str, ...] = ()
@@ -60,6 +62,7 @@ PROFILES = {
     "course": Profile(
         "course", "msr-action3d", "synthetic-actions", "cross4d-tiny", frames=12, points=512, stride="uniform", clips=None, size=126, dim=192,
         encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3}, epochs=30, batch=16, seeds=(0, 1, 2), reach_epochs=4, sweep_epochs=10,
+        controls={"teacher": "cross4d-tiny-shade", "epochs": 10},  # the better teacher; with training subjects left out, 10 epochs read no less than 30 (control_sweep)
         roles={"animals": ("deforming-things4d", "animals", "synthetic-animals"), "people": ("ntu-rgbd60", "synthetic-interactions"), "hands": ("hoi4d", "synthetic-scenes")},
         teachers=("cross4d-tiny", "cross4d-tiny-shade", "cross4d-tiny/untrained", *UNTRAINED_FAMILIES),
         meant_for="a laptop's afternoon, or minutes on a GPU",
