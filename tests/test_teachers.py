@@ -20,6 +20,9 @@ import json
 import math
 import shutil
 import socket
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 import torch
@@ -33,6 +36,7 @@ from cross4d_lib.render import render
 from cross4d_lib.teachers import SHIPPED, Teacher, load_teacher, pca_projection, random_projection
 from cross4d_lib.teachers.dinov2 import IMAGENET_MEAN, IMAGENET_STD, foreground_patches, foreground_share
 
+ROOT = Path(__file__).parents[1]
 IMAGE = 56  # pixels: 4 x 4 patches of 14, or 8 x 8 of 7
 CLOSE = {"atol": 2e-5, "rtol": 1e-5}  # float32 sums in another order
 
@@ -159,12 +163,14 @@ def test_half_the_bits_say_nearly_the_same(model14):
 def test_a_shipped_teacher_is_what_it_says(name):
     teacher = load_teacher(name, dtype=torch.float32)
     assert teacher.name == name and teacher.trained and "UNTRAINED" not in teacher.description
-    found = teacher(drawn(2, 126))
-    grid = 126 // teacher.patch
+    side = teacher.image_size(126)
+    found, grid = teacher(drawn(2, side)), side // teacher.patch
     assert found.patches.shape == (2, grid, grid, teacher.dim) and found.summary.shape == (2, teacher.dim)
     assert (SHIPPED[name] / "model.safetensors").stat().st_size <= 12e6
     assert f"# {name}\n" in (SHIPPED[name] / "README.md").read_text()
     assert load(SHIPPED[name]).revision == teacher.revision  # by name or by folder, the same model
+    packed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["cross4d_lib.teachers"]
+    assert any(fnmatch(f"{name}/model.safetensors", pattern) for pattern in packed)  # an installed library has it too
 
 
 # ------------------------------------------------------------------------------- 2. an image's features are its own affair

@@ -1,6 +1,6 @@
 """What to run (specs, profiles), running it once (run, queue), and which run feeds which table (manifest)."""
 
-from .manifest import ARTIFACTS, Artifact, main_dataset, role_dataset, runs_for
+from .manifest import ARTIFACTS, Artifact, control_profile, main_dataset, role_dataset, runs_for
 from .pieces import clips_of, fresh_encoder, targets_of, task_clips
 from .profiles import PROFILES, ROLES, Profile, clip_settings, load_profile
 from .queue import run_queue
@@ -8,6 +8,6 @@ from .run import RESULTS, load_row, load_rows, pretrained_encoder, run
 from .spec import RunSpec, make_spec
 
 __all__ = [
-    "ARTIFACTS", "Artifact", "PROFILES", "Profile", "RESULTS", "ROLES", "RunSpec", "clip_settings", "clips_of", "fresh_encoder", "load_profile",
+    "ARTIFACTS", "Artifact", "PROFILES", "Profile", "RESULTS", "ROLES", "RunSpec", "clip_settings", "clips_of", "control_profile", "fresh_encoder", "load_profile",
     "load_row", "load_rows", "main_dataset", "make_spec", "pretrained_encoder", "role_dataset", "run", "run_queue", "runs_for", "targets_of", "task_clips",
 ]  # fmt: skip

@@ -214,10 +214,16 @@ def global_variance_runs(profile: Profile) -> list[RunSpec]:
     return [make_spec(profile, dataset, "global", seed, variance_weight=weight) for weight in (1.0, 0.0) for seed in profile.seeds]
 
 
+def control_profile(profile: Profile) -> Profile:
+    """The profile at which targets are exchanged: its own ``controls`` (teacher, epochs) over what it is otherwise."""
+    return replace(profile, **profile.controls)
+
+
 def control_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: Table 1's rows, global on the patch mean, and dense with the target alone changed, once in every way; every seed. The
-    profile's ``controls`` say what is otherwise here than in Table 1, for all lines alike."""
-    profile, dataset = replace(profile, **profile.controls), main_dataset(profile)
+    """Ours: Table 1's rows, global on the patch mean, and dense with the target alone changed, once in every way; every seed.
+
+    All at the size of ``control_profile``."""
+    profile, dataset = control_profile(profile), main_dataset(profile)
     changes = [("global", {"summary": "mean"})] + [("dense", {"teacher": name}) for name in CONTROL_TEACHERS] + [("dense", {"control": name}) for name in CONTROLS]
     return granularity_runs(profile) + [make_spec(profile, dataset, pretext, seed, **change) for seed in profile.seeds for pretext, change in changes]
 

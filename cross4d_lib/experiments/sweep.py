@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..encoders import Point4DConfig
+from ..teachers import SHIPPED, UNTRAINED
 from .profiles import Profile
 from .spec import RunSpec, make_spec
 
@@ -37,7 +38,7 @@ def sweep_axes(profile: Profile) -> dict[str, dict[str, dict]]:
     third = round(size / 3 / 14) * 14  # pixels: a multiple of patches of 7 and 14 px
     strides = {str(stride): {"stride": stride} for stride in ("uniform", 1, 2)} | {str(profile.stride): BASE}
     return {
-        "teacher": {profile.teacher: BASE, f"{profile.teacher}/untrained": {"teacher": f"{profile.teacher}/untrained"}},
+        "teacher": {f"{profile.teacher}{UNTRAINED}": {"teacher": f"{profile.teacher}{UNTRAINED}"}, profile.teacher: BASE, **{name: {"teacher": name} for name in profile.teachers if name in SHIPPED and name != profile.teacher}},
         "render, pixels": {str(size - third): {"size": size - third}, str(size): BASE, str(size + third): {"size": size + third}},
         "cameras": {"1": BASE, "2": {"cameras": 2}, "4": {"cameras": 4}, "8": {"cameras": 8}},
         "tokens a frame": {str(student.tokens // 2): encoder(tokens=student.tokens // 2), str(student.tokens): BASE, str(2 * student.tokens): encoder(tokens=2 * student.tokens)},

@@ -46,8 +46,8 @@ def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
         label.set_fontweight("bold" if method in ENDS else "normal")
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
-    first = frame.iloc[0]
-    ax.set_title(f"{first['profile']}: {stand_in(frame)}, {first['clip']}\n{first['clips_evaluated']} test clips, seeds {first['seeds']}" + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
+    first = frame.sort_values("epochs").iloc[-1]  # a trained one
+    ax.set_title(f"{first['profile']}: {stand_in(frame)}, {first['clip']}, {first['epochs']} epochs\n{first['clips_evaluated']} test clips, seeds {first['seeds']}" + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
     low, high = wide.min(axis=None), wide.max(axis=None)
     low, high = low - 0.45 * (high - low) - 0.05, high + 0.05  # below the lines stands what a step adds
     for row, (path, steps) in enumerate(PATHS.items()):

@@ -71,6 +71,6 @@ def draw_axis(ax: Axes, part: pd.DataFrame) -> None:
             if method == "dense" and probe == "converged":
                 ax.vlines(own, lines["low"].iloc[own], lines["high"].iloc[own], color=MUTED, linewidth=1.4, zorder=1)
     ax.axhline(part["chance"].iloc[0], color=MUTED, linestyle=":", linewidth=1.2)
-    ax.set_xticks(range(len(values)), [value.rpartition("/")[2] for value in values], fontsize=SMALL - 0.5)
+    ax.set_xticks(range(len(values)), [value.rpartition("/")[2].removeprefix("cross4d-") for value in values], fontsize=SMALL - 0.5)
     ax.set_xlim(-0.5, len(values) - 0.5)
     ax.grid(axis="y")
