@@ -25,8 +25,8 @@ from cross4d_lib.pretexts import CONTROLS, controlled
 from cross4d_lib.report import control_tables
 from cross4d_lib.report.control_figures import carried_figure, on_points
 from cross4d_lib.report.control_plots import lever_figure
-from cross4d_lib.report.control_tables import CLAIMS, PATHS, control_targets, finding, losses, split, verdict
-from cross4d_lib.report.tables import PROBES, method_of
+from cross4d_lib.report.control_tables import CLAIMS, PATHS, control_targets, finding, losses, split
+from cross4d_lib.report.tables import PROBES, VERDICTS, legend_of_verdicts, method_of, verdict
 
 CLIPS = 40
 RIGHT = {  # of 40, by seed; under every probe
@@ -116,6 +116,8 @@ def test_verdicts():
     assert verdict(pairs("+", "0", "+")) == verdict(pairs("+", "-", "0")) == "DEPENDS ON THE PROBE"
     assert verdict(pairs("0", "-", "0")) == "REVERSED UNDER SOME PROBES" and verdict(pairs("0", "0", "0")) == "NOT SHOWN" and verdict([]) == "NOT RUN"
     assert verdict(pairs("-", "-", "-", seeds=(-0.1, -0.2))) == "REVERSED"
+    some = [pairs(*sides) for sides in ("+++", "+-0", "0-0", "000", "---", "")] + [pairs("+", seeds=(0.5, -0.1))]
+    assert {verdict(found) for found in some} == set(VERDICTS) == set(legend_of_verdicts().index)
 
 
 def test_each_path_adds_up_to_the_gap(quick):

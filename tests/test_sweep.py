@@ -187,7 +187,11 @@ def test_the_table_of_the_sweep(quick):
     assert shown.loc[("tokens a frame", "32"), "dense over base"].endswith("*") and shown.loc[("tokens a frame", "(16)"), "dense over base"] == ""
     assert shown.loc[("frames", "4"), "dense over base"] == "+0.00 [+0.00, +0.00]"
     told = sweep_tables.movers(frame)
-    assert "32 +0.30, random +0.00 (MOVES IT)" in told["tokens a frame"] and "undecided" in told["frames"] and "MOVES" not in told["epochs"]
+    assert "32 +0.30, random +0.00 (MOVES DENSE)" in told["tokens a frame"] and "undecided" in told["frames"] and "MOVES" not in told["epochs"]
+    dense = (frame["axis"] == "tokens a frame") & (frame["value"] == "32") & (frame["method"] == "dense")
+    for moved, word in ((0.4, "RANDOM MOVES AS FAR"), (-0.4, "MOVES DENSE")):
+        beside = frame.assign(**{"over base": frame["over base"].where(~((frame["axis"] == "tokens a frame") & (frame["value"] == "32")) | dense, moved)})
+        assert f"32 +0.30, random {moved:+.2f} ({word})" in sweep_tables.movers(beside)["tokens a frame"]
     assert "random" not in told["epochs"]  # one random encoder serves all
 
 

@@ -193,13 +193,14 @@ def paper_size_runs(profile: Profile) -> list[RunSpec]:
 
 
 def teacher_runs(profile: Profile) -> list[RunSpec]:
-    """Table 2: random, and global and dense from each of the profile's teachers. Trained teachers have every seed, as in Table 1,
-    untrained ones the seeds of a task."""
+    """Table 2: random, and global and dense from each of the profile's teachers. Those we trained have every seed, as in Table 1, and so
+    have their untrained twins; the other families the seeds of a task."""
     dataset = main_dataset(profile)
+    seeds = lambda teacher: profile.seeds if teacher.removesuffix(UNTRAINED) in SHIPPED or not teacher.endswith(UNTRAINED) else profile.task_seeds
     random = [make_spec(profile, dataset, "random", seed) for seed in profile.seeds]
     return random + [
         make_spec(profile, dataset, pretext, seed, teacher=teacher)
-        for teacher in profile.teachers for seed in (profile.task_seeds if teacher.endswith(UNTRAINED) else profile.seeds) for pretext in ("global", "dense")
+        for teacher in profile.teachers for seed in seeds(teacher) for pretext in ("global", "dense")
     ]  # fmt: skip
 
 

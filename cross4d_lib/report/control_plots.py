@@ -76,4 +76,4 @@ def draw_path(ax: Axes, wide: pd.DataFrame, steps: tuple[tuple[str, str], ...]) 
         told = "" if np.isnan(rise) else f"\n{rise:+.2f}"
         ax.text(k + 0.5, 0.02, fill(f"+ {added}", 48 // len(steps)) + told, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL - 1, color=MUTED)
     ax.set_xlim(-0.35, len(stations) - 0.65)
-    ax.grid(axis="y")
+    ax.yaxis.grid(False)  # it would run through the words

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..evaluation import paired_seeds
 from ..experiments import ARTIFACTS, Profile, load_row
-from .tables import PROBES, comparison, measured, method_of, with_paper
+from .tables import PROBES, comparison, measured, method_of, verdict, with_paper
 
 NAME = "control_targets"
 STUCK = 0.8  # a loss that ends above this share of its first epoch's has hardly fallen
@@ -72,20 +72,6 @@ def _beside(c: dict, gap: dict) -> dict:
     share = 1 - c["difference"] / gap["difference"] if gap and gap["ahead"] == "dense" and len(gap["by seed"]) == len(c["by seed"]) else np.nan
     told = " ".join(f"{d:+.3f}" for d in c["by seed"])
     return {"dense ahead": c["difference"], "ahead low": c["low"], "ahead high": c["high"], "ahead by seed": told, "p clips": c["p"], "p seeds": paired_seeds(c["by seed"])["p"], "of the gap": share}
-
-
-def verdict(found: list[dict]) -> str:
-    """Comparisons of one pair under all probes, in words: "HOLDS" when the first is ahead under each, and for every seed; "DEPENDS ON THE
-    PROBE" when under some; "REVERSED" when it is behind under each, "REVERSED UNDER SOME PROBES" when under some and ahead under none;
-    "NOT SHOWN" when all are undecided, "NOT RUN" without any."""
-    if not found:
-        return "NOT RUN"
-    ahead, behind = (sum(c["ahead"] == c[side] for c in found) for side in ("first", "second"))
-    if ahead == len(found):
-        return "HOLDS" if min(min(c["by seed"]) for c in found) > 0 else "HOLDS ON AVERAGE, not for every seed"
-    if behind == len(found):
-        return "REVERSED"
-    return "DEPENDS ON THE PROBE" if ahead else "REVERSED UNDER SOME PROBES" if behind else "NOT SHOWN"
 
 
 def comparisons(profile: Profile, method: str, first: str = "dense") -> list[dict]:

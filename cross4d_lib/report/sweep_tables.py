@@ -118,8 +118,12 @@ def undecided(line: pd.Series, beside: str) -> bool:
     return round(line[f"over {beside} low"], 3) <= 0 <= round(line[f"over {beside} high"], 3)
 
 
+MOVES, UNCERTAIN, ALL = "MOVES DENSE", "undecided", "RANDOM MOVES AS FAR"
+
+
 def movers(frame: pd.DataFrame, probe: str = "converged", pool: str = "mean") -> dict[str, str]:
-    """For each axis that has been run, in words: which settings moved dense by more than the interval, and whether random moved with it."""
+    """For each axis that has been run, in words, what each value adds to dense: ``undecided`` where the interval over clips holds zero,
+    else ``RANDOM MOVES AS FAR`` where the random encoder of the same size gains or loses no less, else ``MOVES DENSE``."""
     chosen = frame[(frame["pool"] == pool) & (frame["probe"] == probe) & ~frame["base"]]
     base = frame[frame["base"] & (frame["method"] == "random")]["runs"]
     own_random, told = base.iloc[0] if len(base) else "", {}
@@ -127,8 +131,9 @@ def movers(frame: pd.DataFrame, probe: str = "converged", pool: str = "mean") ->
         said = []
         for _, line in part[part["method"] == "dense"].iterrows():
             same = part[(part["method"] == "random") & (part["value"] == line["value"])]
-            beside = same["over base"].iloc[0] if len(same) else np.nan
-            with_it = f", random {beside:+.2f}" if np.isfinite(beside) and same["runs"].iloc[0] != own_random else ""
-            said.append(f"{line['value']} {line['over base']:+.2f}{with_it} ({'undecided' if undecided(line, 'base') else 'MOVES IT'})")
+            beside = same["over base"].iloc[0] if len(same) and same["runs"].iloc[0] != own_random else np.nan
+            along = beside * np.sign(line["over base"]) >= abs(line["over base"])  # False for NaN
+            word = UNCERTAIN if undecided(line, "base") else ALL if along else MOVES
+            said.append(f"{line['value']} {line['over base']:+.2f}" + (f", random {beside:+.2f}" if np.isfinite(beside) else "") + f" ({word})")
         told[axis] = "; ".join(said)
     return told

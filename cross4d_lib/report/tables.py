@@ -258,6 +258,34 @@ def verdicts(found: list[dict]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
+VERDICTS = {
+    "HOLDS": "the first is ahead under every probe, and with every seed",
+    "HOLDS ON AVERAGE, not for every seed": "ahead under every probe, but a seed says otherwise",
+    "DEPENDS ON THE PROBE": "ahead under some probes",
+    "NOT SHOWN": "under no probe is either ahead",
+    "REVERSED UNDER SOME PROBES": "behind under some probes, ahead under none",
+    "REVERSED": "behind under every probe",
+    "NOT RUN": "a row is missing",
+}  # ahead: the 95 % interval over test clips of the paired difference lies above 0
+
+
+def verdict(found: list[dict]) -> str:
+    """Comparisons of one pair under all probes, as one of VERDICTS."""
+    if not found:
+        return "NOT RUN"
+    ahead, behind = (sum(c["ahead"] == c[side] for c in found) for side in ("first", "second"))
+    if ahead == len(found):
+        return "HOLDS" if min(min(c["by seed"]) for c in found) > 0 else "HOLDS ON AVERAGE, not for every seed"
+    if behind == len(found):
+        return "REVERSED"
+    return "DEPENDS ON THE PROBE" if ahead else "REVERSED UNDER SOME PROBES" if behind else "NOT SHOWN"
+
+
+def legend_of_verdicts() -> pd.DataFrame:
+    """What each word of VERDICTS means, for a reader."""
+    return pd.DataFrame({"means": VERDICTS}).rename_axis("verdict")
+
+
 def in_words(c: dict) -> str:
     """A comparison as a table's cell: ``difference [low, high] who is ahead``, and each seed's difference where they disagree about the sign."""
     seeds = c["by seed"]
@@ -268,8 +296,8 @@ def in_words(c: dict) -> str:
 def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper"), teacher: str = "DINOv2-large") -> pd.DataFrame:
     """The paper's column, headed by its data, ``teacher`` and clip, and one column a profile that has rows: ``mean +- std [low, high]``. table : e.g. ``table01``.
 
-    A column's name says the profile, the data and its kind, the clip and the number of test clips. A profile whose data or
-    runs are not there has no column.
+    A column's name says the profile, the data and its kind, the clip and the number of test clips; a cell with fewer seeds than others of
+    its column says how many. A profile whose data or runs are not there has no column.
     """
     columns: dict[str, dict] = {}
     stated: dict = {}
@@ -279,15 +307,16 @@ def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")
             frame = table(shown_profile(name))
         except Cross4DError:
             continue
+        most = frame["seeds"].str.split().str.len().max() if len(frame) else 0
         for _, line in frame.iterrows():
-            index = (line["method"], line["probe"])
+            index, seeds = (line["method"], line["probe"]), len(line["seeds"].split())
             source = f"{name}: {line['kind'].upper()} {line['data']}, {line['clip']}, {line['clips_evaluated']} test clips"
             if not np.isnan(line["paper"]):
                 own = paper.as_in_paper(line["data"])
                 heading = f"paper: {own}, {teacher}, {paper.TABLE_8[own]['frames']} x {paper.TABLE_8[own]['points']}"
                 stated[index] = f"{line['paper']:.2f}"
             spread = "" if np.isnan(line["std"]) else f" ± {line['std']:.3f}"
-            columns.setdefault(source, {})[index] = f"{line['accuracy']:.3f}{spread} [{line['low']:.2f}, {line['high']:.2f}]"
+            columns.setdefault(source, {})[index] = f"{line['accuracy']:.3f}{spread} [{line['low']:.2f}, {line['high']:.2f}]" + (f", {seeds} of {most} seeds" if seeds < most else "")
             columns[source].setdefault(("chance", ""), f"{line['chance']:.3f}")
     order = list(dict.fromkeys(index for column in columns.values() for index in column))
     order.sort(key=lambda index: index[0] != "chance")

@@ -65,15 +65,3 @@ def _dense_less_global(profile: Profile, teacher: str, probe: str) -> dict:
 def against(profile: Profile, first: str, second: str, pretext: str = "dense", probe: str = "linear") -> dict:
     """Paired comparison of two teachers under one granularity, over the seeds both have; {} when there are none."""
     return comparison(profile, f"{pretext}, {teacher_label(first)}", f"{pretext}, {teacher_label(second)}", probe, "table02", teacher_line)
-
-
-def verdict(found: dict[str, dict]) -> str:
-    """One comparison over its probes: HOLDS (the first is ahead under all of them; ON AVERAGE where a seed says otherwise),
-    DEPENDS ON THE PROBE (ahead under some), NOT SHOWN (under none, nor behind), REVERSED (behind under all or some, ahead under none)."""
-    probes = list(found.values())
-    ahead, behind = (sum(c["ahead"] == c[name] for c in probes) for name in ("first", "second"))
-    if ahead == len(probes):
-        return "HOLDS" if all(min(c["by seed"]) >= 0 for c in probes) else "HOLDS ON AVERAGE, not for every seed"
-    if ahead:
-        return "DEPENDS ON THE PROBE"
-    return "REVERSED" if behind == len(probes) else "REVERSED UNDER SOME PROBES" if behind else "NOT SHOWN"
