@@ -116,7 +116,7 @@ def make_parser() -> argparse.ArgumentParser:
     added.add_argument("--only", nargs="+", metavar="NAME", help="tables and figures (table01, figure02)")
     added = command("train-teacher", train_teacher, "train a teacher of your own, from scratch and without labels; a stopped training is taken up")
     added.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to save it")
-    added.add_argument("--model", default="cross4d-tiny", metavar="NAME", help="cross4d-tiny (default), -shade, -long, cross4d-small or cross4d-tiny-video")
+    added.add_argument("--model", default="cross4d-tiny", metavar="NAME", help="cross4d-tiny (default), cross4d-tiny-shade, cross4d-tiny-long, cross4d-small or cross4d-tiny-video")
     learnt = added.add_mutually_exclusive_group()
     learnt.add_argument("--worlds", nargs="+", metavar="NAME", help="embedded datasets whose kind it sees (default: all four); never their own individuals")
     learnt.add_argument("--data", metavar="NAME", help="learn from a dataset's own clips instead; its numbers are then marked IN-DOMAIN")

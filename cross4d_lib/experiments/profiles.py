@@ -49,6 +49,7 @@ class Profile:
 
 
 IMAGE_TEACHERS = ("cross4d-tiny", "cross4d-tiny-shade", "cross4d-tiny-long")  # each trained on from the one before
+VIDEO_TEACHERS = ("cross4d-tiny-video", "cross4d-tiny-video/untrained")
 UNTRAINED_FAMILIES = ("dinov2-registers-tiny/untrained", "dinov3-tiny/untrained", "vjepa2-tiny/untrained", "videomae-tiny/untrained")
 ROLES = {"animals": "deforming-things4d", "people": "ntu-rgbd60", "hands": "hoi4d"}  # -> the paper's own dataset
 
@@ -57,7 +58,7 @@ PROFILES = {
         "quick", "synthetic-actions", None, "cross4d-tiny", frames=8, points=256, stride="uniform", clips=100, size=126, dim=64,
         encoder={"tokens": 16, "dim": 64, "depth": 2, "heads": 2, "widths": (32, 64)}, epochs=16, batch=8, seeds=(0, 1, 2), task_seeds=(0,), sweep_epochs=16,
         roles={"animals": ("synthetic-animals",), "people": ("synthetic-interactions",), "hands": ("synthetic-scenes",)},
-        teachers=(*IMAGE_TEACHERS, "cross4d-tiny/untrained", *UNTRAINED_FAMILIES),
+        teachers=(*IMAGE_TEACHERS, "cross4d-tiny/untrained", *VIDEO_TEACHERS, *UNTRAINED_FAMILIES),
         meant_for="every notebook, on two CPU cores, in minutes; stored in the notebooks",
     ),
     "course": Profile(
@@ -65,7 +66,7 @@ PROFILES = {
         encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3}, epochs=30, batch=16, seeds=(0, 1, 2), reach_epochs=4, sweep_epochs=10,
         controls={"teacher": "cross4d-tiny-long", "epochs": 10},  # the better teacher; with training subjects left out, 10 epochs read no less than 30 (control_sweep)
         roles={"animals": ("deforming-things4d", "animals", "synthetic-animals"), "people": ("ntu-rgbd60", "synthetic-interactions"), "hands": ("hoi4d", "synthetic-scenes")},
-        teachers=(*IMAGE_TEACHERS, "cross4d-tiny/untrained", *UNTRAINED_FAMILIES),
+        teachers=(*IMAGE_TEACHERS, "cross4d-tiny/untrained", *VIDEO_TEACHERS, *UNTRAINED_FAMILIES),
         meant_for="a laptop's afternoon, or minutes on a GPU",
     ),
     "paper": Profile(

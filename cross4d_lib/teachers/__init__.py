@@ -13,7 +13,7 @@ from .published import FAMILIES, Family, known_config, render_size
 
 __all__ = ["CONTROL_TEACHERS", "Features", "Teacher", "SHIPPED", "family_of", "image_size", "load_teacher", "mark_of", "pca_projection", "random_projection"]
 
-SHIPPED = {name: Path(__file__).parent / name for name in ("cross4d-tiny", "cross4d-tiny-shade", "cross4d-tiny-long")}
+SHIPPED = {name: Path(__file__).parent / name for name in ("cross4d-tiny", "cross4d-tiny-shade", "cross4d-tiny-long", "cross4d-tiny-video")}
 
 
 def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
