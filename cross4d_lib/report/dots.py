@@ -36,7 +36,7 @@ def accuracy_dots(frames: list[pd.DataFrame]) -> Figure:
             if not np.isnan(line["paper"]):
                 ax.plot(line["paper"], y, "*", markerfacecolor="white", markeredgecolor=BLACK, markersize=11)
         ax.axvline(frame["chance"].iloc[0], color=MUTED, linestyle=":", linewidth=1.4)
-        ax.set(yticks=range(len(methods)), yticklabels=[m.replace(" (", "\n(") for m in methods], ylim=(len(methods) - 0.45, -0.55), xlim=(0, 1), xlabel="accuracy")
+        ax.set(yticks=range(len(methods)), yticklabels=[m.replace(" (", "\n(") for m in methods], ylim=(rows - 0.45, -0.55), xlim=(0, 1), xlabel="accuracy")
         ax.grid(axis="x")
         first = frame.iloc[0]
         name = first["data"] + (" (STAND-IN)" if first["kind"].startswith("synthetic") else "")

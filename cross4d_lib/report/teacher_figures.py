@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -21,7 +23,7 @@ def teacher_maps(frames: dict[str, PipelineFrame], note: str = "") -> Figure:
     """
     figure = Figure(figsize=(WIDTH, 2.25 * WIDTH / max(4, len(frames)) + 4.4))
     axes = figure.subplots(len(ROWS), len(frames), squeeze=False)
-    figure.subplots_adjust(left=0.09, right=0.995, top=0.9, bottom=0.075, wspace=0.06, hspace=0.06)
+    figure.subplots_adjust(left=0.09, right=0.995, top=0.86, bottom=0.075, wspace=0.06, hspace=0.06)
     for column, (title, seen) in enumerate(frames.items()):
         size, pixels = seen.view.image.shape[-1], seen.view.pixel[seen.frame].numpy()
         rectangle = window(pixels[seen.view.visible[seen.frame].numpy()], grain=size / 16, margin=0.5)
@@ -35,10 +37,10 @@ def teacher_maps(frames: dict[str, PipelineFrame], note: str = "") -> Figure:
         draw_image(axes[3, column], in_cividis(seen.patch_alike, seen.foreground, -1, 1), seen.patch)
         for row in (0, 1, 3):
             mark(axes[row, column], pixels[seen.anchor] + 0.5, 70)
-        axes[0, column].set_title(f"{title}\n{size} px, patch {seen.patch}", fontsize=SMALL)
+        axes[0, column].set_title(f"{fill(title, max(11, 90 // len(frames)))}\n{size // seen.patch} x {size // seen.patch}\nof {seen.patch} px", fontsize=SMALL - 0.5)
     for row, label in enumerate(ROWS):
         axes[row, 0].set_ylabel(label, fontsize=SMALL)
     cosine_bar(figure, (0.4, 0.035, 0.2, 0.012), "cosine")
     small_note(figure, note)
-    figure.set_label("One frame under several teachers, a column each: the render with its patch grid, the patch features as colours, the same colours on the points, and the cosine to one marked point. Columns: " + "; ".join(t.replace("\n", " ") for t in frames) + ".")
+    figure.set_label("One frame under several teachers, a column each: the render with its patch grid, the patch features as colours, the same colours on the points, and the cosine to one marked point. Columns: " + "; ".join(frames) + ".")
     return figure
