@@ -221,6 +221,12 @@ def test_real_rows_are_shown_where_the_files_are_not(quick, depth_videos, result
     pd.testing.assert_frame_equal(side_by_side(tables.table01), with_files)
 
 
+def test_side_by_side_says_where_seeds_are_missing(quick, results):
+    write_row(results, runs()["dense (UNTRAINED teacher)"][0], 10)
+    column = side_by_side(tables.table01).filter(like="quick").iloc[:, 0]
+    assert column["dense (UNTRAINED teacher)", "linear"].endswith(", 1 of 3 seeds") and "seeds" not in column["dense", "linear"]
+
+
 def test_side_by_side_of_nothing_is_empty(results):
     assert side_by_side(tables.table01).empty
 

@@ -64,7 +64,7 @@ PROFILES = {
     "course": Profile(
         "course", "msr-action3d", "synthetic-actions", "cross4d-tiny", frames=12, points=512, stride="uniform", clips=None, size=126, dim=192,
         encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3}, epochs=30, batch=16, seeds=(0, 1, 2), reach_epochs=4, sweep_epochs=10,
-        controls={"teacher": "cross4d-tiny-long", "epochs": 10},  # the better teacher; with training subjects left out, 10 epochs read no less than 30 (control_sweep)
+        controls={"teacher": "cross4d-tiny-long"},  # the teacher from which most can be read, and most is learned (Table 2)
         roles={"animals": ("deforming-things4d", "animals", "synthetic-animals"), "people": ("ntu-rgbd60", "synthetic-interactions"), "hands": ("hoi4d", "synthetic-scenes")},
         teachers=(*IMAGE_TEACHERS, "cross4d-tiny/untrained", *VIDEO_TEACHERS, *UNTRAINED_FAMILIES),
         meant_for="a laptop's afternoon, or minutes on a GPU",
