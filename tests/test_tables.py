@@ -114,14 +114,14 @@ def test_no_rows_no_lines(results):
 
 
 def test_methods_are_told_apart():
-    """Every line of every measured table has its own name (Table 2's have their teacher's beside it), and an untrained teacher is named as one."""
+    """Every line of every measured table has its own name (Table 2's have their teacher's beside it, control_length's their epochs), and an untrained teacher is named as one."""
     assert set(runs()) == {"random", "global", "dense", "dense (UNTRAINED teacher)"}
     assert set(runs("table14")) == {"dense", "dense (lambda = 0)"}
     assert set(runs("control_centring")) == {"dense", "dense (not centred)"}
     assert set(runs("control_global_target")) == {"global", "global (patch mean)"}
     for name, artifact in ARTIFACTS.items():
         specs = artifact.runs(load_profile("quick")) if artifact.ready and name != "control_sweep" else []  # its lines are named by axis and value
-        assert len({(method_of(spec), spec.teacher if name in ("table02", "table18") else "", spec.dataset, spec.measured_on, spec.cameras, spec.merge, spec.frames, spec.seed) for spec in specs}) == len(specs), name
+        assert len({(method_of(spec), spec.teacher if name in ("table02", "table18") else "", spec.epochs if name == "control_length" else 0, spec.dataset, spec.measured_on, spec.cameras, spec.merge, spec.frames, spec.seed) for spec in specs}) == len(specs), name
 
 
 def test_correctness_is_read_digit_by_digit():
@@ -219,6 +219,16 @@ def test_real_rows_are_shown_where_the_files_are_not(quick, depth_videos, result
     with_files = side_by_side(tables.table01)
     monkeypatch.delenv("CROSS4D_DATA")
     pd.testing.assert_frame_equal(side_by_side(tables.table01), with_files)
+
+
+def test_longer_training_is_a_line_each(quick, results):
+    profile = load_profile("quick")
+    of_epochs = {spec.epochs: spec for spec in ARTIFACTS["control_length"].runs(profile)}
+    assert sorted(of_epochs) == [0, profile.epochs // 3, profile.epochs, 2 * profile.epochs] and {spec.seed for spec in of_epochs.values()} == {0}
+    assert of_epochs[profile.epochs].key == runs()["dense"][0].key  # Table 1's own, where the controls have no teacher of their own
+    write_row(results, of_epochs[2 * profile.epochs], 15)
+    frame = tables.control_length(profile)
+    assert frame["paper"].isna().all() and line_of(frame, f"dense, {2 * profile.epochs} epochs")["accuracy"] == 0.75
 
 
 def test_side_by_side_says_where_seeds_are_missing(quick, results):

@@ -234,6 +234,13 @@ def pooling_runs(profile: Profile) -> list[RunSpec]:
     return [replace(spec, task="pooling") for spec in granularity_runs(profile)]
 
 
+def length_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: dense under the teacher of the controls, trained for a third, one and twice the profile's epochs, random beside it; the first seed."""
+    profile, dataset = control_profile(profile), main_dataset(profile)
+    dense = [make_spec(profile, dataset, "dense", profile.seeds[0], epochs=epochs) for epochs in (profile.epochs // 3, profile.epochs, 2 * profile.epochs)]
+    return [make_spec(profile, dataset, "random", profile.seeds[0]), *dense]
+
+
 def sweep_runs(profile: Profile) -> list[RunSpec]:
     """Ours: one setting at a time around dense, each beside the random encoder of its size."""
     return [spec for point in sweep_points(profile, main_dataset(profile)) for spec in (point.random, point.dense)]
@@ -282,6 +289,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "control_targets": Artifact("table", "Ours: dense on other targets", "15_what_is_the_lever", True, control_runs),
     "control_pooling": Artifact("table", "Ours: how the tokens of a clip become one feature", "15_what_is_the_lever", True, pooling_runs),
     "control_sweep": Artifact("table", "Ours: one setting at a time", "15_what_is_the_lever", True, sweep_runs),
+    "control_length": Artifact("table", "Ours: dense trained for longer", "15_what_is_the_lever", True, length_runs),
     "control_paper_size": Artifact("table", "Ours: the paper's clip and encoder size, few epochs", "06_linear_probe", True, paper_size_runs),
     "figure01": Artifact("figure", "Method overview", "00_start_here", True),
     "figure02": Artifact("figure", "Features as colours: input, dense, global, random", "06_linear_probe", True, example_runs),

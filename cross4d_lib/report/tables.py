@@ -159,6 +159,12 @@ def control_centring(profile: Profile) -> pd.DataFrame:
     return with_paper(measured(profile, ARTIFACTS["control_centring"].runs(profile)), lambda line: np.nan)
 
 
+def control_length(profile: Profile) -> pd.DataFrame:
+    """Ours: dense after a third, one and twice the profile's epochs; the line ``random`` has 0."""
+    name = lambda spec: f"{method_of(spec)}, {spec.epochs} epochs"
+    return with_paper(measured(profile, ARTIFACTS["control_length"].runs(profile), name), lambda line: np.nan)
+
+
 def control_paper_size(profile: Profile) -> pd.DataFrame:
     """Ours: random, global and dense at the paper's clip and encoder size, one seed, few epochs."""
     stated = paper.TABLE_1["msr-action3d"]
