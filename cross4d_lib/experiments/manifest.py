@@ -230,8 +230,8 @@ def control_runs(profile: Profile) -> list[RunSpec]:
 
 
 def pooling_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: Table 1's encoders, the tokens of a clip made one feature in three ways; every seed."""
-    return [replace(spec, task="pooling") for spec in granularity_runs(profile)]
+    """Ours: Table 1's kinds of encoder under the teacher of the controls, the tokens of a clip made one feature in three ways; every seed."""
+    return [replace(spec, task="pooling") for spec in granularity_runs(control_profile(profile))]
 
 
 def length_runs(profile: Profile) -> list[RunSpec]:
