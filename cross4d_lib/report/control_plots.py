@@ -47,7 +47,9 @@ def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
     first = frame.sort_values("epochs").iloc[-1]  # a trained one
-    ax.set_title(f"{first['profile']}: {stand_in(frame)}, {first['clip']}, {first['epochs']} epochs\n{first['clips_evaluated']} test clips, seeds {first['seeds']}" + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
+    seeds = max(frame["seeds"], key=len)
+    fewer = " (some lines fewer)" if (frame["seeds"] != seeds).any() else ""
+    ax.set_title(f"{first['profile']}: {stand_in(frame)}, {first['clip']}, {first['epochs']} epochs\n{first['clips_evaluated']} test clips, seeds {seeds}{fewer}" + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
     low, high = wide.min(axis=None), wide.max(axis=None)
     low, high = low - 0.45 * (high - low) - 0.05, high + 0.05  # below the lines stands what a step adds
     for row, (path, steps) in enumerate(PATHS.items()):
