@@ -54,7 +54,7 @@ def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
     low, high = low - 0.45 * (high - low) - 0.05, high + 0.05  # below the lines stands what a step adds
     for row, (path, steps) in enumerate(PATHS.items()):
         panel = figure.add_subplot(grid[row, 1])
-        draw_path(panel, wide, steps)
+        draw_path(panel, wide, steps, frame.groupby("method")["seeds"].first())
         panel.set(ylim=(low, high), yticks=[tick / 10 for tick in range(0, 11, 2) if low < tick / 10 < high], ylabel="accuracy")
         panel.set_title(fill(path, 60), fontsize=SMALL + 0.5, color=INK)
     keys = [Line2D([], [], color=c, marker=m, label=PROBES[p]) for p, (c, m) in PROBE_MARKS.items()]
@@ -66,15 +66,17 @@ def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
     return figure
 
 
-def draw_path(ax: Axes, wide: pd.DataFrame, steps: tuple[tuple[str, str], ...]) -> None:
-    """One line a probe through the stations global, ... of a path, as far as they have been run; below, what each step adds."""
+def draw_path(ax: Axes, wide: pd.DataFrame, steps: tuple[tuple[str, str], ...], seeds: pd.Series) -> None:
+    """One line a probe through the stations global, ... of a path, as far as they have been run; below, what each step adds, where both
+    its ends have the same ``seeds`` (method -> seeds)."""
     stations = ["global", *(method for _, method in steps)]
     values = wide.reindex(stations)
     for probe, (colour, marker) in PROBE_MARKS.items():
         ax.plot(values[probe].to_numpy(), marker=marker, color=colour, markersize=6)
     ax.set_xticks(range(len(stations)), [method.removeprefix("dense (").removesuffix(")").replace(" ", "\n") for method in stations], fontsize=SMALL - 0.5)
     for k, (added, _) in enumerate(steps):
-        rise = np.mean(values.iloc[k + 1] - values.iloc[k])
+        alike = seeds.get(stations[k]) == seeds.get(stations[k + 1])
+        rise = np.mean(values.iloc[k + 1] - values.iloc[k]) if alike else np.nan
         told = "" if np.isnan(rise) else f"\n{rise:+.2f}"
         ax.text(k + 0.5, 0.02, fill(f"+ {added}", 48 // len(steps)) + told, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL - 1, color=MUTED)
     ax.set_xlim(-0.35, len(stations) - 0.65)
