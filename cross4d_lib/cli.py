@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from . import __version__
-from .errors import Cross4DError
+from .errors import ConfigError, Cross4DError
 
 PROFILE_HELP = "quick (default), course or paper: how large, on which data, with which teacher"
 
@@ -65,16 +65,20 @@ def doctor(arguments) -> int:
 
 def train_teacher(arguments) -> int:
     from .targets import cache_folder
+    from .teachers import home_of
     from .teachers.make import make_teacher
     from .teachers.recipe import parse_change
 
+    out = arguments.out or (home_of(arguments.data) if arguments.data else None)
+    if out is None:
+        raise ConfigError("no place to save the teacher", "train-teacher", "add --out FOLDER")
     changes = {"schedule.steps": arguments.steps, "seed": arguments.seed, "bodies.worlds": arguments.worlds}
     changes = {name: value for name, value in changes.items() if value is not None} | dict(map(parse_change, arguments.set))
     over = make_teacher(
-        arguments.out, arguments.model, changes, arguments.data, arguments.split, arguments.minutes, arguments.pause, arguments.device,
+        out, arguments.model or ("in-domain" if arguments.data else "cross4d-tiny"), changes, arguments.data, arguments.split, arguments.minutes, arguments.pause, arguments.device,
         arguments.workers, cache_folder(), arguments.probes,
     )  # fmt: skip
-    print(f"{arguments.out}: a teacher that load_teacher opens" if over else f"{arguments.out}: not finished; the same command goes on")
+    print(f"{out}: a teacher that load_teacher opens" if over else f"{out}: not finished; the same command goes on")
     return 0
 
 
@@ -114,9 +118,9 @@ def make_parser() -> argparse.ArgumentParser:
     command("report", report, "write the tables of a profile from its result rows", [sized])
     added = command("run", run, "run the experiments that a profile still lacks", [sized, chosen])
     added.add_argument("--only", nargs="+", metavar="NAME", help="tables and figures (table01, figure02)")
-    added = command("train-teacher", train_teacher, "train a teacher of your own, from scratch and without labels; a stopped training is taken up")
-    added.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to save it")
-    added.add_argument("--model", default="cross4d-tiny", metavar="NAME", help="cross4d-tiny (default), cross4d-tiny-shade, cross4d-tiny-long, cross4d-small or cross4d-tiny-video")
+    added = command("train-teacher", train_teacher, "train a teacher of your own, without labels; a stopped training is taken up")
+    added.add_argument("--out", type=Path, metavar="FOLDER", help="where to save it (default with --data: where in-domain/NAME is looked for)")
+    added.add_argument("--model", metavar="NAME", help="cross4d-tiny (default), cross4d-tiny-shade, cross4d-tiny-long, cross4d-small, cross4d-tiny-video, or in-domain (default with --data)")
     learnt = added.add_mutually_exclusive_group()
     learnt.add_argument("--worlds", nargs="+", metavar="NAME", help="embedded datasets whose kind it sees (default: all four); never their own individuals")
     learnt.add_argument("--data", metavar="NAME", help="learn from a dataset's own clips instead; its numbers are then marked IN-DOMAIN")

@@ -78,7 +78,7 @@ def test_lazy_names_are_the_functions_not_the_rooms():
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split() == ["render", "cache_folder"]
 
 
-@pytest.mark.parametrize("wrong", [["reproduce", "--jobs", "0"], ["train-teacher"], ["train-teacher", "--out", "x", "--minutes", "0"], ["nothing"], []])
+@pytest.mark.parametrize("wrong", [["reproduce", "--jobs", "0"], ["train-teacher", "--out", "x", "--minutes", "0"], ["nothing"], []])
 def test_wrong_usage_exits_with_2(wrong, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(wrong)

@@ -231,6 +231,20 @@ def test_longer_training_is_a_line_each(quick, results):
     assert frame["paper"].isna().all() and line_of(frame, f"dense, {2 * profile.epochs} epochs")["accuracy"] == 0.75
 
 
+def test_students_of_an_in_domain_teacher_stand_beside_those_of_its_start(quick, results):
+    """Only ``course`` asks for them; the dataset in the teacher's name is the one the student is trained on, stand-in or not."""
+    assert ARTIFACTS["control_in_domain"].runs(quick) == []
+    course = load_profile("course")
+    asked = ARTIFACTS["control_in_domain"].runs(course)
+    dataset = asked[0].dataset
+    assert {(method_of(spec), spec.teacher) for spec in asked} == {
+        ("random", ""), *((f"{pretext}{mark}", teacher) for pretext in ("global", "dense") for mark, teacher in (("", course.controls["teacher"]), (" (IN-DOMAIN teacher)", f"in-domain/{dataset}")))
+    }  # fmt: skip
+    write_row(results, next(spec for spec in asked if spec.teacher == f"in-domain/{dataset}" and spec.pretext == "dense"), 15, teacher_mark="IN-DOMAIN")
+    line = line_of(tables.control_in_domain(course), "dense (IN-DOMAIN teacher)")
+    assert line["accuracy"] == 0.75 and line["teacher"] == f"in-domain/{dataset}"
+
+
 def test_side_by_side_says_where_seeds_are_missing(quick, results):
     write_row(results, runs()["dense (UNTRAINED teacher)"][0], 10)
     column = side_by_side(tables.table01).filter(like="quick").iloc[:, 0]

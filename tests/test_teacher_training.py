@@ -19,6 +19,7 @@ Claims proved:
 
 import json
 import math
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from itertools import count
@@ -34,8 +35,10 @@ from cross4d_lib.datasets.synthetic import interactions
 from cross4d_lib.datasets.synthetic.body import Capsules
 from cross4d_lib.datasets.synthetic.solids import BOX, Solids
 from cross4d_lib.datasets.synthetic.subjects import make_subject
-from cross4d_lib.errors import ConfigError
-from cross4d_lib.teachers import mark_of
+from cross4d_lib.errors import ConfigError, TeacherError
+from cross4d_lib.experiments import load_profile, make_spec
+from cross4d_lib.report.tables import method_of, shown_teacher
+from cross4d_lib.teachers import home_of, mark_of
 from cross4d_lib.teachers.contrasts import contrast, new_model, some_foreground, track_pairs
 from cross4d_lib.teachers.disturb import clothe_points, lost_points, measure_depth
 from cross4d_lib.teachers.homes import homes
@@ -542,8 +545,6 @@ def test_a_shipped_teacher_is_its_recipes(name, first):
 
 
 def test_a_teacher_of_a_readers_data_says_so_everywhere(tmp_path, depth_videos):
-    from cross4d_lib.experiments import load_profile, make_spec
-    from cross4d_lib.report.tables import method_of, shown_teacher
 
     out = tmp_path / "ours"
     assert make_teacher(out, changes=toy_changes(TOY) | {"bodies.points": 64, "bodies.videos": 99}, data="msr-action3d", device="cpu", probes=0)
@@ -606,3 +607,21 @@ def test_the_command_passes_on_what_it_is_given(monkeypatch, tmp_path, capsys):
     assert call[:8] == (out, "cross4d-small", {"seed": 4, "bodies.worlds": ["synthetic-animals"], "sensor.holes": 0}, None, "train", 3.0, 1.0, "cpu")
     assert "the same command goes on" in capsys.readouterr().out
     assert cli.main(["train-teacher", "--out", str(out), "--set", "nonsense"]) == 2
+    assert cli.main(["train-teacher", "--model", "cross4d-tiny"]) == 2 and "add --out FOLDER" in capsys.readouterr().err
+    assert cli.main(["train-teacher", "--data", "msr-action3d"]) == 0 and given[-1][:4] == (home_of("msr-action3d"), "in-domain", {}, "msr-action3d")
+
+
+def test_a_teacher_of_a_datasets_own_clips_is_found_by_its_name(tmp_path, monkeypatch, teacher_folder):
+    """``in-domain/DATASET`` is the folder the command makes; without it the mend is that command. Its name alone marks it, and a run's
+    name does not change with what lies there, for a reader of the rows has not got it."""
+    name, spec = "in-domain/msr-action3d", lambda: make_spec(load_profile("quick"), "synthetic-actions", "dense", 0, teacher="in-domain/msr-action3d")
+    monkeypatch.setenv("CROSS4D_CACHE", str(tmp_path))
+    before = spec().key
+    with pytest.raises(TeacherError, match="cross4d train-teacher --data msr-action3d"):
+        load_teacher(name)
+    shutil.copytree(teacher_folder, home_of("msr-action3d"))
+    assert load_teacher(name).revision == load_teacher(str(teacher_folder)).revision and load_teacher(name).name == name
+    assert load_teacher(f"{name}/untrained").description.endswith("UNTRAINED (random weights)")
+    assert mark_of(name) == "IN-DOMAIN" and mark_of(f"{name}/untrained") == "UNTRAINED" and spec().key == before
+    assert method_of(spec()) == "dense (IN-DOMAIN teacher)"
+

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ..datasets import load_source
 from ..errors import Cross4DError
 from ..pretexts import CONTROLS
-from ..teachers import CONTROL_TEACHERS, SHIPPED, UNTRAINED
+from ..teachers import CONTROL_TEACHERS, HOME, SHIPPED, UNTRAINED
 from .profiles import PROFILES, ROLES, Profile, clip_settings
 from .spec import SPLITS, RunSpec, make_spec
 from .sweep import sweep_points
@@ -241,6 +241,16 @@ def length_runs(profile: Profile) -> list[RunSpec]:
     return [make_spec(profile, dataset, "random", profile.seeds[0]), *dense]
 
 
+def in_domain_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: global and dense under the teacher of the controls and under one that was trained on from it with the very clips the student
+    is trained on (no label read), random beside them; every seed. Only profiles with ``in_domain`` ask for it."""
+    if not profile.in_domain:
+        return []
+    profile, dataset = control_profile(profile), main_dataset(profile)
+    trained = [make_spec(profile, dataset, pretext, seed, teacher=teacher) for seed in profile.seeds for teacher in (profile.teacher, f"{HOME}{dataset}") for pretext in ("global", "dense")]
+    return [make_spec(profile, dataset, "random", seed) for seed in profile.seeds] + trained
+
+
 def sweep_runs(profile: Profile) -> list[RunSpec]:
     """Ours: one setting at a time around dense, each beside the random encoder of its size."""
     return [spec for point in sweep_points(profile, main_dataset(profile)) for spec in (point.random, point.dense)]
@@ -290,6 +300,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "control_pooling": Artifact("table", "Ours: how the tokens of a clip become one feature", "15_what_is_the_lever", True, pooling_runs),
     "control_sweep": Artifact("table", "Ours: one setting at a time", "15_what_is_the_lever", True, sweep_runs),
     "control_length": Artifact("table", "Ours: dense trained for longer", "15_what_is_the_lever", True, length_runs),
+    "control_in_domain": Artifact("table", "Ours: a teacher of the same clips", "07_teachers", True, in_domain_runs),
     "control_paper_size": Artifact("table", "Ours: the paper's clip and encoder size, few epochs", "06_linear_probe", True, paper_size_runs),
     "figure01": Artifact("figure", "Method overview", "00_start_here", True),
     "figure02": Artifact("figure", "Features as colours: input, dense, global, random", "06_linear_probe", True, example_runs),

@@ -17,8 +17,9 @@ class Profile:
     Point4DConfig that differ from the paper's. epochs, batch : of pretraining. seeds : of every mean and deviation. task_seeds :
     the same for the tables of other datasets and tasks than Table 1's. reach_epochs : epochs of the single runs at the paper's clip
     and encoder size, 0 for none. sweep_epochs, sweep_seeds : of the runs that vary one setting at a time. controls : which of these
-    fields are otherwise where targets, pooling and training length are changed (``control_targets`` and its like). roles : what stands beside the main dataset, for each of ROLES the datasets that can play it, the
-    best first. teachers : compared in Tables 2 and 18, the profile's own first. shown : rows are
+    fields are otherwise where targets, pooling and training length are changed (``control_targets`` and its like). in_domain : whether
+    a teacher of the main dataset's own training clips stands beside these. roles : what stands beside the main dataset, for each of
+    ROLES the datasets that can play it, the best first. teachers : compared in Tables 2 and 18, the profile's own first. shown : rows are
     shown and nothing is run, so no files are needed. meant_for : one line.
     """
 
@@ -41,6 +42,7 @@ class Profile:
     sweep_epochs: int = 30
     sweep_seeds: tuple[int, ...] = (0,)
     controls: dict = field(default_factory=dict)
+    in_domain: bool = False
     by_dataset: dict[str, dict] = field(default_factory=dict)
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     teachers: tuple[str, ...] = ()
@@ -64,7 +66,7 @@ PROFILES = {
     "course": Profile(
         "course", "msr-action3d", "synthetic-actions", "cross4d-tiny", frames=12, points=512, stride="uniform", clips=None, size=126, dim=192,
         encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3}, epochs=30, batch=16, seeds=(0, 1, 2), reach_epochs=4, sweep_epochs=10,
-        controls={"teacher": "cross4d-tiny-long"},  # of ours the one from which most can be read on training subjects (results/judged)
+        in_domain=True, controls={"teacher": "cross4d-tiny-long"},  # of ours the one from which most can be read on training subjects (results/judged)
         roles={"animals": ("deforming-things4d", "animals", "synthetic-animals"), "people": ("ntu-rgbd60", "synthetic-interactions"), "hands": ("hoi4d", "synthetic-scenes")},
         teachers=(*IMAGE_TEACHERS, "cross4d-tiny/untrained", *VIDEO_TEACHERS, *UNTRAINED_FAMILIES),
         meant_for="a laptop's afternoon, or minutes on a GPU",

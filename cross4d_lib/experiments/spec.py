@@ -142,10 +142,13 @@ def make_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes
 
 
 def shipped_digest(teacher: str) -> str:
-    """Digest of the weights file of a teacher that lies on disk (shipped, or a folder), a control's revision, "" for hub ids and none."""
+    """Digest of the weights file of a teacher that lies on disk (shipped, or a folder), a control's revision; "" for none, and for what a
+    reader of the rows has not got: hub ids and in-domain teachers, whose revision the row states."""
     from ..datasets.base import file_digest
-    from ..teachers import CONTROL_TEACHERS, SHIPPED, UNTRAINED
+    from ..teachers import CONTROL_TEACHERS, HOME, SHIPPED, UNTRAINED
 
+    if teacher.startswith(HOME):
+        return ""
     if teacher in CONTROL_TEACHERS:
         return CONTROL_TEACHERS[teacher].revision
     stem = teacher.removesuffix(UNTRAINED)

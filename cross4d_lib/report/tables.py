@@ -18,6 +18,7 @@ from ..evaluation import bootstrap_interval, paired_bootstrap
 from ..experiments import ARTIFACTS, PROFILES, ROLES, Profile, RunSpec, clip_settings, load_profile, load_row, load_rows, main_dataset, make_spec, role_dataset
 from ..teachers import mark_of
 from ..teachers.controls import PREFIX
+from ..teachers.marks import HOME
 from . import paper
 
 PROBES = {"linear": "300 epochs, as in the paper", "standardized": "300 epochs, z-scored", "converged": "L-BFGS, z-scored"}
@@ -65,7 +66,7 @@ def method_of(spec: RunSpec) -> str:
 def shown_teacher(row: dict) -> str:
     """A row's teacher for a table's column: its name, and what must be said of it that the name does not say."""
     mark = row.get("teacher_mark", "")
-    return (row["teacher"] or "none") + (f" ({mark})" if mark == "IN-DOMAIN" else "")
+    return (row["teacher"] or "none") + (f" ({mark})" if mark == "IN-DOMAIN" and not row["teacher"].startswith(HOME) else "")
 
 
 def correct_matrix(rows: list[dict], probe: str) -> np.ndarray:
@@ -163,6 +164,11 @@ def control_length(profile: Profile) -> pd.DataFrame:
     """Ours: dense after a third, one and twice the profile's epochs; the line ``random`` has 0."""
     name = lambda spec: f"{method_of(spec)}, {spec.epochs} epochs"
     return with_paper(measured(profile, ARTIFACTS["control_length"].runs(profile), name), lambda line: np.nan)
+
+
+def control_in_domain(profile: Profile) -> pd.DataFrame:
+    """Ours: the students of a teacher that has seen their own training clips, beside those of the one it began as."""
+    return with_paper(measured(profile, ARTIFACTS["control_in_domain"].runs(profile)), lambda line: np.nan)
 
 
 def control_paper_size(profile: Profile) -> pd.DataFrame:

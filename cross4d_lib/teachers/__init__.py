@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import ConfigError
+from ..errors import ConfigError, TeacherError
 from .base import Features, Teacher
 from .controls import CONTROL_TEACHERS, PREFIX, load_control
-from .marks import UNTRAINED, mark_of
+from .marks import HOME, UNTRAINED, mark_of
 from .projection import pca_projection, random_projection
 from .published import FAMILIES, Family, known_config, render_size
 
-__all__ = ["CONTROL_TEACHERS", "Features", "Teacher", "SHIPPED", "family_of", "image_size", "load_teacher", "mark_of", "pca_projection", "random_projection"]
+__all__ = ["CONTROL_TEACHERS", "Features", "Teacher", "SHIPPED", "family_of", "home_of", "image_size", "load_teacher", "mark_of", "pca_projection", "random_projection"]
 
 SHIPPED = {name: Path(__file__).parent / name for name in ("cross4d-tiny", "cross4d-tiny-shade", "cross4d-tiny-long", "cross4d-tiny-video")}
 
@@ -23,6 +23,7 @@ def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
     ``NAME/untrained`` gives NAME's architecture with random weights drawn from ``seed``: a control, marked as untrained
     wherever its numbers appear; the sizes in ``published.PUBLISHED`` need no network for that. options : device, dtype, batch
     (see FrozenTeacher), and trust_remote_code=True for a checkpoint that brings its own code, which is never run otherwise.
+    ``in-domain/DATASET`` is the teacher that ``cross4d train-teacher --data DATASET`` made on this machine; none ships.
     ``control/position``, ``control/geometry`` and ``control/grey`` are formulas in a teacher's place (see ``controls.py``).
 
     Raises TeacherError when it cannot be loaded, ConfigError when the name is empty.
@@ -35,7 +36,24 @@ def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
     stem = name.removesuffix(UNTRAINED)
     from .loading import load_transformers  # transformers takes seconds to import: only when a teacher is wanted
 
-    return load_transformers(str(SHIPPED.get(stem, stem)), name, seed if name.endswith(UNTRAINED) else None, **options)
+    return load_transformers(str(_folder(stem)), name, seed if name.endswith(UNTRAINED) else None, **options)
+
+
+def home_of(dataset: str) -> Path:
+    """Where the teacher of a dataset's own clips lies (see ``cross4d train-teacher --data``)."""
+    from ..targets import cache_folder
+
+    return cache_folder() / "teachers" / dataset
+
+
+def _folder(stem: str) -> Path | str:
+    """The folder of a shipped or in-domain teacher; any other name as it is. Raises TeacherError when no in-domain teacher was made."""
+    if not stem.startswith(HOME):
+        return SHIPPED.get(stem, stem)
+    dataset = stem.removeprefix(HOME)
+    if not (home_of(dataset) / "model.safetensors").is_file():
+        raise TeacherError(f"no teacher was trained on the clips of {dataset} here, and none ships", home_of(dataset), f"cross4d train-teacher --data {dataset}")
+    return home_of(dataset)
 
 
 def image_size(name: str, near: int = 126) -> int:

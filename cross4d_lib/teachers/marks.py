@@ -7,6 +7,7 @@ from pathlib import Path
 
 UNTRAINED = "/untrained"  # what a name ends with
 IN_DOMAIN = "in_domain"  # entry of config.json: {"dataset", "split", "data_hash", "clips"}
+HOME = "in-domain/"  # what the name of a teacher of a dataset's own clips begins with; the dataset's name follows
 
 
 def in_domain_words(config: dict) -> str:
@@ -19,6 +20,8 @@ def mark_of(name: str) -> str:
     """"UNTRAINED", "IN-DOMAIN" or "": read off a teacher's name, and off its folder's configuration where the name is a folder."""
     if str(name).endswith(UNTRAINED):
         return "UNTRAINED"
+    if str(name).startswith(HOME):
+        return "IN-DOMAIN"
     try:
         return "IN-DOMAIN" if IN_DOMAIN in json.loads((Path(name) / "config.json").read_text()) else ""
     except (OSError, ValueError):

@@ -2,7 +2,7 @@
 
 ``cross4d-tiny`` and ``cross4d-small`` are image models of DINOv2's architecture, ``cross4d-tiny-video`` is a video model of
 V-JEPA 2's. ``cross4d-tiny-shade`` is ``cross4d-tiny`` trained on, its views no longer equally bright, and ``cross4d-tiny-long`` goes on
-from there. A recipe stands in the ``training.json`` beside the weights it made. Every disturbance has a value that switches it
+from there; ``in-domain`` goes on from that with a reader's own clips. A recipe stands in the ``training.json`` beside the weights it made. Every disturbance has a value that switches it
 off (0, or a share of 1), so that one of them can be varied at a time: ``cross4d train-teacher --set sensor.holes=0``.
 
 Lengths of cloth and sensor are in CAMERA DISTANCES: the distance from the camera to the middle of the clip, some 2.5 m for a
@@ -144,14 +144,16 @@ RECIPES = {
     "cross4d-tiny": TeacherRecipe(),
     "cross4d-tiny-shade": SHADE,
     "cross4d-tiny-long": replace(SHADE, start="cross4d-tiny-shade", seed=1, schedule=replace(SHADE.schedule, steps=1800)),
+    "in-domain": replace(SHADE, start="cross4d-tiny-long", seed=2),
     "cross4d-small": TeacherRecipe(hidden_size=384, layers=12, heads=6, schedule=Schedule(rate=5e-4, warmup=0.1)),
     "cross4d-tiny-video": VideoRecipe(bodies=Bodies(even=True, videos=2400), schedule=Schedule(steps=1500, rate=6e-4, warmup=0.1)),
 }
-MEGABYTES = {"cross4d-tiny": 12, "cross4d-tiny-shade": 12, "cross4d-tiny-long": 12, "cross4d-small": 45, "cross4d-tiny-video": 12}  # the most its weights may take in fp16
+MEGABYTES = {"cross4d-tiny": 12, "cross4d-tiny-shade": 12, "cross4d-tiny-long": 12, "in-domain": 12, "cross4d-small": 45, "cross4d-tiny-video": 12}  # the most its weights may take in fp16
 ON_CUDA = {  # what of a recipe is otherwise on a GPU, where steps are cheap and small batches leave it idle
     "cross4d-tiny": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 20000},
     "cross4d-tiny-shade": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 10000},
     "cross4d-tiny-long": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 20000},
+    "in-domain": {"clips": 96, "tokens": 96, "schedule.steps": 2000},
     "cross4d-small": {"clips": 64, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 15000},
     "cross4d-tiny-video": {"clips": 96, "bodies.videos": 24000, "schedule.steps": 15000, "schedule.rate": 1e-3, "schedule.memory_most": 1000},
 }
