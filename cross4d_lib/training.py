@@ -20,6 +20,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from .allocator import keep_freed_memory
+from .augment import augment
 from .decisions import BATCH, CENTRE_TARGETS, GLOBAL_TARGET, GRADIENT_CLIP
 from .errors import ConfigError
 from .pretexts import controlled, load_pretext
@@ -144,12 +145,14 @@ def _resume(path: Path, modules, optimiser, order, log, options: dict) -> int:
     return len(log.epochs)
 
 
-def pretrain(encoder, targets, granularity: str = "dense", epochs: int = 100, seed: int = 0, *, variance_weight: float = 1.0, centre: bool = CENTRE_TARGETS, summary: str = GLOBAL_TARGET, control: str = "", checkpoint: Path | None = None, after_epoch=None, **options) -> TrainingLog:
-    """Pretrain ``encoder`` in place on cached targets (Sec. 3.3). No label, no teacher, no augmentation enters.
+def pretrain(encoder, targets, granularity: str = "dense", epochs: int = 100, seed: int = 0, *, variance_weight: float = 1.0, centre: bool = CENTRE_TARGETS, summary: str = GLOBAL_TARGET, control: str = "", augmented: bool = False, checkpoint: Path | None = None, after_epoch=None, **options) -> TrainingLog:
+    """Pretrain ``encoder`` in place on cached targets (Sec. 3.3). No label and no teacher enters.
 
     granularity : "dense" (Eq. 5, one target a token) or "global" (one a clip). variance_weight : lambda of Eq. 6. centre :
     subtract the training mean from the targets. summary : the global target, "class" or "mean". control : one of
-    ``pretexts.CONTROLS``, other targets for the tokens (dense alone), "" for none. options : fields of Optimisation (batch, rate, ...). The head psi is drawn from ``seed`` and left behind: the encoder alone is the result.
+    ``pretexts.CONTROLS``, other targets for the tokens (dense alone), "" for none. augmented : every clip is scaled, turned and
+    jittered before the encoder sees it, as in fine-tuning (``augment.py``; never in the paper's pretraining), while its tokens and targets
+    stay those of the cache. options : fields of Optimisation (batch, rate, ...). The head psi is drawn from ``seed`` and left behind: the encoder alone is the result.
     Raises ConfigError on an unknown granularity or control, TargetError on a damaged store.
     """
     if control and granularity != "dense":
@@ -163,9 +166,12 @@ def pretrain(encoder, targets, granularity: str = "dense", epochs: int = 100, se
 
     def losses(indices: list[int], precision) -> dict[str, torch.Tensor]:
         batch = targets.batch(indices, device)
+        points = augment(batch.points.cpu(), torch.Generator().manual_seed(int(torch.randint(2**62, ())))).to(device) if augmented else batch.points
         with precision:
-            tokens = encoder(batch.points, batch.grouping)
+            tokens = encoder(points, batch.grouping)
         return pretext.loss(tokens, batch)  # in float32: the targets were rounded once already
 
-    run = {"targets": targets.key, "granularity": granularity, "variance_weight": variance_weight, "centre": centre, "summary": summary}  # a control is in targets.key
-    return train(modules, losses, len(targets), Optimisation(epochs=epochs, seed=seed, **options), checkpoint, f"{granularity} pretraining", after_epoch, run)
+    run = {"targets": targets.key, "granularity": granularity, "variance_weight": variance_weight, "centre": centre, "summary": summary} | ({"augmented": True} if augmented else {})  # a control is in targets.key
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # the augmentation is drawn from torch's own state, which checkpoints keep
+        return train(modules, losses, len(targets), Optimisation(epochs=epochs, seed=seed, **options), checkpoint, f"{granularity} pretraining", after_epoch, run)

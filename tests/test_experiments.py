@@ -80,7 +80,7 @@ OTHER = {
     "dataset": "utd-mhad", "pretext": "global", "seed": 1, "frames": 23, "points": 2047, "stride": 2, "clips": 100, "encoder": (("dim", 128),), "teacher": "facebook/dinov2-base",
     "size": 98, "dim": 768, "projection": "pca", "cameras": 2, "summary": "mean", "centre": False, "variance_weight": 0.0, "epochs": 99, "batch": 8,
     "split": "train-identities", "task": "segmentation", "target": "utd-mhad", "task_splits": ("train-identities", "test-identities"), "task_clip": (("frames", 16),),
-    "control": "broadcast", "merge": "first",
+    "control": "broadcast", "augmented": True, "merge": "first",
 }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ import torch
 from conftest import FRAMES, POINTS, TINY, tiny_encoder
 from torch import nn
 
+from cross4d_lib.augment import augment
 from cross4d_lib.correspondence import at_points
 from cross4d_lib.datasets import load_dataset
 from cross4d_lib.decisions import AUGMENTATION, CONVERGED_PENALTIES, POINT_TOKENS
@@ -30,7 +31,7 @@ from cross4d_lib.evaluation import segment_all
 from cross4d_lib.evaluation import segmentation as room
 from cross4d_lib.evaluation.converged import fit_softmax, leave_out, segment_converged
 from cross4d_lib.evaluation.readability import place_code, readability
-from cross4d_lib.evaluation.segmentation import IGNORED, LabelledTokens, SegmentationResult, augment, class_iou, confusion, label_tokens, miou_interval, point_labels, resampled_miou, segment_finetuned, segment_frozen
+from cross4d_lib.evaluation.segmentation import IGNORED, LabelledTokens, SegmentationResult, class_iou, confusion, label_tokens, miou_interval, point_labels, resampled_miou, segment_finetuned, segment_frozen
 
 CLASSES = 3
 
@@ -268,7 +269,7 @@ def clouds(batch=40, points=400):
 
 def test_without_jitter_augmentation_is_a_scaled_turn_about_the_vertical(monkeypatch):
     """Undone point by point: heights about the centroid give the scale, the first point the angle, and all points follow both."""
-    monkeypatch.setattr(room, "AUGMENTATION", (SHARE, DEGREES, 0.0))
+    monkeypatch.setattr("cross4d_lib.augment.AUGMENTATION", (SHARE, DEGREES, 0.0))
     points = clouds().double()
     moved = augment(points, torch.Generator().manual_seed(0))
     centroid = points.mean((1, 2), keepdim=True)
@@ -287,7 +288,7 @@ def test_without_jitter_augmentation_is_a_scaled_turn_about_the_vertical(monkeyp
 
 
 def test_jitter_is_in_clip_radii(monkeypatch):
-    monkeypatch.setattr(room, "AUGMENTATION", (0.0, 0.0, JITTER))
+    monkeypatch.setattr("cross4d_lib.augment.AUGMENTATION", (0.0, 0.0, JITTER))
     for unit in (1e-3, 1e3):
         points = unit * clouds(2, 4000)
         moved = augment(points, torch.Generator().manual_seed(0)) - points

@@ -223,7 +223,9 @@ def test_real_rows_are_shown_where_the_files_are_not(quick, depth_videos, result
 
 def test_longer_training_is_a_line_each(quick, results):
     profile = load_profile("quick")
-    of_epochs = {spec.epochs: spec for spec in ARTIFACTS["control_length"].runs(profile)}
+    asked = ARTIFACTS["control_length"].runs(profile)
+    assert sorted(spec.epochs for spec in asked if spec.augmented) == [profile.epochs // 3, profile.epochs, 2 * profile.epochs]
+    of_epochs = {spec.epochs: spec for spec in asked if not spec.augmented}
     assert sorted(of_epochs) == [0, profile.epochs // 3, profile.epochs, 2 * profile.epochs] and {spec.seed for spec in of_epochs.values()} == {0}
     assert of_epochs[profile.epochs].key == runs()["dense"][0].key  # Table 1's own, where the controls have no teacher of their own
     write_row(results, of_epochs[2 * profile.epochs], 15)

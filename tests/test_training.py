@@ -178,6 +178,32 @@ def test_an_interrupted_run_goes_on_bit_for_bit(finished, straight, tmp_path, st
     goes_on(finished, tmp_path / "run.pt", straight)
 
 
+def test_an_augmented_run_is_another_and_goes_on_bit_for_bit(finished, straight, tmp_path, monkeypatch):
+    """The clips that the student sees are moved, tokens and targets are not: with movements of size 0 it is the plain run, up to rounding.
+    Its draws belong to the run, wherever the caller's random numbers stand, and outlive an interruption."""
+    class Stop(Exception):
+        pass
+
+    def stopping(epoch, row):
+        raise Stop
+
+    ends = []
+    for checkpoint in (None, tmp_path / "run.pt"):
+        torch.manual_seed(len(ends))
+        before, encoder = torch.get_rng_state(), tiny_encoder()
+        if checkpoint:
+            with pytest.raises(Stop):
+                pretrain(tiny_encoder(), finished, seed=3, augmented=True, checkpoint=checkpoint, after_epoch=stopping, **OPTIONS)
+        ends.append((pretrain(encoder, finished, seed=3, augmented=True, checkpoint=checkpoint, **OPTIONS).epochs, weights_of(encoder)))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert ends[0][0] == ends[1][0] and same_weights(ends[0][1], ends[1][1]) and not same_weights(ends[0][1], straight[0])
+    with pytest.raises(ConfigError, match="augmented"):
+        pretrain(tiny_encoder(), finished, seed=3, checkpoint=tmp_path / "run.pt", **OPTIONS)
+    monkeypatch.setattr("cross4d_lib.augment.AUGMENTATION", (0.0, 0.0, 0.0))
+    still = pretrain(tiny_encoder(), finished, seed=3, augmented=True, **OPTIONS).epochs
+    assert [row["loss"] for row in still] == pytest.approx([row["loss"] for row in straight[1]], rel=1e-3)
+
+
 def test_a_finished_run_is_not_trained_again(finished, straight, tmp_path):
     pretrain(tiny_encoder(), finished, seed=3, checkpoint=tmp_path / "run.pt", **OPTIONS)
     epochs = []

@@ -18,7 +18,8 @@ from torch import nn
 
 from ..correspondence import at_points, token_neighbours
 from ..datasets import ClipDataset
-from ..decisions import AUGMENTATION, HEAD_EPOCHS, HEAD_POINTS, PROBE_RATE, TUNE_EPOCHS
+from ..augment import augment
+from ..decisions import HEAD_EPOCHS, HEAD_POINTS, PROBE_RATE, TUNE_EPOCHS
 from ..encoders import Encoder, Tokens
 from ..errors import ConfigError, DataError
 from ..training import Optimisation, has_half, train
@@ -188,22 +189,6 @@ class Segmenter(nn.Module):
         tokens = self.encoder(points)
         index, weights = token_neighbours(tokens.centres, tokens.frame, points)
         return at_points(self.head(tokens.features), index, weights)
-
-
-def augment(points: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Scale, turn about the vertical and jitter each clip (Sec. 4.1; sizes are our decision). points (B, T, N, 3) -> the same shape.
-
-    A clip is scaled and turned about its own centroid, so its place in the scene stays; the jitter is in units of its radius.
-    """
-    share, degrees, jitter = AUGMENTATION
-    uniform = lambda reach: reach * (2 * torch.rand(len(points), 1, 1, generator=generator) - 1)
-    centroid = points.mean((1, 2), keepdim=True)
-    local = points - centroid
-    radius = local.norm(dim=-1).amax((1, 2))[:, None, None, None]
-    angle = torch.deg2rad(uniform(degrees))
-    x, y, z = (local * (1 + uniform(share)[..., None])).unbind(-1)
-    turned = torch.stack([angle.cos() * x + angle.sin() * z, y, angle.cos() * z - angle.sin() * x], -1)
-    return centroid + turned + jitter * radius * torch.randn(points.shape, generator=generator)
 
 
 def segment_finetuned(encoder: Encoder, train_set: ClipDataset, test_set: ClipDataset, seed: int = 0, epochs: int = TUNE_EPOCHS, checkpoint: Path | None = None) -> SegmentationResult:

@@ -235,9 +235,11 @@ def pooling_runs(profile: Profile) -> list[RunSpec]:
 
 
 def length_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: dense under the teacher of the controls, trained for a third, one and twice the profile's epochs, random beside it; the first seed."""
+    """Ours: dense under the teacher of the controls, trained for a third, one and twice the profile's epochs, plainly and on augmented
+    clips, random beside it; the first seed."""
     profile, dataset = control_profile(profile), main_dataset(profile)
-    dense = [make_spec(profile, dataset, "dense", profile.seeds[0], epochs=epochs) for epochs in (profile.epochs // 3, profile.epochs, 2 * profile.epochs)]
+    lengths = (profile.epochs // 3, profile.epochs, 2 * profile.epochs)
+    dense = [make_spec(profile, dataset, "dense", profile.seeds[0], epochs=epochs, augmented=augmented) for augmented in (False, True) for epochs in lengths]
     return [make_spec(profile, dataset, "random", profile.seeds[0]), *dense]
 
 

@@ -89,7 +89,7 @@ def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tup
     targets = targets_of(spec, encoder, clips_of(spec), device, progress)
     built = time.perf_counter() - started
     checkpoint = cache_folder() / "checkpoints" / f"{spec.key}.pt"
-    log = pretrain(encoder, targets, spec.pretext, spec.epochs, spec.seed, variance_weight=spec.variance_weight, centre=spec.centre, summary=spec.summary or "class", control=spec.control, checkpoint=checkpoint, batch=spec.batch)
+    log = pretrain(encoder, targets, spec.pretext, spec.epochs, spec.seed, variance_weight=spec.variance_weight, centre=spec.centre, summary=spec.summary or "class", control=spec.control, augmented=spec.augmented, checkpoint=checkpoint, batch=spec.batch)
     measures = {
         "teacher_revision": targets.spec["teacher"], "targets_seconds": built, "training_seconds": log.seconds,
         "training_clips_per_second": log.clips_per_second, "first_epoch": log.epochs[0], "last_epoch": log.epochs[-1],

@@ -52,6 +52,7 @@ class RunSpec:
     task_splits: tuple[str, str] = SPLITS
     task_clip: tuple[tuple[str, object], ...] = ()
     control: str = ""  # other targets for the tokens, one of pretexts.CONTROLS
+    augmented: bool = False  # are the clips moved before the student sees them, as in fine-tuning?
     merge: str = "mean"  # of what several cameras say of one token: their mean, or the first that sees it
 
     def canonical(self) -> dict:
@@ -90,7 +91,7 @@ class RunSpec:
     @property
     def pretraining(self) -> RunSpec:
         """The part of the spec that decides the encoder: runs that share it share the encoder."""
-        return replace(self, **{**LATER, "split": self.split, "control": self.control, "merge": self.merge})
+        return replace(self, **{**LATER, "split": self.split, "control": self.control, "augmented": self.augmented, "merge": self.merge})
 
     @property
     def key(self) -> str:
@@ -103,7 +104,7 @@ class RunSpec:
         return f"{self.pretext} on {self.dataset}{teacher}{task}, seed {self.seed}"
 
 
-LATER = {field.name: field.default for field in fields(RunSpec) if field.name in ("split", "task", "target", "task_splits", "task_clip", "control", "merge")}
+LATER = {field.name: field.default for field in fields(RunSpec) if field.name in ("split", "task", "target", "task_splits", "task_clip", "control", "augmented", "merge")}
 
 
 def make_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes) -> RunSpec:

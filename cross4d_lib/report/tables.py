@@ -52,6 +52,8 @@ def method_of(spec: RunSpec) -> str:
         name += f" ({spec.teacher.removeprefix(PREFIX)} alone)"
     if spec.control:
         name += f" ({spec.control})"
+    if spec.augmented:
+        name += " (augmented)"
     if spec.merge == "first":
         name += " (first camera)"
     if spec.summary == "mean":
@@ -161,7 +163,7 @@ def control_centring(profile: Profile) -> pd.DataFrame:
 
 
 def control_length(profile: Profile) -> pd.DataFrame:
-    """Ours: dense after a third, one and twice the profile's epochs; the line ``random`` has 0."""
+    """Ours: dense after a third, one and twice the profile's epochs, plainly and on augmented clips; the line ``random`` has 0."""
     name = lambda spec: f"{method_of(spec)}, {spec.epochs} epochs"
     return with_paper(measured(profile, ARTIFACTS["control_length"].runs(profile), name), lambda line: np.nan)
 
