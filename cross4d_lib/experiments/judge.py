@@ -33,7 +33,7 @@ from ..evaluation import probe_all
 from ..evaluation.probe import one_thread, standardise
 from ..render import mean_grey, render
 from ..targets import build_targets
-from ..teachers import SHIPPED, Teacher, load_teacher, mark_of
+from ..teachers import UNTRAINED, Teacher, folder_of, load_teacher, mark_of
 from ..teachers.dinov2 import foreground_share
 from ..teachers.probe import action_scores, frame_vectors
 from ..training import pretrain
@@ -194,9 +194,8 @@ PARTS = {"parts": judge_parts, "actions": judge_actions, "distillation": judge_d
 
 def training_of(name: str) -> dict | None:
     """What a teacher's ``training.json`` says of its length and recipe; None where there is none, or the weights are not those it made."""
-    folder = SHIPPED.get(name, Path(name))
-    file = folder / "training.json"
-    if not file.is_file():
+    file = Path(folder_of(name.removesuffix(UNTRAINED))) / "training.json"
+    if name.endswith(UNTRAINED) or not file.is_file():
         return None
     told = json.loads(file.read_text())
     last = told["log"][-1]

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from ..datasets import load_dataset
 from ..experiments.judge import depth_data
 from ..render import render
-from ..teachers import load_teacher, mark_of
+from ..teachers import load_teacher, mark_of, marked
 from . import drawing
 from .colours import fit_pca_rgb, similarity
 
@@ -23,7 +23,7 @@ CLIPS = (("synthetic-actions", "train", 20), ("synthetic-animals", "train-identi
 
 def judged_table(judged: list[dict]) -> pd.DataFrame:
     """One line a teacher, one column a score, in the order they were measured."""
-    lines = [{"teacher": j["teacher"] + (f" ({j['mark']})" if j["mark"] == "IN-DOMAIN" else ""), **{f"{part}: {name}": value for part, scores in j["scores"].items() for name, value in scores.items()}} for j in judged]
+    lines = [{"teacher": marked(j["teacher"], j["mark"]), **{f"{part}: {name}": value for part, scores in j["scores"].items() for name, value in scores.items()}} for j in judged]
     return pd.DataFrame(lines).set_index("teacher")
 
 
@@ -50,7 +50,7 @@ def draw_maps(names: list[str]) -> plt.Figure:
     labels = ["render"]
     for name in names:
         short = name if len(name) <= 30 else f"...{name[-27:]}"
-        labels += [short if mark_of(name) != "IN-DOMAIN" else f"{short} (IN-DOMAIN)", "likeness"]
+        labels += [marked(short, mark_of(name)), "likeness"]
     for row, label in zip(axes, labels):
         row[0].set_ylabel(label, fontsize=7, rotation=0, ha="right")
     for ax in axes.flat:

@@ -16,9 +16,8 @@ from ..encoders import Point4D, count_flops, count_parameters
 from ..errors import Cross4DError
 from ..evaluation import bootstrap_interval, paired_bootstrap
 from ..experiments import ARTIFACTS, PROFILES, ROLES, Profile, RunSpec, clip_settings, load_profile, load_row, load_rows, main_dataset, make_spec, role_dataset
-from ..teachers import mark_of
+from ..teachers import mark_of, marked
 from ..teachers.controls import PREFIX
-from ..teachers.marks import HOME
 from . import paper
 
 PROBES = {"linear": "300 epochs, as in the paper", "standardized": "300 epochs, z-scored", "converged": "L-BFGS, z-scored"}
@@ -67,8 +66,7 @@ def method_of(spec: RunSpec) -> str:
 
 def shown_teacher(row: dict) -> str:
     """A row's teacher for a table's column: its name, and what must be said of it that the name does not say."""
-    mark = row.get("teacher_mark", "")
-    return (row["teacher"] or "none") + (f" ({mark})" if mark == "IN-DOMAIN" and not row["teacher"].startswith(HOME) else "")
+    return marked(row["teacher"] or "none", row.get("teacher_mark", ""))
 
 
 def correct_matrix(rows: list[dict], probe: str) -> np.ndarray:

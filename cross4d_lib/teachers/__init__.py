@@ -7,11 +7,11 @@ from pathlib import Path
 from ..errors import ConfigError, TeacherError
 from .base import Features, Teacher
 from .controls import CONTROL_TEACHERS, PREFIX, load_control
-from .marks import HOME, UNTRAINED, mark_of
+from .marks import HOME, UNTRAINED, mark_of, marked
 from .projection import pca_projection, random_projection
 from .published import FAMILIES, Family, known_config, render_size
 
-__all__ = ["CONTROL_TEACHERS", "Features", "Teacher", "SHIPPED", "family_of", "home_of", "image_size", "load_teacher", "mark_of", "pca_projection", "random_projection"]
+__all__ = ["CONTROL_TEACHERS", "Features", "Teacher", "SHIPPED", "family_of", "folder_of", "home_of", "image_size", "load_teacher", "mark_of", "marked", "pca_projection", "random_projection"]
 
 SHIPPED = {name: Path(__file__).parent / name for name in ("cross4d-tiny", "cross4d-tiny-shade", "cross4d-tiny-long", "cross4d-tiny-video")}
 
@@ -36,7 +36,7 @@ def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
     stem = name.removesuffix(UNTRAINED)
     from .loading import load_transformers  # transformers takes seconds to import: only when a teacher is wanted
 
-    return load_transformers(str(_folder(stem)), name, seed if name.endswith(UNTRAINED) else None, **options)
+    return load_transformers(str(folder_of(stem)), name, seed if name.endswith(UNTRAINED) else None, **options)
 
 
 def home_of(dataset: str) -> Path:
@@ -46,7 +46,7 @@ def home_of(dataset: str) -> Path:
     return cache_folder() / "teachers" / dataset
 
 
-def _folder(stem: str) -> Path | str:
+def folder_of(stem: str) -> Path | str:
     """The folder of a shipped or in-domain teacher; any other name as it is. Raises TeacherError when no in-domain teacher was made."""
     if not stem.startswith(HOME):
         return SHIPPED.get(stem, stem)

@@ -16,6 +16,11 @@ def in_domain_words(config: dict) -> str:
     return f", IN-DOMAIN (trained without labels on {data['dataset']} {data['split']}, {data['clips']} clips, data {data['data_hash']})" if data else ""
 
 
+def marked(name: str, mark: str) -> str:
+    """A teacher's name with IN-DOMAIN behind it, where that is its mark and the name does not say so itself."""
+    return f"{name} ({mark})" if mark == "IN-DOMAIN" and not name.startswith(HOME) else name
+
+
 def mark_of(name: str) -> str:
     """"UNTRAINED", "IN-DOMAIN" or "": read off a teacher's name, and off its folder's configuration where the name is a folder."""
     if str(name).endswith(UNTRAINED):
