@@ -160,10 +160,14 @@ def control_centring(profile: Profile) -> pd.DataFrame:
     return with_paper(measured(profile, ARTIFACTS["control_centring"].runs(profile)), lambda line: np.nan)
 
 
+def length_line(spec: RunSpec) -> str:
+    """The name of a run's line in ``control_length``: ``dense, 30 epochs``."""
+    return f"{method_of(spec)}, {spec.epochs} epochs"
+
+
 def control_length(profile: Profile) -> pd.DataFrame:
     """Ours: dense after a third, one and twice the profile's epochs, plainly and on augmented clips; the line ``random`` has 0."""
-    name = lambda spec: f"{method_of(spec)}, {spec.epochs} epochs"
-    return with_paper(measured(profile, ARTIFACTS["control_length"].runs(profile), name), lambda line: np.nan)
+    return with_paper(measured(profile, ARTIFACTS["control_length"].runs(profile), length_line), lambda line: np.nan)
 
 
 def control_in_domain(profile: Profile) -> pd.DataFrame:
