@@ -233,6 +233,13 @@ def test_longer_training_is_a_line_each(quick, results):
     assert frame["paper"].isna().all() and line_of(frame, f"dense, {2 * profile.epochs} epochs")["accuracy"] == 0.75
 
 
+def test_what_helped_is_named_by_its_cameras(quick, results):
+    asked = ARTIFACTS["control_together"].runs(quick)
+    assert [tables.together_line(spec) for spec in asked if spec.seed == 0] == ["random", "dense, 1 camera", "dense, 4 cameras", "dense (augmented), 1 camera", "dense (augmented), 4 cameras"]
+    write_row(results, next(spec for spec in asked if spec.augmented and spec.cameras == 4), 15)
+    assert line_of(tables.control_together(quick), "dense (augmented), 4 cameras")["accuracy"] == 0.75
+
+
 def test_students_of_an_in_domain_teacher_stand_beside_those_of_its_start(quick, results):
     """Only ``course`` asks for them; the dataset in the teacher's name is the one the student is trained on, stand-in or not."""
     assert ARTIFACTS["control_in_domain"].runs(quick) == []

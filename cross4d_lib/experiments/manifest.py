@@ -243,6 +243,14 @@ def length_runs(profile: Profile) -> list[RunSpec]:
     return [make_spec(profile, dataset, "random", profile.seeds[0]), *dense]
 
 
+def together_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: dense under the teacher of the controls with one camera and with four, plainly and on augmented clips, random beside it; the
+    seeds of a task."""
+    profile, dataset = control_profile(profile), main_dataset(profile)
+    ways = [{"cameras": cameras, "augmented": augmented} for augmented in (False, True) for cameras in (1, 4)]
+    return [make_spec(profile, dataset, pretext, seed, **way) for seed in profile.task_seeds for pretext, way in (("random", {}), *(("dense", way) for way in ways))]
+
+
 def in_domain_runs(profile: Profile) -> list[RunSpec]:
     """Ours: global and dense under the teacher of the controls and under one that was trained on from it with the very clips the student
     is trained on (no label read), random beside them; every seed. Only profiles with ``in_domain`` ask for it."""
@@ -302,6 +310,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "control_pooling": Artifact("table", "Ours: how the tokens of a clip become one feature", "15_what_is_the_lever", True, pooling_runs),
     "control_sweep": Artifact("table", "Ours: one setting at a time", "15_what_is_the_lever", True, sweep_runs),
     "control_length": Artifact("table", "Ours: dense trained for longer", "15_what_is_the_lever", True, length_runs),
+    "control_together": Artifact("table", "Ours: what helped, together", "15_what_is_the_lever", True, together_runs),
     "control_in_domain": Artifact("table", "Ours: a teacher of the same clips", "07_teachers", True, in_domain_runs),
     "control_paper_size": Artifact("table", "Ours: the paper's clip and encoder size, few epochs", "06_linear_probe", True, paper_size_runs),
     "figure01": Artifact("figure", "Method overview", "00_start_here", True),

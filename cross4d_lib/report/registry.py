@@ -15,7 +15,7 @@ TABLES = {
     "control_readability": task_tables.control_readability,
     "control_coverage": task_tables.control_coverage, "control_merge": task_tables.control_merge, "control_global_target": tables.control_global_target,
     "control_global_variance": tables.control_global_variance, "control_centring": tables.control_centring,
-    "control_targets": control_tables.control_targets, "control_paper_size": tables.control_paper_size, "control_length": tables.control_length, "control_in_domain": tables.control_in_domain,
+    "control_targets": control_tables.control_targets, "control_paper_size": tables.control_paper_size, "control_length": tables.control_length, "control_together": tables.control_together, "control_in_domain": tables.control_in_domain,
     "control_pooling": sweep_tables.control_pooling, "control_sweep": sweep_tables.control_sweep,
 }  # fmt: skip
 

@@ -170,6 +170,16 @@ def control_length(profile: Profile) -> pd.DataFrame:
     return with_paper(measured(profile, ARTIFACTS["control_length"].runs(profile), length_line), lambda line: np.nan)
 
 
+def together_line(spec: RunSpec) -> str:
+    """The name of a run's line in ``control_together``: ``dense (augmented), 4 cameras``; ``random`` has none."""
+    return method_of(spec) + (f", {spec.cameras} camera{'s' * (spec.cameras > 1)}" if spec.cameras else "")
+
+
+def control_together(profile: Profile) -> pd.DataFrame:
+    """Ours: the better teacher, more cameras and augmented clips, one by one and together."""
+    return with_paper(measured(profile, ARTIFACTS["control_together"].runs(profile), together_line), lambda line: np.nan)
+
+
 def control_in_domain(profile: Profile) -> pd.DataFrame:
     """Ours: the students of a teacher that has seen their own training clips, beside those of the one it began as."""
     return with_paper(measured(profile, ARTIFACTS["control_in_domain"].runs(profile)), lambda line: np.nan)
