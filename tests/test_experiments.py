@@ -6,7 +6,7 @@ Claims proved:
 2. A run is executed once; its row has every field that DESIGN asks for, survives JSON, and equals the run done again.
    Half-written or damaged files in the cache are never believed.
 3. The queue runs what is missing over processes, names what failed and does the rest.
-4. The committed rows are those of the library as it is: no stale key, no other teacher, no other data.
+4. The committed rows are those of the library as it is: no stale key, no other teacher, no other data; and they agree with one another.
 """
 
 import json
@@ -363,6 +363,17 @@ def test_a_committed_row_is_whole_and_not_stale(path):
         assert row["stand_in"]
         for split, clips in zip(REAL, task_clips(spec)):
             assert row["data_hash"][split] == clips.fingerprint()
+
+
+def test_committed_rows_agree_where_two_tasks_read_one_encoder():
+    """``pooling`` reads the mean over tokens too: row by row the clips it gets right are the probe's, so both were measured with one library."""
+    rows = [json.loads(path.read_text()) for path in COMMITTED]
+    by_task = {task: {replace(RunSpec.of_row(row), task="probe"): row for row in rows if row.get("task", "probe") == task} for task in ("probe", "pooling")}
+    both = by_task["probe"].keys() & by_task["pooling"].keys()
+    assert len(both) >= 12 or not rows
+    for spec in both:
+        for probe in PROBES:
+            assert by_task["pooling"][spec]["metrics"][f"mean/{probe}/scored"]["correct"] == by_task["probe"][spec]["metrics"][probe]["correct"], (spec, probe)
 
 
 def test_a_stale_row_is_found(monkeypatch):
