@@ -33,7 +33,7 @@ RIGHT = {  # of 40, by seed; under every probe
     "random": (8, 9, 10), "global": (10, 12, 11), "dense": (30, 31, 32), "dense (UNTRAINED teacher)": (20, 21, 22), "global (patch mean)": (10, 12, 11),
     "dense (position alone)": (20, 20, 20), "dense (geometry alone)": (30, 31, 32), "dense (grey alone)": (16, 16, 16), "dense (shuffled points)": (15, 16, 17),
     "dense (shuffled frames)": (28, 32, 30), "dense (shuffled clips)": (12, 12, 13), "dense (broadcast)": (13, 13, 13),
-    "dense (broadcast frames)": (14, 14, 15),
+    "dense (broadcast frames)": (14, 14, 15), "dense (broadcast frame means)": (15, 14, 15),
 }  # fmt: skip
 
 

@@ -130,6 +130,17 @@ def test_broadcast_frames_is_the_frames_class_token(finished):
         assert len(carried[visible].unique(dim=0)) == len(clip["grouping/frame"][visible].unique())
 
 
+def test_broadcast_frame_means_is_the_mean_of_the_frames_own_targets(finished):
+    targets = ControlledTargets(finished, "broadcast frame means")
+    for i in range(len(finished)):
+        clip, (carried, visible) = finished.clip(i), targets.targets(i)
+        assert torch.equal(visible, clip["visible"]) and (carried[~visible] == 0).all()
+        for f in range(FRAMES):
+            among = (clip["grouping/frame"] == f) & visible
+            if among.any():
+                torch.testing.assert_close(carried[among].float(), clip["targets"][among].float().mean(0).expand(int(among.sum()), -1), rtol=1e-3, atol=1e-3)
+
+
 def test_broadcast_is_the_class_summary(finished):
     batch = ControlledTargets(finished, "broadcast").batch(range(len(finished)))
     plain = finished.batch(range(len(finished)))
@@ -152,9 +163,9 @@ def test_only_the_targets_change_and_the_mean_is_theirs(finished, control):
     assert (len(targets), targets.dim) == (len(finished), finished.dim) and targets.key != finished.key and control in targets.key
     torch.testing.assert_close(targets.mean["dense"], batch.targets[batch.visible].double().mean(0).float())
     assert all(torch.equal(targets.mean[name], finished.mean[name]) for name in ("class", "mean"))
-    if control == "shuffled points":
+    if control in ("shuffled points", "broadcast frame means"):
         torch.testing.assert_close(targets.mean["dense"], finished.mean["dense"])
-    if control.startswith("broadcast"):
+    if control in ("broadcast", "broadcast frames"):
         assert not torch.allclose(targets.mean["dense"], finished.mean["dense"], atol=1e-3)
 
 

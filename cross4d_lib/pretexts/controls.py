@@ -1,10 +1,11 @@
 """Controls on the targets (ours): the same store, but tokens carry other targets than their own.
 
-    shuffled points   the targets of a frame's visible tokens change hands among them: right features, wrong points
-    shuffled frames   the target of the nearest token of another frame of the clip: place kept, time wrong
-    shuffled clips    the target of the nearest token of the same frame of another clip: place and time kept, clip wrong
-    broadcast         the clip's class summary for every token: global information, dense loss
-    broadcast frames  the frame's own class token for every token of the frame: one answer a frame, dense loss
+    shuffled points        the targets of a frame's visible tokens change hands among them: right features, wrong points
+    shuffled frames        the target of the nearest token of another frame of the clip: place kept, time wrong
+    shuffled clips         the target of the nearest token of the same frame of another clip: place and time kept, clip wrong
+    broadcast              the clip's class summary for every token: global information, dense loss
+    broadcast frames       the frame's own class token for every token of the frame: one answer a frame, dense loss
+    broadcast frame means  the mean of the frame's dense targets for every token of the frame: the best guess under shuffled points
 
 Who takes whose target is a function of the clip's number and the seed: the same in every epoch and every batch. Only tokens that
 have a target take one, and only such are taken from.
@@ -137,9 +138,18 @@ def broadcast_frames(targets: ControlledTargets, i: int):
     return torch.where(clip["visible"][:, None], clip["class"][clip["grouping/frame"].long()], 0), clip["visible"]
 
 
+def broadcast_frame_means(targets: ControlledTargets, i: int):
+    clip = targets.store.clip(i)
+    frame, visible, own = clip["grouping/frame"].long(), clip["visible"], clip["targets"].float()
+    shape = (len(clip["points"]), own.shape[1])
+    sums = torch.zeros(shape).index_add_(0, frame[visible], own[visible])
+    means = sums / torch.bincount(frame[visible], minlength=shape[0]).clamp_min(1)[:, None]  # (T, d_p)
+    return torch.where(visible[:, None], means[frame], 0), visible
+
+
 CONTROLS: dict[str, Callable[[ControlledTargets, int], tuple[torch.Tensor, torch.Tensor]]] = {
     "shuffled points": shuffled_points, "shuffled frames": shuffled_frames, "shuffled clips": shuffled_clips, "broadcast": broadcast,
-    "broadcast frames": broadcast_frames,
+    "broadcast frames": broadcast_frames, "broadcast frame means": broadcast_frame_means,
 }  # fmt: skip
 
 

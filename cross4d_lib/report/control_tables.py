@@ -37,12 +37,14 @@ CLAIMS = {
     "dense (shuffled clips)": Control("features of the same place and moment", "the clip: they are another one's", "the target must be that of the right clip"),
     "dense (broadcast)": Control("the clip's summary, asked of every token", "any difference between tokens", "the clip's summary on every token is not enough"),
     "dense (broadcast frames)": Control("each frame's summary, asked of its tokens", "any difference between tokens of a frame", "one answer a frame is not enough"),
+    "dense (broadcast frame means)": Control("the mean of its frame's own targets, asked of each of its tokens", "any difference between tokens of a frame", "one answer a frame made of the same patches is not enough"),
     "global (patch mean)": Control("the mean of dense's own targets", "the dense loss: one question a clip", "dense information in one question a clip is not enough"),
 }
 
 PATHS = {  # from global to dense, (what is added, method) a step; the rises of each path add up to the whole gap
     "the teacher's features throughout, the place last": (
-        ("the question put to every token", "dense (broadcast)"), ("one answer a frame", "dense (broadcast frames)"), ("many different answers a frame", "dense (shuffled points)"), ("each at its right place", "dense"),
+        ("the question put to every token", "dense (broadcast)"), ("one answer a frame, its class token", "dense (broadcast frames)"), ("the mean of its patches instead", "dense (broadcast frame means)"),
+        ("different answers within a frame", "dense (shuffled points)"), ("each at its right place", "dense"),
     ),
     "the place first, the teacher's features last": (
         ("the question put to every token", "dense (broadcast)"), ("many targets at the right place", "dense (position alone)"), ("the teacher's meaning", "dense"),
