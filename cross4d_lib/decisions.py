@@ -86,7 +86,7 @@ HEAD_POINTS = _decide("points the per-point head sees", 64, "random points a fra
 CONVERGED_POINTS = _decide("points the converged per-point head sees", 16, "random points a frame, the same in every step", "Table 6", "enough for its few thousand weights; every point is scored")
 CONVERGED_PENALTIES = _decide("penalties the converged per-point head chooses from", (1e-1, 1e-2, 1e-3, 1e-4), "x |W|^2 / 2 beside the mean cross-entropy", "Table 6", "chosen by leaving individuals of the training clips out; on real animals the answer falls off to both sides within this range")
 TUNE_EPOCHS = _decide("training of a fine-tuned segmenter", 20, "epochs, 8 clips a step, the pretraining optimiser", "Table 17", "not stated; the same for scratch and for pretrained weights")
-AUGMENTATION = _decide("augmentation in fine-tuning", (0.1, 15.0, 0.005), "scale +- share, rotation about the vertical +- degrees, jitter's deviation in clip radii", "Sec. 4.1", "the three kinds are stated, their sizes are not")
+AUGMENTATION = _decide("augmentation in fine-tuning", (0.1, 15.0, 0.005), "scale +- share, rotation about the vertical +- degrees, jitter's deviation in clip radii", "Sec. 4.1", "the three kinds are stated, their sizes are not; a control of ours moves clips so in pretraining too")
 CORRESPONDENCE_LIKENESS = _decide("likeness in correspondence", "cosine", "", "Table 16", "not stated; features as they are, as in the paper's probe; cosine after the clip's mean is taken off (\"centred\") is measured beside it")
 CORRESPONDENCE_QUERIES = _decide("queries in correspondence", 256, "points a frame pair, at every pair of frames the gap apart", "Table 16", "not stated; candidates are all points of the later frame")
 

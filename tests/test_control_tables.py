@@ -116,7 +116,8 @@ def test_verdicts():
     assert verdict(pairs("+", "0", "+")) == verdict(pairs("+", "-", "0")) == "DEPENDS ON THE PROBE"
     assert verdict(pairs("0", "-", "0")) == "REVERSED UNDER SOME PROBES" and verdict(pairs("0", "0", "0")) == "NOT SHOWN" and verdict([]) == "NOT RUN"
     assert verdict(pairs("-", "-", "-", seeds=(-0.1, -0.2))) == "REVERSED"
-    some = [pairs(*sides) for sides in ("+++", "+-0", "0-0", "000", "---", "")] + [pairs("+", seeds=(0.5, -0.1))]
+    assert verdict(pairs("+", "+", seeds=(0.1,))) == "HOLDS, one seed" and verdict(pairs("+", seeds=(0.2, 0.0))) == "HOLDS ON AVERAGE, not for every seed"
+    some = [pairs(*sides) for sides in ("+++", "+-0", "0-0", "000", "---", "")] + [pairs("+", seeds=(0.5, -0.1)), pairs("+", seeds=(0.1,))]
     assert {verdict(found) for found in some} == set(VERDICTS) == set(legend_of_verdicts().index)
 
 
@@ -134,7 +135,7 @@ def test_a_finding_says_what_was_measured(quick, results):
     assert told["dense (shuffled points)"].startswith("The target must be that of the right place: HOLDS. ")
     assert "it reads 0.40 / 0.40 / 0.40, dense 0.78 / 0.78 / 0.78 (chance 0.05)" in told["dense (shuffled points)"]
     assert "it goes 25% (linear)" in told["dense (shuffled points)"] and "hardly fell" not in told["dense (shuffled points)"]
-    assert "NOT SHOWN" in told["dense (geometry alone)"] and "disagree about the sign under linear, standardized, converged" in told["dense (shuffled frames)"]
+    assert "NOT SHOWN" in told["dense (geometry alone)"] and "do not agree about the sign under linear, standardized, converged" in told["dense (shuffled frames)"]
     assert "The loss of 3 of its 3 students hardly fell (to 0.95)" in told["dense (broadcast)"]
     assert losses(quick).loc["dense (broadcast)", "stuck"] == 3 and losses(quick).loc["dense", "stuck"] == 0 and "random" not in losses(quick).index
     remove(results, quick, "dense (broadcast)")

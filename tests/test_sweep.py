@@ -189,11 +189,21 @@ def test_the_table_of_the_sweep(quick):
     assert shown.loc[("frames", "4"), "dense over base"] == "+0.00 [+0.00, +0.00]"
     told = sweep_tables.movers(frame)
     assert "32 +0.30, random +0.00 (MOVES DENSE)" in told["tokens a frame"] and "undecided" in told["frames"] and "MOVES" not in told["epochs"]
-    dense = (frame["axis"] == "tokens a frame") & (frame["value"] == "32") & (frame["method"] == "dense")
-    for moved, word in ((0.4, "RANDOM MOVES AS FAR"), (-0.4, "MOVES DENSE")):
-        beside = frame.assign(**{"over base": frame["over base"].where(~((frame["axis"] == "tokens a frame") & (frame["value"] == "32")) | dense, moved)})
-        assert f"32 +0.30, random {moved:+.2f} ({word})" in sweep_tables.movers(beside)["tokens a frame"]
     assert "random" not in told["epochs"]  # one random encoder serves all
+
+
+@pytest.mark.parametrize(("count", "word"), [(26, "NO MORE THAN RANDOM"), (16, "NO MORE THAN RANDOM"), (4, "MOVES DENSE")])
+def test_what_moves_dense_must_move_it_farther_than_random(quick, results, count, word):
+    """Random from 10 to ``count`` of 40, dense from 20 to 32: at 16 dense gains by 6 clips more, which the interval over clips does not tell from 0."""
+    (point,) = [p for p in sweep_points(quick, "synthetic-actions") if (p.axis, p.value) == ("tokens a frame", "32")]
+    write(results, point.random, count)
+    frame = sweep_tables.control_sweep(quick)
+    line = frame.set_index(["axis", "value", "method", "pool", "probe"]).loc[("tokens a frame", "32", "dense", "mean", "converged")]
+    expected = paired_bootstrap(1.0 * right(32) + right(10), 1.0 * right(20) + right(count))
+    assert (line["beyond random"], line["beyond random low"], line["beyond random high"]) == tuple(expected[k] for k in ("difference", "low", "high"))
+    assert line["beyond random"] == pytest.approx((12 - (count - 10)) / 40)
+    assert f"32 +0.30, random {(count - 10) / 40:+.2f} ({word})" in sweep_tables.movers(frame)["tokens a frame"]
+    assert set(sweep_tables.MOVERS) == set(sweep_tables.legend_of_movers().index)
 
 
 def test_the_sweep_without_rows(results):

@@ -115,12 +115,12 @@ def finding(profile: Profile, method: str) -> str:
     if not found:
         return ""
     control, frame = CLAIMS[method], control_targets(profile).set_index(["method", "probe"])
-    read = lambda name: " / ".join(f"{frame.loc[(name, c['probe']), 'accuracy']:.2f}" for c in found)
+    read = lambda side: " / ".join(f"{c['means'][side]:.2f}" for c in found)  # over the seeds that both have
     told = f"{control.claim[0].upper()}{control.claim[1:]}: {verdict(found)}. The target keeps {control.keeps}; it lacks {control.lacks}. "
-    told += f"Under the probes {' / '.join(c['probe'] for c in found)} it reads {read(method)}, dense {read('dense')} (chance {frame['chance'].iloc[0]:.2f}). "
+    told += f"Under the probes {' / '.join(c['probe'] for c in found)} it reads {read(1)}, dense {read(0)} (chance {frame['chance'].iloc[0]:.2f}). "
     told += "Dense less it: " + ", ".join(f"{c['difference']:+.2f} [{c['low']:+.2f}, {c['high']:+.2f}]" for c in found) + "; "
-    against = [c["probe"] for c in found if min(c["by seed"]) < 0 < max(c["by seed"])]
-    told += (f"the seeds disagree about the sign under {', '.join(against)}. " if against else "ONE seed. " if len(found[0]["by seed"]) == 1 else f"no seed of {len(found[0]['by seed'])} disagrees about the sign. ")
+    against = [c["probe"] for c in found if min(c["by seed"]) <= 0 <= max(c["by seed"])]
+    told += (f"the seeds do not agree about the sign under {', '.join(against)}. " if against and len(found[0]["by seed"]) > 1 else "ONE seed. " if len(found[0]["by seed"]) == 1 else f"no seed of {len(found[0]['by seed'])} disagrees about the sign. ")
     shares = [f"{frame.loc[(method, c['probe']), 'of the gap']:.0%} ({c['probe']})" for c in found if np.isfinite(frame.loc[(method, c["probe"]), "of the gap"])]
     if shares:
         told += f"Of the way from global to dense it goes {', '.join(shares)}. "

@@ -263,14 +263,14 @@ def comparison(profile: Profile, first: str = "dense", second: str = "global", p
 
 def paired(first: dict[int, dict], second: dict[int, dict], probe: str) -> dict:
     """Rows by seed against rows by seed, on the same clips: difference, low, high, p, ``ahead`` (1, -1, or 0 where the interval holds zero),
-    ``by seed`` and ``clips``; {} when they have no seed in common."""
+    ``means`` of the two over these very seeds, ``by seed`` and ``clips``; {} when they have no seed in common."""
     seeds = sorted(first.keys() & second.keys())
     if not seeds:
         return {}
     a, b = (correct_matrix([rows[seed] for seed in seeds], probe) for rows in (first, second))
     by_seed = [round(float(x.mean() - y.mean()), 4) for x, y in zip(a, b)]
     result = paired_bootstrap(a, b)
-    return {**result, "ahead": (round(result["low"], 3) > 0) - (round(result["high"], 3) < 0), "by seed": by_seed, "clips": a.shape[1]}
+    return {**result, "ahead": (round(result["low"], 3) > 0) - (round(result["high"], 3) < 0), "means": (float(a.mean()), float(b.mean())), "by seed": by_seed, "clips": a.shape[1]}
 
 
 def verdicts(found: list[dict]) -> pd.DataFrame:
@@ -286,7 +286,8 @@ def verdicts(found: list[dict]) -> pd.DataFrame:
 
 VERDICTS = {
     "HOLDS": "the first is ahead under every probe, and with every seed",
-    "HOLDS ON AVERAGE, not for every seed": "ahead under every probe, but a seed says otherwise",
+    "HOLDS, one seed": "ahead under every probe, but measured with one seed alone",
+    "HOLDS ON AVERAGE, not for every seed": "ahead under every probe, but a seed shows no lead",
     "DEPENDS ON THE PROBE": "ahead under some probes",
     "NOT SHOWN": "under no probe is either ahead",
     "REVERSED UNDER SOME PROBES": "behind under some probes, ahead under none",
@@ -301,6 +302,8 @@ def verdict(found: list[dict]) -> str:
         return "NOT RUN"
     ahead, behind = (sum(c["ahead"] == c[side] for c in found) for side in ("first", "second"))
     if ahead == len(found):
+        if min(len(c["by seed"]) for c in found) == 1:
+            return "HOLDS, one seed"
         return "HOLDS" if min(min(c["by seed"]) for c in found) > 0 else "HOLDS ON AVERAGE, not for every seed"
     if behind == len(found):
         return "REVERSED"
@@ -323,7 +326,7 @@ def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")
     """The paper's column, headed by its data, ``teacher`` and clip, and one column a profile that has rows: ``mean +- std [low, high]``. table : e.g. ``table01``.
 
     A column's name says the profile, the data and its kind, the clip and the number of test clips; a cell with fewer seeds than others of
-    its column says how many. A profile whose data or runs are not there has no column.
+    its column says how many. A profile whose data or runs are not there has no column, and no paper's column stands where it has no value.
     """
     columns: dict[str, dict] = {}
     stated: dict = {}
@@ -346,6 +349,6 @@ def side_by_side(table, profiles: tuple[str, ...] = ("quick", "course", "paper")
             columns[source].setdefault(("chance", ""), f"{line['chance']:.3f}")
     order = list(dict.fromkeys(index for column in columns.values() for index in column))
     order.sort(key=lambda index: index[0] != "chance")
-    frame = pd.DataFrame({heading: {i: stated.get(i, "") for i in order}, **{h: {i: c.get(i, "") for i in order} for h, c in columns.items()}})
+    frame = pd.DataFrame({**({heading: {i: stated.get(i, "") for i in order}} if stated else {}), **{h: {i: c.get(i, "") for i in order} for h, c in columns.items()}})
     frame.index = pd.MultiIndex.from_tuples(order, names=["method", "probe"]) if order else frame.index
     return frame
