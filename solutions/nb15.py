@@ -13,8 +13,8 @@ def nearest_in_time(place, frame, visible, j):
     return -1
 
 
-def share(dense, full_gap_from, control):
-    top, start, reached = (np.mean(rows) for rows in (dense, full_gap_from, control))
+def share(dense, start, control):
+    top, start, reached = (np.mean(rows) for rows in (dense, start, control))
     return (reached - start) / (top - start) if top > start else np.nan
 
 

@@ -230,7 +230,8 @@ def test_longer_training_is_a_line_each(quick, results):
     assert of_epochs[profile.epochs].key == runs()["dense"][0].key  # Table 1's own, where the controls have no teacher of their own
     write_row(results, of_epochs[2 * profile.epochs], 15)
     frame = tables.control_length(profile)
-    assert frame["paper"].isna().all() and line_of(frame, f"dense, {2 * profile.epochs} epochs")["accuracy"] == 0.75
+    assert frame["paper"].isna().all() and line_of(frame, "dense, twice the epochs")["accuracy"] == 0.75
+    assert [tables.length_line(spec) for spec in asked[:5]] == ["random", "dense, a third of the epochs", "dense, all epochs", "dense, twice the epochs", "dense (augmented), a third of the epochs"]
 
 
 def test_what_helped_is_named_by_its_cameras(quick, results):

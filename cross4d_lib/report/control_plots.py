@@ -1,4 +1,4 @@
-"""Notebook 15's picture: the controls in order, and two ways up from global to dense. Frames in, figure out."""
+"""Notebook 15's picture: the controls in order, and the ways up from global to dense. Frames in, figure out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ ENDS = ("dense", "global", "random")  # the three lines of Table 1, in bold
 @look
 def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
     """Left: every line of ``control_tables.control_targets``, the best on top (mean over the probes), with intervals over clips.
-    Right: the two paths of PATHS from global up to dense; what a step adds stands below it.
+    Right: the paths of PATHS from global up to dense, on the seeds that all their stations have; what a step adds stands below it, with
+    the mean rise over the probes.
 
     A shade marks the way from global to dense under the paper's probe. A path one of whose stations has not been run breaks off
     there. Raises DataError on an empty frame.
@@ -30,8 +31,8 @@ def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
     refuse_empty(frame, "control_targets")
     wide = frame.pivot(index="method", columns="probe", values="accuracy")
     order = wide.mean(axis=1).sort_values(ascending=False).index
-    figure = Figure(figsize=(WIDTH, 0.45 * len(order) + 2.2), layout="constrained")
-    grid = figure.add_gridspec(2, 2, width_ratios=(1.25, 1))
+    figure = Figure(figsize=(WIDTH, max(0.45 * len(order), 3.2 * len(PATHS)) + 2.2), layout="constrained")
+    grid = figure.add_gridspec(len(PATHS), 2, width_ratios=(1.1, 1))
     ax = figure.add_subplot(grid[:, 0])
     if {"dense", "global"} <= set(order):
         ax.axvspan(*sorted(wide.loc[["global", "dense"], "linear"]), color="#EEEEEE", zorder=0)
@@ -54,30 +55,34 @@ def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
     low, high = low - 0.45 * (high - low) - 0.05, high + 0.05  # below the lines stands what a step adds
     for row, (path, steps) in enumerate(PATHS.items()):
         panel = figure.add_subplot(grid[row, 1])
-        draw_path(panel, wide, steps, frame.groupby("method")["seeds"].first())
-        panel.set(ylim=(low, high), yticks=[tick / 10 for tick in range(0, 11, 2) if low < tick / 10 < high], ylabel="accuracy")
-        panel.set_title(fill(path, 60), fontsize=SMALL + 0.5, color=INK)
+        common = draw_path(panel, frame, steps)
+        panel.set(ylim=(low, high), yticks=[tick / 10 for tick in range(0, 11, 2) if wide.min(axis=None) - 0.1 < tick / 10 < high], ylabel="accuracy")
+        panel.set_title(fill(f"{path} ({common})", 50), fontsize=SMALL + 0.5, color=INK)
     keys = [Line2D([], [], color=c, marker=m, label=PROBES[p]) for p, (c, m) in PROBE_MARKS.items()]
     keys.append(Line2D([], [], color=MUTED, linestyle=":", label="chance"))
     keys.append(Line2D([], [], color="#EEEEEE", linewidth=8, label="from global to dense, the paper's probe"))
     figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
     said = ", ".join(f"{method} {wide.loc[method, 'linear']:.2f}" for method in order)
-    figure.set_label(f"Dot plot of accuracies with intervals, targets down, three probes each, on {stand_in(frame)}; under the paper's probe: {said}. Beside it two line plots that lead from global to dense over controls that add one thing at a time.")
+    figure.set_label(f"Dot plot of accuracies with intervals, targets down, three probes each, on {stand_in(frame)}; under the paper's probe: {said}. Beside it line plots that lead from global to dense over controls that add one thing at a time.")
     return figure
 
 
-def draw_path(ax: Axes, wide: pd.DataFrame, steps: tuple[tuple[str, str], ...], seeds: pd.Series) -> None:
-    """One line a probe through the stations global, ... of a path, as far as they have been run; below, what each step adds, where both
-    its ends have the same ``seeds`` (method -> seeds)."""
+def draw_path(ax: Axes, frame: pd.DataFrame, steps: tuple[tuple[str, str], ...]) -> str:
+    """One line a probe through the stations global, ... of a path, as far as they have been run, on the seeds that these share; below, what
+    each step adds, and its rise, the mean over the probes. Returns the seeds in words."""
     stations = ["global", *(method for _, method in steps)]
-    values = wide.reindex(stations)
+    part = frame[frame["method"].isin(stations)]
+    by_seed = {(line["method"], line["probe"]): dict(zip(line["seeds"].split(), map(float, line["each"].split()))) for _, line in part.iterrows()}
+    common = sorted(set.intersection(*map(set, by_seed.values()))) if by_seed else []
+    mean = {at: np.mean([found[seed] for seed in common]) for at, found in by_seed.items()} if common else {}
+    values = pd.DataFrame({probe: [mean.get((station, probe), np.nan) for station in stations] for probe in PROBE_MARKS})
     for probe, (colour, marker) in PROBE_MARKS.items():
         ax.plot(values[probe].to_numpy(), marker=marker, color=colour, markersize=6)
-    ax.set_xticks(range(len(stations)), [method.removeprefix("dense (").removesuffix(")").replace(" ", "\n") for method in stations], fontsize=SMALL - 0.5)
+    ax.set_xticks(range(len(stations)), [method.removeprefix("dense (").removesuffix(")").replace(" (", "\n(").replace(" ", "\n") for method in stations], fontsize=SMALL - 0.5)
     for k, (added, _) in enumerate(steps):
-        alike = seeds.get(stations[k]) == seeds.get(stations[k + 1])
-        rise = np.mean(values.iloc[k + 1] - values.iloc[k]) if alike else np.nan
-        told = "" if np.isnan(rise) else f"\n{rise:+.2f}"
+        rise = np.mean(values.iloc[k + 1] - values.iloc[k])
+        told = "" if np.isnan(rise) else f"\nmean {rise + 0.0:+.2f}"
         ax.text(k + 0.5, 0.02, fill(f"+ {added}", 48 // len(steps)) + told, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL - 1, color=MUTED)
     ax.set_xlim(-0.35, len(stations) - 0.65)
     ax.yaxis.grid(False)  # it would run through the words
+    return f"seed{'s' * (len(common) > 1)} {' '.join(common)}" if common else "not run"

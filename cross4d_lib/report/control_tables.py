@@ -46,6 +46,9 @@ PATHS = {  # from global to dense, (what is added, method) a step; the rises of 
         ("the question put to every token", "dense (broadcast)"), ("one answer a frame, its class token", "dense (broadcast frames)"), ("the mean of its patches instead", "dense (broadcast frame means)"),
         ("different answers within a frame", "dense (shuffled points)"), ("each at its right place", "dense"),
     ),
+    "the patches' features first": (
+        ("the mean of its patches instead of the class token", "global (patch mean)"), ("asked of every token, moment by moment", "dense (broadcast frame means)"), ("each patch at its own place", "dense"),
+    ),
     "the place first, the teacher's features last": (
         ("the question put to every token", "dense (broadcast)"), ("many targets at the right place", "dense (position alone)"), ("the teacher's meaning", "dense"),
     ),

@@ -71,6 +71,7 @@ def draw_axis(ax: Axes, part: pd.DataFrame) -> None:
             if method == "dense" and probe == "converged":
                 ax.vlines(own, lines["low"].iloc[own], lines["high"].iloc[own], color=MUTED, linewidth=1.4, zorder=1)
     ax.axhline(part["chance"].iloc[0], color=MUTED, linestyle=":", linewidth=1.2)
-    ax.set_xticks(range(len(values)), [value.rpartition("/")[2].removeprefix("cross4d-") for value in values], fontsize=SMALL - 0.5)
+    short = [value.rpartition("/")[2].removeprefix("cross4d-").removeprefix("tiny-") for value in values]
+    ax.set_xticks(range(len(values)), ["\n" * (len(values) > 4) * (k % 2) + name for k, name in enumerate(short)], fontsize=SMALL - 0.5)  # many names: on two levels
     ax.set_xlim(-0.5, len(values) - 0.5)
     ax.grid(axis="y")

@@ -86,7 +86,7 @@ def grouped(specs: list[RunSpec], name=method_of) -> dict[str, list[dict]]:
 def measured(profile: Profile, specs: list[RunSpec], name=method_of, setting: str = "{}") -> pd.DataFrame:
     """One line a method (``name`` of a spec) and probe: mean and deviation over seeds, interval over clips, and the whole provenance.
 
-    setting : how a row's metrics call a probe, where they hold each more than once. Methods none of whose runs has been run are left out; ``seeds`` says which seeds a line holds. The interval resamples
+    setting : how a row's metrics call a probe, where they hold each more than once. Methods none of whose runs has been run are left out; ``seeds`` says which seeds a line holds, ``each`` their accuracies. The interval resamples
     test clips, each counted by its mean over seeds.
     """
     lines = []
@@ -96,7 +96,7 @@ def measured(profile: Profile, specs: list[RunSpec], name=method_of, setting: st
             low, high = bootstrap_interval(correct_matrix(rows, setting.format(probe)).mean(0))
             lines.append({
                 "method": method, "probe": probe, "accuracy": accuracy.mean(), "std": accuracy.std(ddof=1) if len(rows) > 1 else np.nan,
-                "low": low, "high": high, "seeds": " ".join(str(row["seed"]) for row in rows), "chance": rows[0]["chance"],
+                "low": low, "high": high, "seeds": " ".join(str(row["seed"]) for row in rows), "each": " ".join(f"{a:.4f}" for a in accuracy), "chance": rows[0]["chance"],
                 **provenance_columns(profile, rows),
             })  # fmt: skip
     return pd.DataFrame(lines)
@@ -161,8 +161,9 @@ def control_centring(profile: Profile) -> pd.DataFrame:
 
 
 def length_line(spec: RunSpec) -> str:
-    """The name of a run's line in ``control_length``: ``dense, 30 epochs``."""
-    return f"{method_of(spec)}, {spec.epochs} epochs"
+    """The name of a run's line in ``control_length``, alike in all profiles: ``dense, twice the epochs``; ``random`` has none."""
+    shares = {0: "", 1: ", a third of the epochs", 3: ", all epochs", 6: ", twice the epochs"}
+    return method_of(spec) + shares[round(3 * spec.epochs / PROFILES[spec.profile].epochs)]
 
 
 def control_length(profile: Profile) -> pd.DataFrame:
