@@ -31,7 +31,7 @@ def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
     refuse_empty(frame, "control_targets")
     wide = frame.pivot(index="method", columns="probe", values="accuracy")
     order = wide.mean(axis=1).sort_values(ascending=False).index
-    figure = Figure(figsize=(WIDTH, max(0.45 * len(order), 3.2 * len(PATHS)) + 2.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, max(0.45 * len(order), 2.8 * len(PATHS)) + 2.2), layout="constrained")
     grid = figure.add_gridspec(len(PATHS), 2, width_ratios=(1.1, 1))
     ax = figure.add_subplot(grid[:, 0])
     if {"dense", "global"} <= set(order):
@@ -51,13 +51,12 @@ def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
     seeds = max(frame["seeds"], key=len)
     fewer = " (some lines fewer)" if (frame["seeds"] != seeds).any() else ""
     ax.set_title(f"{first['profile']}: {stand_in(frame)}, {first['clip']}, {first['epochs']} epochs\n{first['clips_evaluated']} test clips, seeds {seeds}{fewer}" + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
-    low, high = wide.min(axis=None), wide.max(axis=None)
-    low, high = low - 0.45 * (high - low) - 0.05, high + 0.05  # below the lines stands what a step adds
-    for row, (path, steps) in enumerate(PATHS.items()):
-        panel = figure.add_subplot(grid[row, 1])
-        common = draw_path(panel, frame, steps)
-        panel.set(ylim=(low, high), yticks=[tick / 10 for tick in range(0, 11, 2) if wide.min(axis=None) - 0.1 < tick / 10 < high], ylabel="accuracy")
-        panel.set_title(fill(f"{path} ({common})", 50), fontsize=SMALL + 0.5, color=INK)
+    panels = [figure.add_subplot(grid[row, 1]) for row in range(len(PATHS))]
+    drawn = pd.concat([draw_path(panel, frame, path) for panel, path in zip(panels, PATHS)])
+    low, high = drawn.min(axis=None), drawn.max(axis=None)
+    reach = max(high - low, 0.1)
+    for panel in panels:  # below the lines stands what a step adds
+        panel.set(ylim=(low - 0.55 * reach, high + 0.1 * reach), yticks=[tick / 10 for tick in range(11) if low - 0.05 < tick / 10 < high + 0.1 * reach], ylabel="accuracy")
     keys = [Line2D([], [], color=c, marker=m, label=PROBES[p]) for p, (c, m) in PROBE_MARKS.items()]
     keys.append(Line2D([], [], color=MUTED, linestyle=":", label="chance"))
     keys.append(Line2D([], [], color="#EEEEEE", linewidth=8, label="from global to dense, the paper's probe"))
@@ -67,9 +66,10 @@ def lever_figure(frame: pd.DataFrame, note: str = "") -> Figure:
     return figure
 
 
-def draw_path(ax: Axes, frame: pd.DataFrame, steps: tuple[tuple[str, str], ...]) -> str:
+def draw_path(ax: Axes, frame: pd.DataFrame, path: str) -> pd.DataFrame:
     """One line a probe through the stations global, ... of a path, as far as they have been run, on the seeds that these share; below, what
-    each step adds, and its rise, the mean over the probes. Returns the seeds in words."""
+    each step adds, and its rise, the mean over the probes. Returns what is drawn, (stations, probes)."""
+    steps = PATHS[path]
     stations = ["global", *(method for _, method in steps)]
     part = frame[frame["method"].isin(stations)]
     by_seed = {(line["method"], line["probe"]): dict(zip(line["seeds"].split(), map(float, line["each"].split()))) for _, line in part.iterrows()}
@@ -78,11 +78,14 @@ def draw_path(ax: Axes, frame: pd.DataFrame, steps: tuple[tuple[str, str], ...])
     values = pd.DataFrame({probe: [mean.get((station, probe), np.nan) for station in stations] for probe in PROBE_MARKS})
     for probe, (colour, marker) in PROBE_MARKS.items():
         ax.plot(values[probe].to_numpy(), marker=marker, color=colour, markersize=6)
-    ax.set_xticks(range(len(stations)), [method.removeprefix("dense (").removesuffix(")").replace(" (", "\n(").replace(" ", "\n") for method in stations], fontsize=SMALL - 0.5)
+    short = [method.removeprefix("dense (").removesuffix(")") if method.startswith("dense (") else method for method in stations]
+    ax.set_xticks(range(len(stations)), [name.replace(" (", "\n(").replace("broadcast ", "broadcast\n").replace("shuffled ", "shuffled\n").replace("position ", "position\n") for name in short], fontsize=SMALL - 0.5)
     for k, (added, _) in enumerate(steps):
         rise = np.mean(values.iloc[k + 1] - values.iloc[k])
-        told = "" if np.isnan(rise) else f"\nmean {rise + 0.0:+.2f}"
+        told = "" if np.isnan(rise) else f"\n{round(rise, 2) + 0.0:+.2f}"
         ax.text(k + 0.5, 0.02, fill(f"+ {added}", 48 // len(steps)) + told, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL - 1, color=MUTED)
     ax.set_xlim(-0.35, len(stations) - 0.65)
     ax.yaxis.grid(False)  # it would run through the words
-    return f"seed{'s' * (len(common) > 1)} {' '.join(common)}" if common else "not run"
+    seeds = f"seed{'s' * (len(common) > 1)} {' '.join(common)}" if common else "not run"
+    ax.set_title(f"{fill(path, 50)}\n({seeds})", fontsize=SMALL + 0.5, color=INK)
+    return values
