@@ -64,7 +64,7 @@ def doctor(arguments) -> int:
 
 
 def train_teacher(arguments) -> int:
-    from .targets import cache_folder
+    from .cache import cache_folder
     from .teachers import home_of
     from .teachers.make import make_teacher
     from .teachers.recipe import parse_change

@@ -86,7 +86,7 @@ def find_devices() -> list[Finding]:
 
 def find_room() -> list[Finding]:
     """Memory, and disk where targets and encoders are cached."""
-    from .targets import cache_folder
+    from .cache import cache_folder
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     findings = [Finding("memory", "ok", f"{memory / 1e9:.0f} GB")]

@@ -26,6 +26,7 @@ import zarr
 from tqdm.auto import tqdm
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
+from .cache import cache_folder
 from .correspondence import patch_index, point_features, render_cameras
 from .datasets import ClipDataset
 from .decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, PROJECTION_SEED, SHADE_FAR, SHADE_QUANTILES, SPLAT
@@ -54,11 +55,6 @@ class Batch:
     def to(self, device) -> Batch:
         move = lambda d: {k: v.to(device) for k, v in d.items()}
         return Batch(self.points.to(device), move(self.grouping), self.targets.to(device), self.visible.to(device), move(self.summaries))
-
-
-def cache_folder() -> Path:
-    """Where stores lie unless told otherwise: $CROSS4D_CACHE, or ~/.cache/cross4d."""
-    return Path(os.environ.get("CROSS4D_CACHE") or Path.home() / ".cache" / "cross4d")
 
 
 def store_spec(dataset: ClipDataset, teacher: Teacher, encoder, dim: int, size: int, projection: str, cameras: int, merge: str = "mean") -> dict:

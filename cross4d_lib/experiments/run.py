@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from ..cache import cache_folder
 from ..datasets.base import file_digest
 from ..encoders import Encoder
 from ..errors import DataError
-from ..targets import cache_folder
 from ..teachers import mark_of
 from ..training import pretrain
 from .pieces import clips_of, fresh_encoder, targets_of, task_clips

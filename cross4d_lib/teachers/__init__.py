@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..cache import cache_folder
 from ..errors import ConfigError, TeacherError
 from .base import Features, Teacher
 from .controls import CONTROL_TEACHERS, PREFIX, load_control
@@ -41,8 +42,6 @@ def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
 
 def home_of(dataset: str) -> Path:
     """Where the teacher of a dataset's own clips lies (see ``cross4d train-teacher --data``)."""
-    from ..targets import cache_folder
-
     return cache_folder() / "teachers" / dataset
 
 
