@@ -4,6 +4,7 @@ errors of ours into one line. `reproduce` runs what is asked for, goes on after 
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import pytest
 from cross4d_lib import cli, doctor, reproduce
 from cross4d_lib.errors import ConfigError, DataError
 from cross4d_lib.experiments import ARTIFACTS
+from cross4d_lib.teachers import home_of
 
 GOOD = "print('seen', PROFILE)"
 BAD = "raise ValueError('two\\nlines')"
@@ -118,6 +120,15 @@ def test_list_names_everything_without_data(bare, capsys):
     (teacher,) = [line for line in told if line.split()[:1] == ["facebook/dinov2-large"]]
     assert "not on this machine" in teacher
     assert [line.split()[0] for line in told if "CONTROL, no teacher" in line] == ["control/position", "control/geometry", "control/grey"]
+
+
+def test_list_names_the_in_domain_teachers(bare, monkeypatch, tmp_path, teacher_folder, capsys):
+    monkeypatch.setenv("CROSS4D_CACHE", str(tmp_path))
+    assert cli.main(["list"]) == 0 and "none was made here" in capsys.readouterr().out
+    shutil.copytree(teacher_folder, home_of("msr-action3d"))
+    assert cli.main(["list"]) == 0
+    (line,) = [line for line in lines(capsys) if line.split()[:1] == ["in-domain/DATASET"]]
+    assert line.endswith(" msr-action3d")
 
 
 def test_list_counts_what_it_finds(bare, monkeypatch, tmp_path, capsys):
