@@ -59,12 +59,12 @@ def test_every_task_has_its_own_key_and_all_share_the_encoder():
 def test_what_came_later_is_not_in_a_key_that_has_no_need_of_it():
     """The form of a plain probe is the one of the first rows; every later field enters with its first other value."""
     plain = make_spec(QUICK, MAIN, "dense", 0)
-    assert LATER == {"split": "train", "task": "probe", "target": "", "task_splits": SPLITS, "task_clip": (), "control": "", "merge": "mean"}
+    assert LATER == {"split": "train", "task": "probe", "target": "", "task_splits": SPLITS, "task_clip": (), "control": "", "augmented": False, "merge": "mean"}
     assert not LATER.keys() & plain.canonical().keys() and "target_content" not in plain.canonical()
-    other = replace(plain, split="train-identities", task="segmentation", target=ANIMALS, task_splits=IDENTITIES, task_clip=(("frames", 16),), control="broadcast", merge="first")
+    other = replace(plain, split="train-identities", task="segmentation", target=ANIMALS, task_splits=IDENTITIES, task_clip=(("frames", 16),), control="broadcast", augmented=True, merge="first")
     form = other.canonical()
     assert form == json.loads(json.dumps(form))
-    assert {name: form[name] for name in LATER} == {"split": "train-identities", "task": "segmentation", "target": ANIMALS, "task_splits": list(IDENTITIES), "task_clip": {"frames": 16}, "control": "broadcast", "merge": "first"}
+    assert {name: form[name] for name in LATER} == {"split": "train-identities", "task": "segmentation", "target": ANIMALS, "task_splits": list(IDENTITIES), "task_clip": {"frames": 16}, "control": "broadcast", "augmented": True, "merge": "first"}
     assert form["target_content"] and plain.canonical().items() <= other.canonical().items()
 
 
