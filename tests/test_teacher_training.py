@@ -620,6 +620,11 @@ def test_a_teacher_of_a_datasets_own_clips_is_found_by_its_name(tmp_path, monkey
     with pytest.raises(TeacherError, match="cross4d train-teacher --data msr-action3d"):
         load_teacher(name)
     shutil.copytree(teacher_folder, home_of("msr-action3d"))
+    told = home_of("msr-action3d") / "training.json"
+    told.write_text('{"finished": false}')
+    with pytest.raises(TeacherError, match="stopped.*go on: cross4d train-teacher --data msr-action3d"):
+        load_teacher(name)
+    told.write_text('{"finished": true}')
     assert load_teacher(name).revision == load_teacher(str(teacher_folder)).revision and load_teacher(name).name == name
     assert load_teacher(f"{name}/untrained").description.endswith("UNTRAINED (random weights)")
     assert mark_of(name) == "IN-DOMAIN" and mark_of(f"{name}/untrained") == "UNTRAINED" and spec().key == before

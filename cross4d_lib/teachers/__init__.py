@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from ..cache import cache_folder
@@ -46,13 +47,18 @@ def home_of(dataset: str) -> Path:
 
 
 def folder_of(stem: str) -> Path | str:
-    """The folder of a shipped or in-domain teacher; any other name as it is. Raises TeacherError when no in-domain teacher was made."""
+    """The folder of a shipped or in-domain teacher; any other name as it is. Raises TeacherError when no in-domain teacher was made, or
+    its training is not over."""
     if not stem.startswith(HOME):
         return SHIPPED.get(stem, stem)
     dataset = stem.removeprefix(HOME)
-    if not (home_of(dataset) / "model.safetensors").is_file():
-        raise TeacherError(f"no teacher was trained on the clips of {dataset} here, and none ships", home_of(dataset), f"cross4d train-teacher --data {dataset}")
-    return home_of(dataset)
+    folder, mend = home_of(dataset), f"cross4d train-teacher --data {dataset}"
+    if not (folder / "model.safetensors").is_file():
+        raise TeacherError(f"no teacher was trained on the clips of {dataset} here, and none ships", folder, mend)
+    told = folder / "training.json"
+    if told.is_file() and not json.loads(told.read_text()).get("finished", True):
+        raise TeacherError("this teacher's training was stopped", folder, f"go on: {mend}")
+    return folder
 
 
 def image_size(name: str, near: int = 126) -> int:
