@@ -177,7 +177,7 @@ def together_line(spec: RunSpec) -> str:
 
 
 def control_together(profile: Profile) -> pd.DataFrame:
-    """Ours: the better teacher, more cameras and augmented clips, one by one and together."""
+    """Ours: more cameras and augmented clips under the teacher of the controls, one by one and together."""
     return with_paper(measured(profile, ARTIFACTS["control_together"].runs(profile), together_line), lambda line: np.nan)
 
 
