@@ -8,7 +8,8 @@ holds for both sides: frames are shared out among as many threads for the peer a
 use too, read the single-threaded rows; the load is printed.
 
 Rows: farthest point sampling against fpsample, grouping (both levels of a hierarchy) against scipy's cKDTree, the two
-together (FPS once, its prefix for the second level) in clips/s, torch's ways to gather and its maximum over neighbours, forward and backward.
+together (FPS once, its prefix for the second level) in clips/s, torch's ways to gather and its maximum over neighbours,
+forward and backward.
 """
 
 import argparse
@@ -66,7 +67,9 @@ def operator_rows(threads: int, repeats: int):
             pair = lambda: farthest_point_sample(clip, samples), lambda: peer_sample(pool, clip, samples)
             yield f"FPS {frames}x{n}->{samples}", "fpsample", medians(repeats, *pair)
         for queries, points in ((centres, clip), (tops, centres)):
-            assert_same_neighbours(nearest_neighbours(queries, points, k), peer_group(pool, queries, points, k), queries, points)
+            assert_same_neighbours(
+                nearest_neighbours(queries, points, k), peer_group(pool, queries, points, k), queries, points
+            )
             pair = lambda: nearest_neighbours(queries, points, k), lambda: peer_group(pool, queries, points, k)
             yield f"kNN {frames}x({queries.shape[1]} of {points.shape[1]}, k={k})", "cKDTree", medians(repeats, *pair)
 
@@ -95,19 +98,25 @@ def gather_rows(repeats: int):
 
         assert torch.equal(ours(), torch_gather())
         gradient = torch.randn(frames, m, k, c)
-        pair = [lambda gather=gather: torch.autograd.grad(gather(), values, gradient) for gather in (ours, torch_gather)]
+        pair = [
+            lambda gather=gather: torch.autograd.grad(gather(), values, gradient) for gather in (ours, torch_gather)
+        ]
         yield f"gather {frames}x{n}x{c} at {m}x{k}", "torch.gather", medians(repeats, ours, torch_gather)
         yield "  and its backward", "torch.gather", medians(repeats, *pair)
 
 
 def strongest_rows(repeats: int):
-    """The largest of each neighbourhood's answers (ours) against torch.max, forward and backward, at the course's two levels."""
+    """The largest of each neighbourhood's answers (ours) against torch.max, forward and backward, at the course's two
+    levels."""
     for m, c in [(128, 64), (32, 128)]:
         answers = torch.randn(96, m, 16, c, requires_grad=True)
         gradient = torch.randn(96, m, c)
         ways = [strongest, lambda values: values.max(dim=-2).values]
         forward = [lambda way=way, values=answers: way(values) for way in ways]
-        backward = [lambda way=way, values=answers, given=gradient: torch.autograd.grad(way(values), values, given)[0] for way in ways]
+        backward = [
+            lambda way=way, values=answers, given=gradient: torch.autograd.grad(way(values), values, given)[0]
+            for way in ways
+        ]
         for pair in (forward, backward):
             assert torch.equal(*(call() for call in pair))
         yield f"strongest of 96x{m}x16x{c}", "torch.max", medians(repeats, *forward)
@@ -124,14 +133,29 @@ def main():
     print(f"{'':42s} {'threads':>7s} {'ours ms':>9s} {'peer ms':>9s} {'ratio':>6s} {'clips/s':>8s}  peer")
     for threads in dict.fromkeys((1, cores)):
         torch.set_num_threads(threads)
-        for sources in (operator_rows(threads, arguments.repeats), gather_rows(arguments.repeats), strongest_rows(arguments.repeats)):
+        for sources in (
+            operator_rows(threads, arguments.repeats),
+            gather_rows(arguments.repeats),
+            strongest_rows(arguments.repeats),
+        ):
             for name, peer, (ours_ms, peer_ms) in sources:
                 rate = f"{1e3 / ours_ms:8.0f}" if "torch" not in peer else " " * 8
                 print(f"{name:42s} {threads:7d} {ours_ms:9.3f} {peer_ms:9.3f} {peer_ms / ours_ms:6.1f} {rate}  {peer}")
-                rows.append({"what": name.strip(), "threads": threads, "peer": peer, "ours_ms": ours_ms, "peer_ms": peer_ms, "ratio": peer_ms / ours_ms})
+                rows.append(
+                    {
+                        "what": name.strip(),
+                        "threads": threads,
+                        "peer": peer,
+                        "ours_ms": ours_ms,
+                        "peer_ms": peer_ms,
+                        "ratio": peer_ms / ours_ms,
+                    }
+                )
     if arguments.json:
         with open(arguments.json, "w") as file:
-            json.dump({"cores": cores, "load": os.getloadavg()[0], "repeats": arguments.repeats, "rows": rows}, file, indent=1)
+            json.dump(
+                {"cores": cores, "load": os.getloadavg()[0], "repeats": arguments.repeats, "rows": rows}, file, indent=1
+            )
 
 
 if __name__ == "__main__":

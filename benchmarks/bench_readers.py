@@ -1,12 +1,13 @@
-"""How fast do the readers make clips, beside merely reading the same bytes, and does a file larger than memory stay outside it?
+"""How fast do the readers make clips, beside merely reading the same bytes, and does a file larger than memory stay
+outside it?
 
     python benchmarks/bench_readers.py [--json PATH] [--repeats 5] [--clips 12]
 
-Files of the published sizes are written to a temporary folder; the real MSR-Action3D and the animals are timed too where $CROSS4D_DATA
-has them. Each row times ours (find, read, check, back-project, sample a clip of the paper's size) and a peer that only gets the same
-numbers off the disk and does nothing with them, in the SAME run, in turn, and takes medians: numpy.fromfile for meshes, Pillow for depth
-maps, numpy.memmap for HDF5, scipy.io.loadmat for .mat. Files are in the system's cache for both. A ratio of 0.5 means that a clip takes twice as
-long as its bytes.
+Files of the published sizes are written to a temporary folder; the real MSR-Action3D and the animals are timed too
+where $CROSS4D_DATA has them. Each row times ours (find, read, check, back-project, sample a clip of the paper's size)
+and a peer that only gets the same numbers off the disk and does nothing with them, in the SAME run, in turn, and takes
+medians: numpy.fromfile for meshes, Pillow for depth maps, numpy.memmap for HDF5, scipy.io.loadmat for .mat. Files are
+in the system's cache for both. A ratio of 0.5 means that a clip takes twice as long as its bytes.
 
 The last row streams 20 clips from an HDF5 file of 3 GB (sparse on disk) and states how far the process's memory grew.
 """
@@ -59,7 +60,8 @@ def write_depth_maps(root: Path, count: int) -> None:
 
 
 def write_scenes(path: Path, count: int, sparse: bool = False) -> None:
-    """Sequences of 300 frames of 8,192 points. sparse : room for them, never written, so that gigabytes take no time."""
+    """Sequences of 300 frames of 8,192 points. sparse : room for them, never written, so that gigabytes take no
+    time."""
     with h5py.File(path, "w") as file:
         for key, kind, tail in (("pcd", h5py.h5t.IEEE_F32LE, (3,)), ("semantic", h5py.h5t.STD_I32LE, ())):
             storage = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -106,16 +108,45 @@ def rows(folder: Path, clips: int, repeats: int):
         return what, peer_name, len(entries), medians(repeats, ours, lambda: [peer(entry) for entry in entries])
 
     write_meshes(folder / "meshes", clips)
-    yield timed("deforming-things4d 16x2048", "deforming-things4d", folder / "meshes", (16, 2048, 1), "numpy.fromfile", lambda e: np.fromfile(e.handle.path, "<f4"))
+    yield timed(
+        "deforming-things4d 16x2048",
+        "deforming-things4d",
+        folder / "meshes",
+        (16, 2048, 1),
+        "numpy.fromfile",
+        lambda e: np.fromfile(e.handle.path, "<f4"),
+    )
     write_depth_maps(folder / "maps", clips)
-    yield timed("ntu-rgbd60 24x2048, stride 2", "ntu-rgbd60", folder / "maps", (24, 2048, 2), "Pillow", lambda e: png_frames(e, 2))
+    yield timed(
+        "ntu-rgbd60 24x2048, stride 2",
+        "ntu-rgbd60",
+        folder / "maps",
+        (24, 2048, 2),
+        "Pillow",
+        lambda e: png_frames(e, 2),
+    )
     (folder / "scenes").mkdir()
     write_scenes(folder / "scenes" / "train1.h5", 4)
-    yield timed("hoi4d 24x2048", "hoi4d", folder / "scenes", (24, 2048, 1), "numpy.memmap", lambda e: raw_frames(e.handle[0], e, 24))
+    yield timed(
+        "hoi4d 24x2048",
+        "hoi4d",
+        folder / "scenes",
+        (24, 2048, 1),
+        "numpy.memmap",
+        lambda e: raw_frames(e.handle[0], e, 24),
+    )
     (folder / "scenes" / "train1.h5").unlink()
     data = Path(os.environ.get("CROSS4D_DATA", "/nowhere"))
     if (data / "animals").is_dir():
-        yield timed("real animals 16x2048", "animals", None, (16, 2048, 1), "numpy.fromfile", lambda e: np.fromfile(e.handle.path, "<f4"), 10 * clips)
+        yield timed(
+            "real animals 16x2048",
+            "animals",
+            None,
+            (16, 2048, 1),
+            "numpy.fromfile",
+            lambda e: np.fromfile(e.handle.path, "<f4"),
+            10 * clips,
+        )
     if (data / "msr-action3d").is_dir():
         loaded = lambda e: scipy.io.loadmat(e.handle) if e.handle.suffix == ".mat" else np.fromfile(e.handle, "<i4")
         yield timed("real msr-action3d 24x2048", "msr-action3d", None, (24, 2048, 1), "scipy.io.loadmat", loaded)
@@ -150,15 +181,35 @@ def main():
     print(f"{'':34s} {'clips':>5s} {'ours ms':>9s} {'peer ms':>9s} {'ratio':>6s} {'clips/s':>8s}  peer")
     with tempfile.TemporaryDirectory() as folder:
         for what, peer, count, (ours, theirs) in rows(Path(folder), arguments.clips, arguments.repeats):
-            print(f"{what:34s} {count:5d} {ours / count:9.2f} {theirs / count:9.2f} {theirs / ours:6.2f} {1e3 * count / ours:8.0f}  {peer}", flush=True)
-            written.append({"what": what, "peer": peer, "clips": count, "ours_ms": ours / count, "peer_ms": theirs / count, "ratio": theirs / ours})
+            print(
+                f"{what:34s} {count:5d} {ours / count:9.2f} {theirs / count:9.2f} {theirs / ours:6.2f} {1e3 * count / ours:8.0f}  {peer}",
+                flush=True,
+            )
+            written.append(
+                {
+                    "what": what,
+                    "peer": peer,
+                    "clips": count,
+                    "ours_ms": ours / count,
+                    "peer_ms": theirs / count,
+                    "ratio": theirs / ours,
+                }
+            )
         size, growth = stream(Path(folder))
-        print(f"\n20 clips from an HDF5 file of {size / 1e9:.1f} GB: memory grew by {growth / 1e6:.1f} MB (limit {MOST_GROWTH / 1e6:.0f}), {growth / size:.4f} of the file")
-        written.append({"what": "hoi4d streamed", "file_bytes": size, "growth_bytes": growth, "limit_bytes": MOST_GROWTH})
+        print(
+            f"\n20 clips from an HDF5 file of {size / 1e9:.1f} GB: memory grew by {growth / 1e6:.1f} MB (limit {MOST_GROWTH / 1e6:.0f}), {growth / size:.4f} of the file"
+        )
+        written.append(
+            {"what": "hoi4d streamed", "file_bytes": size, "growth_bytes": growth, "limit_bytes": MOST_GROWTH}
+        )
         assert growth < MOST_GROWTH
     if arguments.json:
         with open(arguments.json, "w") as file:
-            json.dump({"cores": cores, "load": os.getloadavg()[0], "repeats": arguments.repeats, "rows": written}, file, indent=1)
+            json.dump(
+                {"cores": cores, "load": os.getloadavg()[0], "repeats": arguments.repeats, "rows": written},
+                file,
+                indent=1,
+            )
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
     python benchmarks/bench_render.py [--json PATH] [--repeats 9]
 
-One clip of 24 frames x 2,048 points at 126 px, as in the paper. Each row times our z-buffer and a peer on the SAME projected
-points in the SAME run, in turn, and takes medians; before timing, the index maps are asserted identical, pixel for pixel,
-ties included. A last row gives the whole ``render``: camera, projection, z-buffer, shading, visibility.
+One clip of 24 frames x 2,048 points at 126 px, as in the paper. Each row times our z-buffer and a peer on the SAME
+projected points in the SAME run, in turn, and takes medians; before timing, the index maps are asserted identical,
+pixel for pixel, ties included. A last row gives the whole ``render``: camera, projection, z-buffer, shading,
+visibility.
 
 Peers, none of which loops over points in Python:
 
@@ -13,9 +14,10 @@ Peers, none of which loops over points in Python:
 - painter: points from far to near, each overwriting what lies behind it, by numpy's fancy assignment;
 - scatter_reduce: the same keys and minimum in torch, which is our own route on a GPU.
 
-With several threads a pool shares the frames among the numpy peers, torch shares as it likes, and our compiled loop stays on
-one thread (build_targets prepares several clips side by side instead). Single-threaded rows count CPU time, which other
-users of the machine do not lengthen; the others count wall time, so read them on an idle machine: the load is printed.
+With several threads a pool shares the frames among the numpy peers, torch shares as it likes, and our compiled loop
+stays on one thread (build_targets prepares several clips side by side instead). Single-threaded rows count CPU time,
+which other users of the machine do not lengthen; the others count wall time, so read them on an idle machine: the load
+is printed.
 """
 
 import argparse
@@ -34,7 +36,8 @@ FRAMES, POINTS, SIZE = 24, 2048, 126
 
 
 def surface_clip(frames: int, points: int) -> torch.Tensor:
-    """A bumpy upright surface that turns, with millimetre noise and depths rounded to a millimetre, so that ties occur. (T, N, 3)."""
+    """A bumpy upright surface that turns, with millimetre noise and depths rounded to a millimetre, so that ties occur.
+    (T, N, 3)."""
     rng = np.random.default_rng(0)
     ray = rng.standard_normal((frames, points, 3))
     ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
@@ -68,7 +71,9 @@ def lexsort(pixel, depth, offsets, size):
 
 
 def painter(pixel, depth, offsets, size):
-    far_first = np.lexsort((np.arange(len(depth)), depth))[::-1]  # among equals the lowest index comes last, so it stays on top
+    far_first = np.lexsort((np.arange(len(depth)), depth))[
+        ::-1
+    ]  # among equals the lowest index comes last, so it stays on top
     place, rank = fragments(pixel[far_first], depth[far_first], offsets, size)
     index = np.full(size * size, -1)
     index[place] = far_first[rank]
@@ -106,17 +111,41 @@ def main():
     parser.add_argument("--repeats", type=int, default=9)
     arguments = parser.parse_args()
     cores, table = len(os.sched_getaffinity(0)), []
-    print(f"{FRAMES} frames x {POINTS} points at {SIZE} px; {cores} cores, load {os.getloadavg()[0]:.1f}, medians of {arguments.repeats}, torch {torch.__version__}\n")
+    print(
+        f"{FRAMES} frames x {POINTS} points at {SIZE} px; {cores} cores, load {os.getloadavg()[0]:.1f}, medians of {arguments.repeats}, torch {torch.__version__}\n"
+    )
     print(f"{'':10s} {'threads':>7s} {'ours ms':>9s} {'frames/s':>9s} {'peer ms':>9s} {'ratio':>6s}  peer")
     for threads in dict.fromkeys((1, cores)):
         torch.set_num_threads(threads)
         for what, peer, ours_ms, peer_ms in rows(threads, arguments.repeats):
             beside = f"{peer_ms:9.3f} {peer_ms / ours_ms:6.1f}  {peer}" if peer else ""
             print(f"{what:10s} {threads:7d} {ours_ms:9.3f} {1e3 * FRAMES / ours_ms:9.0f} {beside}")
-            table.append({"what": what, "threads": threads, "peer": peer, "ours_ms": ours_ms, "peer_ms": peer_ms, "frames_per_s": 1e3 * FRAMES / ours_ms, "ratio": peer_ms / ours_ms if peer else None})
+            table.append(
+                {
+                    "what": what,
+                    "threads": threads,
+                    "peer": peer,
+                    "ours_ms": ours_ms,
+                    "peer_ms": peer_ms,
+                    "frames_per_s": 1e3 * FRAMES / ours_ms,
+                    "ratio": peer_ms / ours_ms if peer else None,
+                }
+            )
     if arguments.json:
         with open(arguments.json, "w") as file:
-            json.dump({"frames": FRAMES, "points": POINTS, "size": SIZE, "cores": cores, "load": os.getloadavg()[0], "repeats": arguments.repeats, "rows": table}, file, indent=1)
+            json.dump(
+                {
+                    "frames": FRAMES,
+                    "points": POINTS,
+                    "size": SIZE,
+                    "cores": cores,
+                    "load": os.getloadavg()[0],
+                    "repeats": arguments.repeats,
+                    "rows": table,
+                },
+                file,
+                indent=1,
+            )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """What does an hour of teacher training buy?
 
-    python benchmarks/bench_teacher_training.py [--models cross4d-tiny ...] [--steps 20] [--device cuda] [--videos 200] [--threads N] [--json PATH]
+    python benchmarks/bench_teacher_training.py [--models cross4d-tiny ...] [--steps 20] [--device cuda] [--videos 200]
+    [--threads N] [--json PATH]
 
-For each named recipe on the device: seconds to make a body and its normals (one process), then the training loop itself on a pool of
-``--videos`` clips: seconds a step, renders a second, renders an hour, and peak memory on a GPU. Both wall time and the process's
-own CPU time are given: on a machine that others use too the first says little.
+For each named recipe on the device: seconds to make a body and its normals (one process), then the training loop itself
+on a pool of ``--videos`` clips: seconds a step, renders a second, renders an hour, and peak memory on a GPU. Both wall
+time and the process's own CPU time are given: on a machine that others use too the first says little.
 """
 
 import argparse
@@ -17,10 +18,10 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 
 import torch
 
-from cross4d_lib.teachers.loop import train
-from cross4d_lib.teachers.make import objective_of
-from cross4d_lib.teachers.pool import make_pool
-from cross4d_lib.teachers.recipe import RECIPES, named_recipe
+from cross4d_lib.teacher_training.pool import make_pool
+from cross4d_lib.teacher_training.recipe import RECIPES, named_recipe
+from cross4d_lib.teacher_training.run import objective_of
+from cross4d_lib.teacher_training.train import train
 
 
 def measure(model: str, device: torch.device, steps: int, videos: int, clips: int | None) -> dict:
@@ -43,8 +44,18 @@ def measure(model: str, device: torch.device, steps: int, videos: int, clips: in
     warm = steps // 3
     wall, own = ((marks[-1][k] - marks[warm][k]) / (steps - warm) for k in (0, 1))
     renders = log[0]["renders"]
-    row = {"model": model, "device": str(device), "threads": torch.get_num_threads(), "load": os.getloadavg()[0], "cpu seconds a clip made": made, "renders a step": renders, "seconds a step": wall,
-           "cpu seconds a step": own, "renders a second": renders / wall, "renders an hour": 3600 * renders / wall}  # fmt: skip
+    row = {
+        "model": model,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "load": os.getloadavg()[0],
+        "cpu seconds a clip made": made,
+        "renders a step": renders,
+        "seconds a step": wall,
+        "cpu seconds a step": own,
+        "renders a second": renders / wall,
+        "renders an hour": 3600 * renders / wall,
+    }
     return row | ({"peak GB": torch.cuda.max_memory_allocated() / 1e9} if device.type == "cuda" else {})
 
 
@@ -63,7 +74,14 @@ def main() -> None:
     rows = []
     for model in options.models:
         rows.append(measure(model, torch.device(options.device), options.steps, options.videos, options.clips))
-        print("\n".join(f"{name:26}{value:.4g}" if isinstance(value, float) else f"{name:26}{value}" for name, value in rows[-1].items()), end="\n\n", flush=True)
+        print(
+            "\n".join(
+                f"{name:26}{value:.4g}" if isinstance(value, float) else f"{name:26}{value}"
+                for name, value in rows[-1].items()
+            ),
+            end="\n\n",
+            flush=True,
+        )
     if options.json:
         with open(options.json, "w") as file:
             json.dump(rows, file, indent=1)

@@ -8,9 +8,11 @@ from .decisions import AUGMENTATION
 
 
 def augment(points: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Scale, turn about the vertical and jitter each clip (Sec. 4.1; sizes are our decision). points (B, T, N, 3) -> the same shape.
+    """Scale, turn about the vertical and jitter each clip (Sec. 4.1; sizes are our decision). points (B, T, N, 3) ->
+    the same shape.
 
-    A clip is scaled and turned about its own centroid, so its place in the scene stays; the jitter is in units of its radius.
+    A clip is scaled and turned about its own centroid, so its place in the scene stays; the jitter is in units of its
+    radius.
     """
     share, degrees, jitter = AUGMENTATION
     uniform = lambda reach: reach * (2 * torch.rand(len(points), 1, 1, generator=generator) - 1)

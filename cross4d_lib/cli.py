@@ -1,4 +1,5 @@
-"""The command line, ``cross4d``. Each command imports what it needs when it is called, so that ``--help`` answers at once."""
+"""The command line, ``cross4d``. Each command imports what it needs when it is called, so that ``--help`` answers at
+once."""
 
 from __future__ import annotations
 
@@ -64,27 +65,38 @@ def doctor(arguments) -> int:
 
 
 def train_teacher(arguments) -> int:
-    from .cache import cache_folder
+    from .files import cache_folder
+    from .teacher_training.recipe import parse_change
+    from .teacher_training.run import make_teacher
     from .teachers import home_of
-    from .teachers.make import make_teacher
-    from .teachers.recipe import parse_change
 
     out = arguments.out or (home_of(arguments.data) if arguments.data else None)
     if out is None:
         raise ConfigError("no place to save the teacher", "train-teacher", "add --out FOLDER")
     changes = {"schedule.steps": arguments.steps, "seed": arguments.seed, "bodies.worlds": arguments.worlds}
-    changes = {name: value for name, value in changes.items() if value is not None} | dict(map(parse_change, arguments.set))
+    changes = {name: value for name, value in changes.items() if value is not None} | dict(
+        map(parse_change, arguments.set)
+    )
     over = make_teacher(
-        out, arguments.model or ("in-domain" if arguments.data else "cross4d-tiny"), changes, arguments.data, arguments.split, arguments.minutes, arguments.pause, arguments.device,
-        arguments.workers, cache_folder(), arguments.probes,
-    )  # fmt: skip
+        out,
+        arguments.model or ("in-domain" if arguments.data else "cross4d-tiny"),
+        changes,
+        arguments.data,
+        arguments.split,
+        arguments.minutes,
+        arguments.pause,
+        arguments.device,
+        arguments.workers,
+        cache_folder(),
+        arguments.probes,
+    )
     print(f"{out}: a teacher that load_teacher opens" if over else f"{out}: not finished; the same command goes on")
     return 0
 
 
 def judge_teacher(arguments) -> int:
-    from .experiments.judge import judge_teachers
     from .report.judged import write_judged
+    from .teacher_training.evaluate import judge_teachers
 
     judged = judge_teachers(arguments.teachers, arguments.out, arguments.only, arguments.device)
     for path in write_judged(judged, arguments.out):
@@ -101,7 +113,9 @@ def make_parser() -> argparse.ArgumentParser:
     chosen = argparse.ArgumentParser(add_help=False)
     chosen.add_argument("--jobs", type=positive, default=1, metavar="N", help="how many at once; they share the cores")
 
-    parser = argparse.ArgumentParser(prog="cross4d", description="Cross4D-JEPA, step by step: notebooks, experiments and tables.")
+    parser = argparse.ArgumentParser(
+        prog="cross4d", description="Cross4D-JEPA, step by step: notebooks, experiments and tables."
+    )
     parser.add_argument("--version", action="version", version=f"cross4d {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -110,33 +124,87 @@ def make_parser() -> argparse.ArgumentParser:
         added.set_defaults(handler=handler)
         return added
 
-    added = command("reproduce", reproduce, "run every notebook; write pages (build/html), tables and figures", [sized, chosen])
-    added.add_argument("--only", nargs="+", metavar="NAME", help="notebooks (06_linear_probe, or 06), tables (table01), figures (figure02)")
-    added.add_argument("--resume", action="store_true", help="skip notebooks that were run as they are now, with this library and these result rows")
+    added = command(
+        "reproduce", reproduce, "run every notebook; write pages (build/html), tables and figures", [sized, chosen]
+    )
+    added.add_argument(
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="notebooks (06_linear_probe, or 06), tables (table01), figures (figure02)",
+    )
+    added.add_argument(
+        "--resume",
+        action="store_true",
+        help="skip notebooks that were run as they are now, with this library and these result rows",
+    )
     command("list", show_list, "tables, figures, datasets and teachers, and what is present")
     command("doctor", doctor, "examine the environment, data and devices; say what each missing thing blocks")
     command("report", report, "write the tables of a profile from its result rows", [sized])
     added = command("run", run, "run the experiments that a profile still lacks", [sized, chosen])
     added.add_argument("--only", nargs="+", metavar="NAME", help="tables and figures (table01, figure02)")
-    added = command("train-teacher", train_teacher, "train a teacher of your own, without labels; a stopped training is taken up")
-    added.add_argument("--out", type=Path, metavar="FOLDER", help="where to save it (default with --data: where in-domain/NAME is looked for)")
-    added.add_argument("--model", metavar="NAME", help="cross4d-tiny (default), cross4d-tiny-shade, cross4d-tiny-long, cross4d-small, cross4d-tiny-video, or in-domain (default with --data)")
+    added = command(
+        "train-teacher", train_teacher, "train a teacher of your own, without labels; a stopped training is taken up"
+    )
+    added.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="where to save it (default with --data: where in-domain/NAME is looked for)",
+    )
+    added.add_argument(
+        "--model",
+        metavar="NAME",
+        help="cross4d-tiny (default), cross4d-tiny-shade, cross4d-tiny-long, cross4d-small, cross4d-tiny-video, or in-domain (default with --data)",
+    )
     learnt = added.add_mutually_exclusive_group()
-    learnt.add_argument("--worlds", nargs="+", metavar="NAME", help="embedded datasets whose kind it sees (default: all four); never their own individuals")
-    learnt.add_argument("--data", metavar="NAME", help="learn from a dataset's own clips instead; its numbers are then marked IN-DOMAIN")
+    learnt.add_argument(
+        "--worlds",
+        nargs="+",
+        metavar="NAME",
+        help="embedded datasets whose kind it sees (default: all four); never their own individuals",
+    )
+    learnt.add_argument(
+        "--data", metavar="NAME", help="learn from a dataset's own clips instead; its numbers are then marked IN-DOMAIN"
+    )
     added.add_argument("--split", default="train", metavar="NAME", help="of --data (default: train)")
     length = added.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=minutes, metavar="M", help="train so long, the schedule following the clock")
     length.add_argument("--steps", type=positive, metavar="N", help="optimiser steps (default: the recipe's)")
     added.add_argument("--pause", type=minutes, metavar="M", help="stop after M minutes; the same command goes on")
     added.add_argument("--seed", type=int, metavar="S", help="of weights and batches (default: the recipe's)")
-    added.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting of the recipe, such as sensor.holes=0")
-    added.add_argument("--device", metavar="NAME", help="cpu or cuda (default: cuda where there is one); a GPU has larger batches")
+    added.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting of the recipe, such as sensor.holes=0",
+    )
+    added.add_argument(
+        "--device", metavar="NAME", help="cpu or cuda (default: cuda where there is one); a GPU has larger batches"
+    )
     added.add_argument("--workers", type=positive, metavar="N", help="processes that make bodies (default: one a core)")
-    added.add_argument("--probes", type=int, default=8, metavar="N", help="how often the log is probed (default: 8; 0: never)")
-    added = command("judge-teacher", judge_teacher, "measure teachers by what can be read from their features, on training individuals only")
-    added.add_argument("teachers", nargs="+", metavar="NAME", help="shipped names, folders or hub ids; NAME/untrained for an untrained copy")
-    added.add_argument("--out", type=Path, default=Path("build/judged"), metavar="FOLDER", help="where scores and pictures go (default: build/judged)")
+    added.add_argument(
+        "--probes", type=int, default=8, metavar="N", help="how often the log is probed (default: 8; 0: never)"
+    )
+    added = command(
+        "judge-teacher",
+        judge_teacher,
+        "measure teachers by what can be read from their features, on training individuals only",
+    )
+    added.add_argument(
+        "teachers",
+        nargs="+",
+        metavar="NAME",
+        help="shipped names, folders or hub ids; NAME/untrained for an untrained copy",
+    )
+    added.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/judged"),
+        metavar="FOLDER",
+        help="where scores and pictures go (default: build/judged)",
+    )
     added.add_argument("--only", nargs="+", metavar="PART", help="parts, actions, distillation, spread (default: all)")
     added.add_argument("--device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
     return parser
@@ -154,7 +222,9 @@ def main(argv: list[str] | None = None) -> int:
         watch.register(sys.stdout, 0)
         if not watch.poll(0):  # it was another pipe
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output, such as `head`, has seen enough
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the reader of our output, such as `head`, has seen enough
         return 1
     except Cross4DError as error:
         if arguments.debug:

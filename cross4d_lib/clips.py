@@ -4,7 +4,8 @@ A *video* is what a sensor recorded: any number of frames, any number of points 
 reads: exactly T frames of exactly N points. Going from one to the other repeats frames or points when there are too
 few, never drops a video, and counts what it repeated.
 
-Coordinates are those of a camera: x to the right, y DOWN, z away from the viewer, in metres where the sensor knows them.
+Coordinates are those of a camera: x to the right, y DOWN, z away from the viewer, in metres where the sensor knows
+them.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ Stride = int | Literal["uniform"]
 class Video:
     """What a reader returns, before any sampling.
 
-    frames : a sequence of F arrays (n_f, 3) float32, camera coordinates; n_f differs from frame to frame and may be 0 where the sensor
-        saw nothing. A sequence that shows a neighbour in place of an empty frame has their indices in its attribute ``replaced``.
+    frames : a sequence of F arrays (n_f, 3) float32, camera coordinates; n_f differs from frame to frame and may be 0
+    where the sensor
+        saw nothing. A sequence that shows a neighbour in place of an empty frame has their indices in its attribute
+        ``replaced``.
     point_labels : F arrays (n_f,) int64 beside them, or None.
     label : class index, or None. id : unique within the dataset. subject : who performs, or None.
-    triangles : (K, 3) int64 for a moving surface, else None. The frames are then the vertices of one mesh, in one order, and
+    triangles : (K, 3) int64 for a moving surface, else None. The frames are then the vertices of one mesh, in one
+    order, and
         point_labels ((V,) int64, once) are the vertices'; a clip's points are drawn on the surface.
     """
 
@@ -48,10 +52,13 @@ class Clip:
     points : (T, N, 3) float32, camera coordinates (x right, y down, z away).
     label : class index or None. point_labels : (T, N) int64 or None. id, subject : as in the video.
     frame_indices : (T,) int64, which frame of the video each frame of the clip is.
-    frames_repeated : frames beyond the video's end, filled by repeating its last one, and empty ones that show a neighbour.
+    frames_repeated : frames beyond the video's end, filled by repeating its last one, and empty ones that show a
+    neighbour.
     points_repeated : points of the clip that are repetitions, because a frame held fewer than N.
-    tracked : point n is the same point of the surface in every frame, so ``points[:, n]`` is its path (the ground truth of
-        Table 16). Only moving meshes know that; a depth camera's points have nothing to do with those of the next frame.
+    tracked : point n is the same point of the surface in every frame, so ``points[:, n]`` is its path (the ground truth
+    of
+        Table 16). Only moving meshes know that; a depth camera's points have nothing to do with those of the next
+        frame.
     """
 
     points: np.ndarray
@@ -69,14 +76,18 @@ def frame_indices(available: int, frames: int, stride: Stride = 1) -> tuple[np.n
     """Which frames of a video make the clip, and how many of them are repetitions.
 
     stride k (Table 8 uses 1 or 2): the window of ``frames`` frames k apart, centred in the video; a video too short for
-    it is played whole and its last frame repeated. ``"uniform"``: ``frames`` frames spread evenly from first to last, so
-    the whole motion is seen; a video with fewer frames repeats some of them.
+    it is played whole and its last frame repeated. ``"uniform"``: ``frames`` frames spread evenly from first to last,
+    so the whole motion is seen; a video with fewer frames repeats some of them.
 
-    Returns ((frames,) int64 indices, number of repeated frames). The paper does not say where its window lies: centred is
-    our decision. Raises ConfigError on a non-positive size.
+    Returns ((frames,) int64 indices, number of repeated frames). The paper does not say where its window lies: centred
+    is our decision. Raises ConfigError on a non-positive size.
     """
     if frames < 1 or (stride != "uniform" and (not isinstance(stride, int) or stride < 1)):
-        raise ConfigError(f"frames={frames}, stride={stride!r} is not a clip", "frame sampling", 'frames >= 1, stride >= 1 or "uniform"')
+        raise ConfigError(
+            f"frames={frames}, stride={stride!r} is not a clip",
+            "frame sampling",
+            'frames >= 1, stride >= 1 or "uniform"',
+        )
     if available < 1:
         raise DataError("a video without frames", "frame sampling", "remove the file or record it again")
     if stride == "uniform":
@@ -96,7 +107,8 @@ def clip_generator(clip_id: str, seed: int) -> np.random.Generator:
 
 
 def point_indices(available: int, points: int, generator: np.random.Generator) -> tuple[np.ndarray, int]:
-    """Which points of a frame are kept: ``points`` of them without replacement; with fewer, all of them and then repetitions.
+    """Which points of a frame are kept: ``points`` of them without replacement; with fewer, all of them and then
+    repetitions.
 
     Returns ((points,) int64 indices, number of repetitions).
     """
@@ -111,8 +123,11 @@ def point_indices(available: int, points: int, generator: np.random.Generator) -
     return order.astype(np.int64), points - available
 
 
-def surface_samples(vertices: np.ndarray, triangles: np.ndarray, points: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """``points`` places on a surface, uniform by area. vertices (V, 3), triangles (K, 3) -> corners (n, 3) int64, weights (n, 3).
+def surface_samples(
+    vertices: np.ndarray, triangles: np.ndarray, points: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """``points`` places on a surface, uniform by area. vertices (V, 3), triangles (K, 3) -> corners (n, 3) int64,
+    weights (n, 3).
 
     Row i lies at ``weights[i] @ vertices[corners[i]]``, and stays the same place of the surface when the vertices move.
     Raises DataError on a surface without area.
@@ -127,13 +142,17 @@ def surface_samples(vertices: np.ndarray, triangles: np.ndarray, points: int, ge
     return triangles[chosen].astype(np.int64), np.stack([1 - side, side * (1 - v), side * v], 1)
 
 
-def _sample_surface(video: Video, indices: np.ndarray, points: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
+def _sample_surface(
+    video: Video, indices: np.ndarray, points: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Points (T, N, 3) that stay on their place of the surface, and the label of the nearest corner (T, N) or None."""
     corners, weights = surface_samples(video.frames[indices[0]], video.triangles, points, generator)
     cloud = np.empty((len(indices), points, 3), np.float32)
     for f, source in enumerate(indices):
         vertices = video.frames[source]
-        cloud[f] = sum(weights[:, k, None] * vertices[corners[:, k]] for k in range(3))  # faster than einsum, the same to the last bit
+        cloud[f] = sum(
+            weights[:, k, None] * vertices[corners[:, k]] for k in range(3)
+        )  # faster than einsum, the same to the last bit
     if video.point_labels is None:
         return cloud, None
     nearest = corners[np.arange(points), weights.argmax(1)]
@@ -160,7 +179,11 @@ def sample_clip(video: Video, frames: int, points: int, stride: Stride = 1, seed
     for f, source in enumerate(indices):
         frame = video.frames[source]
         if len(frame) == 0:
-            raise DataError(f"frame {source} has no points", video.id, "drop the frame from the recording, or the recording from the split")
+            raise DataError(
+                f"frame {source} has no points",
+                video.id,
+                "drop the frame from the recording, or the recording from the split",
+            )
         chosen, repeated = point_indices(len(frame), points, generator)
         points_repeated += repeated
         cloud[f] = frame[chosen]
@@ -177,4 +200,8 @@ def check_finite(points: np.ndarray, where: str) -> None:
     bad = ~np.isfinite(points).all(-1)
     if bad.any():
         f, n = np.argwhere(bad)[0]
-        raise DataError(f"frame {f}, point {n} is not finite: {points[f, n].tolist()}", where, "remove NaN and infinite points before making a clip")
+        raise DataError(
+            f"frame {f}, point {n} is not finite: {points[f, n].tolist()}",
+            where,
+            "remove NaN and infinite points before making a clip",
+        )

@@ -20,7 +20,8 @@ ENOUGH_DISK = 2e9  # bytes; one target store at the paper's size takes about 1e9
 
 @dataclass(frozen=True)
 class Finding:
-    """One examined thing. state : "ok", "missing" (only what ``blocks`` names suffers) or "broken" (the main job does)."""
+    """One examined thing. state : "ok", "missing" (only what ``blocks`` names suffers) or "broken" (the main job
+    does)."""
 
     topic: str
     state: str
@@ -30,7 +31,9 @@ class Finding:
 
     def __str__(self) -> str:
         lines = [f"{self.state:9}{self.topic:27}{self.says}"]
-        lines += [f"{'':36}{word}: {text}" for word, text in (("blocks", self.blocks), ("still works", self.works)) if text]
+        lines += [
+            f"{'':36}{word}: {text}" for word, text in (("blocks", self.blocks), ("still works", self.works)) if text
+        ]
         return "\n".join(lines)
 
 
@@ -46,16 +49,40 @@ def find_python() -> list[Finding]:
 def find_packages() -> list[Finding]:
     """Installed versions beside the pins. A build tag such as ``+cpu`` is not a difference."""
     if not PINS.is_file():
-        return [Finding("packages", "missing", "no requirements.txt beside the library, so nothing to compare with", "`cross4d reproduce`: the notebooks lie there too", "the library; install it with `make setup` in a checkout")]
+        return [
+            Finding(
+                "packages",
+                "missing",
+                "no requirements.txt beside the library, so nothing to compare with",
+                "`cross4d reproduce`: the notebooks lie there too",
+                "the library; install it with `make setup` in a checkout",
+            )
+        ]
     findings = []
     for name, wanted in pinned().items():
         try:
             found = version(name)
         except PackageNotFoundError:
-            findings.append(Finding(name, "broken", f"not installed, pinned at {wanted}", "whatever imports it", "`make setup` installs it"))
+            findings.append(
+                Finding(
+                    name,
+                    "broken",
+                    f"not installed, pinned at {wanted}",
+                    "whatever imports it",
+                    "`make setup` installs it",
+                )
+            )
             continue
         if found.split("+")[0] != wanted:
-            findings.append(Finding(name, "missing", f"{found} is installed, pinned is {wanted}", "numbers and stored outputs may differ", "everything, most likely; `make setup` installs the pinned one"))
+            findings.append(
+                Finding(
+                    name,
+                    "missing",
+                    f"{found} is installed, pinned is {wanted}",
+                    "numbers and stored outputs may differ",
+                    "everything, most likely; `make setup` installs the pinned one",
+                )
+            )
     return findings or [Finding("packages", "ok", f"all {len(pinned())} as pinned, torch is {version('torch')}")]
 
 
@@ -66,10 +93,26 @@ def find_kernel() -> list[Finding]:
     try:
         program = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except NoSuchKernel:
-        return [Finding("notebook kernel", "broken", "there is no kernel python3", "running any notebook", "the library; `make setup` installs ipykernel")]
+        return [
+            Finding(
+                "notebook kernel",
+                "broken",
+                "there is no kernel python3",
+                "running any notebook",
+                "the library; `make setup` installs ipykernel",
+            )
+        ]
     if program in ("python", "python3") or Path(program) == Path(sys.executable):
         return [Finding("notebook kernel", "ok", "python3 is this Python")]
-    return [Finding("notebook kernel", "broken", f"python3 starts {program}", "running notebooks with these packages", "the library; set JUPYTER_PREFER_ENV_PATH=1, as `make` does")]
+    return [
+        Finding(
+            "notebook kernel",
+            "broken",
+            f"python3 starts {program}",
+            "running notebooks with these packages",
+            "the library; set JUPYTER_PREFER_ENV_PATH=1, as `make` does",
+        )
+    ]
 
 
 def find_devices() -> list[Finding]:
@@ -78,27 +121,64 @@ def find_devices() -> list[Finding]:
     from .training import has_half
 
     half = "in hardware" if has_half(torch.device("cpu")) else "not in hardware, float32 is used"
-    findings = [Finding("CPU", "ok", f"{torch.get_num_threads()} torch threads, {os.cpu_count()} cores, bfloat16 {half}")]
+    findings = [
+        Finding("CPU", "ok", f"{torch.get_num_threads()} torch threads, {os.cpu_count()} cores, bfloat16 {half}")
+    ]
     if torch.cuda.is_available():
         return [*findings, Finding("GPU", "ok", torch.cuda.get_device_name(0))]
-    return [*findings, Finding("GPU", "missing", "none that torch can use", "the paper profile in reasonable time", "the quick and course profiles, on the CPU")]
+    return [
+        *findings,
+        Finding(
+            "GPU",
+            "missing",
+            "none that torch can use",
+            "the paper profile in reasonable time",
+            "the quick and course profiles, on the CPU",
+        ),
+    ]
 
 
 def find_room() -> list[Finding]:
     """Memory, and disk where targets and encoders are cached."""
-    from .cache import cache_folder
+    from .files import cache_folder
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     findings = [Finding("memory", "ok", f"{memory / 1e9:.0f} GB")]
     if memory < ENOUGH_MEMORY:
-        findings = [Finding("memory", "missing", f"{memory / 1e9:.1f} GB", "the course and paper profiles, --jobs above 1", "quick, one notebook at a time")]
+        findings = [
+            Finding(
+                "memory",
+                "missing",
+                f"{memory / 1e9:.1f} GB",
+                "the course and paper profiles, --jobs above 1",
+                "quick, one notebook at a time",
+            )
+        ]
     cache = cache_folder()
     there = next(folder for folder in [cache, *cache.absolute().parents] if folder.is_dir())
     if not os.access(there, os.W_OK):
-        return [*findings, Finding("cache folder", "broken", f"{cache} cannot be written", "building targets, so all pretraining", "reading results; set CROSS4D_CACHE to another folder")]
+        return [
+            *findings,
+            Finding(
+                "cache folder",
+                "broken",
+                f"{cache} cannot be written",
+                "building targets, so all pretraining",
+                "reading results; set CROSS4D_CACHE to another folder",
+            ),
+        ]
     free = shutil.disk_usage(there).free
     if free < ENOUGH_DISK:
-        return [*findings, Finding("cache folder", "missing", f"{free / 1e9:.1f} GB free in {cache}", "target stores of the course and paper profiles", "quick; or set CROSS4D_CACHE to another disk")]
+        return [
+            *findings,
+            Finding(
+                "cache folder",
+                "missing",
+                f"{free / 1e9:.1f} GB free in {cache}",
+                "target stores of the course and paper profiles",
+                "quick; or set CROSS4D_CACHE to another disk",
+            ),
+        ]
     return [*findings, Finding("cache folder", "ok", f"{free / 1e9:.0f} GB free in {cache}")]
 
 
@@ -113,10 +193,16 @@ def find_data() -> list[Finding]:
             continue
         readers = [profile for profile in PROFILES.values() if profile.dataset == data.name]
         stopped = [f"profile {profile.name}" for profile in readers if profile.fallback is None]
-        instead = [f"profile {profile.name}, on {profile.fallback} (a stand-in, and called so)" for profile in readers if profile.fallback]
+        instead = [
+            f"profile {profile.name}, on {profile.fallback} (a stand-in, and called so)"
+            for profile in readers
+            if profile.fallback
+        ]
         others = [f"profile {profile.name}" for profile in PROFILES.values() if profile not in readers]
         works = "; ".join([*others, *instead]) if readers else "every profile: none reads it"
-        findings.append(Finding(data.name, "missing", str(data), ", ".join(stopped) or f'load_dataset("{data.name}")', works))
+        findings.append(
+            Finding(data.name, "missing", str(data), ", ".join(stopped) or f'load_dataset("{data.name}")', works)
+        )
     return findings
 
 
@@ -131,13 +217,35 @@ def find_teachers() -> list[Finding]:
             teacher = load_teacher(name)
             findings.append(Finding(name, "ok", f"{teacher.description}, weights {teacher.revision}"))
         except Cross4DError as error:
-            findings.append(Finding(name, "broken", str(error), "targets, so all pretraining", "reading results; `cross4d train-teacher` makes another"))
+            findings.append(
+                Finding(
+                    name,
+                    "broken",
+                    str(error),
+                    "targets, so all pretraining",
+                    "reading results; `cross4d train-teacher` makes another",
+                )
+            )
     for name in hub_teachers():
-        users = ", ".join(f"profile {profile.name}" if profile.teacher == name else f"its row of Tables 2 and 18 in profile {profile.name}" for profile in PROFILES.values() if name in (profile.teacher, *profile.teachers))
+        users = ", ".join(
+            f"profile {profile.name}"
+            if profile.teacher == name
+            else f"its row of Tables 2 and 18 in profile {profile.name}"
+            for profile in PROFILES.values()
+            if name in (profile.teacher, *profile.teachers)
+        )
         if teacher_present(name):
             findings.append(Finding(name, "ok", "in the Hugging Face cache"))
         else:
-            findings.append(Finding(name, "missing", "not in the Hugging Face cache", f"{users}, unless the network can be reached", "every profile whose teacher ships with the library"))
+            findings.append(
+                Finding(
+                    name,
+                    "missing",
+                    "not in the Hugging Face cache",
+                    f"{users}, unless the network can be reached",
+                    "every profile whose teacher ships with the library",
+                )
+            )
     return findings
 
 
@@ -151,9 +259,21 @@ def examine() -> int:
         try:
             findings = find()
         except ImportError as error:
-            findings = [Finding(find.__name__.removeprefix("find_"), "broken", f"cannot be examined: {error}", "whatever imports it", "`make setup` installs the packages")]
+            findings = [
+                Finding(
+                    find.__name__.removeprefix("find_"),
+                    "broken",
+                    f"cannot be examined: {error}",
+                    "whatever imports it",
+                    "`make setup` installs the packages",
+                )
+            ]
         for finding in findings:
             print(finding, flush=True)
         broken += [finding.topic for finding in findings if finding.state == "broken"]
-    print(f"\nThe main job (`make`) cannot run as it should: {', '.join(broken)}." if broken else "\nNothing that the main job (`make`) needs is missing.")
+    print(
+        f"\nThe main job (`make`) cannot run as it should: {', '.join(broken)}."
+        if broken
+        else "\nNothing that the main job (`make`) needs is missing."
+    )
     return 1 if broken else 0

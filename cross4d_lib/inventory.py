@@ -1,4 +1,5 @@
-"""What is here: tables, figures, datasets, teachers. Nothing is downloaded, and nothing needs to be there for it to answer."""
+"""What is here: tables, figures, datasets, teachers. Nothing is downloaded, and nothing needs to be there for it to
+answer."""
 
 from __future__ import annotations
 
@@ -34,7 +35,13 @@ def dataset_state(name: str) -> DatasetState:
     """Count the videos of a dataset where $CROSS4D_DATA says they are."""
     source = load_source(name)
     base = os.environ.get("CROSS4D_DATA")
-    place = "this library" if source.stand_in else str(Path(base) / (source.folder or name)) if base else f"$CROSS4D_DATA/{source.folder or name} (CROSS4D_DATA is not set)"
+    place = (
+        "this library"
+        if source.stand_in
+        else str(Path(base) / (source.folder or name))
+        if base
+        else f"$CROSS4D_DATA/{source.folder or name} (CROSS4D_DATA is not set)"
+    )
     try:
         found = len(source.entries(None))
     except Cross4DError:
@@ -48,7 +55,15 @@ def dataset_states() -> list[DatasetState]:
 
 def hub_teachers() -> list[str]:
     """Teachers that a profile asks for and the library does not ship: hub ids. (Untrained ones need nothing.)"""
-    return sorted({name for profile in PROFILES.values() for name in (profile.teacher, *profile.teachers) if not name.endswith(UNTRAINED)} - set(SHIPPED))
+    return sorted(
+        {
+            name
+            for profile in PROFILES.values()
+            for name in (profile.teacher, *profile.teachers)
+            if not name.endswith(UNTRAINED)
+        }
+        - set(SHIPPED)
+    )
 
 
 def teacher_present(name: str) -> bool:

@@ -1,13 +1,13 @@
 """Choosing centres and their neighbourhoods in a frame of points: the operators every point encoder waits for.
 
 A hierarchy over a frame (N points -> M centres -> fewer centres) needs four steps: *farthest point sampling* picks
-centres that cover the shape, *nearest neighbours* fills a patch around each of them, *gather* fetches what lies there, and
-once each neighbour has been read, *strongest* keeps the largest answer of every neighbourhood.
+centres that cover the shape, *nearest neighbours* fills a patch around each of them, *gather* fetches what lies there,
+and once each neighbour has been read, *strongest* keeps the largest answer of every neighbourhood.
 Every function takes any leading dimensions, so a batch of clips (B, T, N, 3) goes in as it is.
 
-Picks are exact and deterministic, and the same on every device: ties go to the lowest index, and the squared distance is
-always the float32 number (dx*dx + dy*dy) + dz*dz, rounded after each operation. On the CPU compiled loops (numba) do the
-work, the frames shared out among torch.get_num_threads() threads; elsewhere batched torch operations do.
+Picks are exact and deterministic, and the same on every device: ties go to the lowest index, and the squared distance
+is always the float32 number (dx*dx + dy*dy) + dz*dz, rounded after each operation. On the CPU compiled loops (numba) do
+the work, the frames shared out among torch.get_num_threads() threads; elsewhere batched torch operations do.
 
 Coordinates must be finite: nothing here looks for NaN (clips.check_finite does, once, when a clip is made), and what is
 picked among NaN is undefined.
@@ -44,7 +44,9 @@ def farthest_point_sample(points: torch.Tensor, samples: int) -> torch.Tensor:
     """
     lead, frames = _frames(points, "farthest_point_sample")  # (F, N, 3)
     if not 1 <= samples <= frames.shape[1]:
-        raise ConfigError(f"samples={samples} of N={frames.shape[1]} points", "farthest_point_sample", "1 <= samples <= N")
+        raise ConfigError(
+            f"samples={samples} of N={frames.shape[1]} points", "farthest_point_sample", "1 <= samples <= N"
+        )
     if frames.device.type != "cpu":
         return _sample_torch(frames, samples).reshape(*lead, samples)
     picks = torch.empty(len(frames), samples, dtype=torch.int64)
@@ -63,7 +65,11 @@ def nearest_neighbours(queries: torch.Tensor, points: torch.Tensor, k: int) -> t
     lead, centres = _frames(queries, "nearest_neighbours queries")  # (F, M, 3)
     lead_points, frames = _frames(points, "nearest_neighbours points")  # (F, N, 3)
     if lead != lead_points:
-        raise ConfigError(f"queries lead with {tuple(lead)}, points with {tuple(lead_points)}", "nearest_neighbours", "pass the same frames to both")
+        raise ConfigError(
+            f"queries lead with {tuple(lead)}, points with {tuple(lead_points)}",
+            "nearest_neighbours",
+            "pass the same frames to both",
+        )
     if not 1 <= k <= frames.shape[1]:
         raise ConfigError(f"k={k} of N={frames.shape[1]} points", "nearest_neighbours", "1 <= k <= N")
     if frames.device.type != "cpu":
@@ -82,13 +88,17 @@ def gather_points(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Rows of ``values`` at ``index``, frame by frame; differentiable in values.
 
     values : (..., N, C). index : (..., M) or (..., M, k) int64, with the same leading dimensions.
-    Returns (..., M, C) or (..., M, k, C). Reading whole rows of one flat table is the fastest of torch's ways on one core, forward
-    and backward (benchmarks/bench_points.py). On CUDA the backward adds in no fixed order, unless torch's deterministic
-    algorithms are asked for.
+    Returns (..., M, C) or (..., M, k, C). Reading whole rows of one flat table is the fastest of torch's ways on one
+    core, forward and backward (benchmarks/bench_points.py). On CUDA the backward adds in no fixed order, unless torch's
+    deterministic algorithms are asked for.
     """
     lead, (n, c) = values.shape[:-2], values.shape[-2:]
     if index.shape[: len(lead)] != lead or not 1 <= index.dim() - len(lead) <= 2:
-        raise ConfigError(f"index {tuple(index.shape)} into values {tuple(values.shape)}", "gather_points", "index is (..., M) or (..., M, k)")
+        raise ConfigError(
+            f"index {tuple(index.shape)} into values {tuple(values.shape)}",
+            "gather_points",
+            "index is (..., M) or (..., M, k)",
+        )
     rows = index.reshape(lead.numel(), index.shape[len(lead) :].numel())  # (F, M*k)
     rows = rows + n * torch.arange(len(rows), device=index.device)[:, None]
     return values.reshape(-1, c).index_select(0, rows.reshape(-1)).reshape(*index.shape, c)
@@ -97,8 +107,9 @@ def gather_points(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 def strongest(answers: torch.Tensor) -> torch.Tensor:
     """The largest answer of each neighbourhood, channel by channel. answers (..., k, C) -> (..., C).
 
-    ``answers.max(dim=-2).values`` and its gradient, bit for bit: among equals the first neighbour is chosen, NaN wins. On the CPU
-    torch's own looks at one number at a time, so float32 takes a compiled SIMD loop (benchmarks/bench_points.py).
+    ``answers.max(dim=-2).values`` and its gradient, bit for bit: among equals the first neighbour is chosen, NaN wins.
+    On the CPU torch's own looks at one number at a time, so float32 takes a compiled SIMD loop
+    (benchmarks/bench_points.py).
     """
     if answers.device.type != "cpu" or answers.dtype != torch.float32:
         return answers.max(dim=-2).values
@@ -132,7 +143,7 @@ def _frames(points: torch.Tensor, where: str) -> tuple[torch.Size, torch.Tensor]
     return lead, points.detach().to(torch.float32).reshape(lead.numel(), *points.shape[-2:]).contiguous()
 
 
-# ---------------------------------------------------------------------------------------------------- CPU: numba kernels
+# --------------------------------------------------------------------------------------------------- CPU: numba kernels
 
 
 def _compiled(function):
@@ -212,8 +223,8 @@ def _limit(values, k):
 def _nearest_kernel(queries, frames, nearest):
     """k nearest neighbours. queries : (F, M, 3), frames : (F, N, 3) float32 -> nearest : (F, M, k) int64, in place.
 
-    Keeping a sorted list of the k best would spend its time on branches nobody can predict. Instead: deal the N distances
-    out to BLOCK lanes (point i to lane i mod BLOCK) and take each lane's minimum. A limit that k lane
+    Keeping a sorted list of the k best would spend its time on branches nobody can predict. Instead: deal the N
+    distances out to BLOCK lanes (point i to lane i mod BLOCK) and take each lane's minimum. A limit that k lane
     minima keep is kept by the k nearest points; only the few points within it are collected and ranked.
     """
     k = nearest.shape[2]
@@ -269,7 +280,8 @@ def _strongest_kernel(answers, best, which):
 
 @_compiled
 def _spread_kernel(gradient, which, spread):
-    """gradient, which : (R, C) -> spread : (R, k, C), each gradient at the neighbour it belongs to and 0 elsewhere, in place."""
+    """gradient, which : (R, C) -> spread : (R, k, C), each gradient at the neighbour it belongs to and 0 elsewhere, in
+    place."""
     for r in range(len(spread)):
         for i in range(spread.shape[1]):
             for c in range(spread.shape[2]):
@@ -299,17 +311,19 @@ def _share(kernel, *arrays: np.ndarray) -> None:
         share.result()
 
 
-# ------------------------------------------------------------------------------------- other devices: batched torch loops
+# ----------------------------------------------------------------------------------- other devices: batched torch loops
 
 
 def _squared_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """(..., 3), (..., 3) -> (...) with the kernels' order of operations. Never compile this: a fused multiply-add differs."""
+    """(..., 3), (..., 3) -> (...) with the kernels' order of operations. Never compile this: a fused multiply-add
+    differs."""
     dx, dy, dz = (a - b).unbind(-1)
     return dx * dx + dy * dy + dz * dz
 
 
 def _sample_torch(frames: torch.Tensor, samples: int) -> torch.Tensor:
-    """(F, N, 3) -> (F, samples): all frames advance together, one pick a step. torch's argmax returns the first maximum."""
+    """(F, N, 3) -> (F, samples): all frames advance together, one pick a step. torch's argmax returns the first
+    maximum."""
     every = torch.arange(len(frames), device=frames.device)
     picks = torch.zeros(len(frames), samples, dtype=torch.int64, device=frames.device)
     to_chosen = torch.full(frames.shape[:2], torch.inf, device=frames.device)  # (F, N)
@@ -323,8 +337,8 @@ def _sample_torch(frames: torch.Tensor, samples: int) -> torch.Tensor:
 def _nearest_torch(queries: torch.Tensor, frames: torch.Tensor, k: int) -> torch.Tensor:
     """(F, M, 3), (F, N, 3) -> (F, M, k), a few queries of every frame at a time.
 
-    topk breaks ties as it likes, so it is given keys without ties: the bits of a non-negative float, read as an integer,
-    sort like the float; the index goes into the lower half.
+    topk breaks ties as it likes, so it is given keys without ties: the bits of a non-negative float, read as an
+    integer, sort like the float; the index goes into the lower half.
     """
     index = torch.arange(frames.shape[1], device=frames.device)
     step = max(1, CHUNK // max(1, frames.shape[0] * frames.shape[1]))

@@ -1,4 +1,5 @@
-"""Eq. 1: I_f = R(P_f; pi). One fixed pinhole camera a clip, a z-buffered splat of discs, the index of the point in each pixel.
+"""Eq. 1: I_f = R(P_f; pi). One fixed pinhole camera a clip, a z-buffered splat of discs, the index of the point in each
+pixel.
 
 The index map is the whole trick of the method: because we draw the image ourselves, we know which 3D point every pixel
 shows, so no calibration is needed to carry a 2D feature back (Eq. 3, in ``correspondence.py``).
@@ -66,10 +67,10 @@ def fit_camera(points: torch.Tensor, size: int = 126, yaw: float = 0.0) -> Camer
     """The fixed camera of a clip: looks at the clip's centroid, backed off until every point of every frame is inside.
 
     points : (T, N, 3). yaw : radians the camera is carried around the vertical axis; 0 looks along +z like the sensor.
-    A point (x, y, z) relative to the centroid is inside when max(|x|, |y|) <= t (z + d), t the tangent of half the field of
-    view less the margin; d is the smallest distance that satisfies all points. Units cancel. If all points coincide the
-    distance is 1. It is never under a hundred-thousandth of the centroid's distance from the origin: nearer, float32 could
-    not tell the camera from the points.
+    A point (x, y, z) relative to the centroid is inside when max(|x|, |y|) <= t (z + d), t the tangent of half the
+    field of view less the margin; d is the smallest distance that satisfies all points. Units cancel. If all points
+    coincide the distance is 1. It is never under a hundred-thousandth of the centroid's distance from the origin:
+    nearer, float32 could not tell the camera from the points.
     """
     tangent = math.tan(math.radians(FIELD_OF_VIEW) / 2)
     cos, sin = math.cos(yaw), math.sin(yaw)
@@ -90,22 +91,28 @@ def fit_camera(points: torch.Tensor, size: int = 126, yaw: float = 0.0) -> Camer
 
 
 def splat_radius(size: int, points: int) -> float:
-    """Radius in pixels of the disc drawn for a point: it grows with the spacing of the points, so that surfaces close."""
+    """Radius in pixels of the disc drawn for a point: it grows with the spacing of the points, so that surfaces
+    close."""
     return SPLAT * size / math.sqrt(points)
 
 
 def disc(radius: float) -> list[tuple[int, int]]:
     """Pixel offsets (dx, dy) of a disc: dx^2 + dy^2 <= radius^2. Always holds (0, 0)."""
     reach = int(radius)
-    return [(dx, dy) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1) if dx * dx + dy * dy <= radius * radius]
+    return [
+        (dx, dy)
+        for dy in range(-reach, reach + 1)
+        for dx in range(-reach, reach + 1)
+        if dx * dx + dy * dy <= radius * radius
+    ]
 
 
 def z_buffer(pixel: torch.Tensor, depth: torch.Tensor, size: int, radius: float) -> torch.Tensor:
     """The nearest point in every pixel. pixel (T, N, 2) int64, depth (T, N) float32 -> (T, H, W) int64, -1 where empty.
 
-    Every point draws a disc of constant depth; where discs overlap the nearest wins, the lower index where depths are equal.
-    Points at depth <= 0 are behind the camera and draw nothing. A compiled loop does it on the CPU, ``z_buffer_batched``
-    elsewhere, with the same answer.
+    Every point draws a disc of constant depth; where discs overlap the nearest wins, the lower index where depths are
+    equal. Points at depth <= 0 are behind the camera and draw nothing. A compiled loop does it on the CPU,
+    ``z_buffer_batched`` elsewhere, with the same answer.
     """
     if depth.device.type != "cpu":
         return z_buffer_batched(pixel, depth, size, radius)
@@ -116,7 +123,8 @@ def z_buffer(pixel: torch.Tensor, depth: torch.Tensor, size: int, radius: float)
 
 @njit(cache=True, nogil=True)
 def _draw(pixel, depth, offsets, index):
-    """The textbook z-buffer. pixel (T, N, 2) int64, depth (T, N) float32, offsets (m, 2) -> index (T, H, W) int64, in place."""
+    """The textbook z-buffer. pixel (T, N, 2) int64, depth (T, N) float32, offsets (m, 2) -> index (T, H, W) int64, in
+    place."""
     frames, height, width = index.shape
     nearest = np.empty((height, width), depth.dtype)
     for f in range(frames):
@@ -133,9 +141,9 @@ def _draw(pixel, depth, offsets, index):
 
 
 def z_buffer_batched(pixel: torch.Tensor, depth: torch.Tensor, size: int, radius: float) -> torch.Tensor:
-    """``z_buffer`` in torch operations, for a GPU. Depth and point index are packed into one int64, so one minimum per pixel
-    is an exact z-buffer whose ties go to the lower index: the bits of a positive float sort like the float itself. The loop
-    runs over the disc's few offsets, never over points or pixels.
+    """``z_buffer`` in torch operations, for a GPU. Depth and point index are packed into one int64, so one minimum per
+    pixel is an exact z-buffer whose ties go to the lower index: the bits of a positive float sort like the float
+    itself. The loop runs over the disc's few offsets, never over points or pixels.
     """
     frames, count = depth.shape
     key = (depth.contiguous().view(torch.int32).long() << 32) | torch.arange(count, device=depth.device)  # (T, N)
@@ -165,9 +173,9 @@ def depth_range(depth: torch.Tensor) -> tuple[float, float]:
 def shade(index: torch.Tensor, depth: torch.Tensor, near, far) -> torch.Tensor:
     """Depth-shaded image (T, 3, H, W) float32 from the index map (T, H, W) and point depths (T, N).
 
-    Grey is linear in depth: 1 at ``near``, SHADE_FAR at ``far`` (numbers, or tensors that broadcast to (T, N)). A clip has
-    one range for all its frames, so a surface keeps its grey while it stays where it is. An empty range makes a step: 1 up to
-    ``near``, SHADE_FAR beyond.
+    Grey is linear in depth: 1 at ``near``, SHADE_FAR at ``far`` (numbers, or tensors that broadcast to (T, N)). A clip
+    has one range for all its frames, so a surface keeps its grey while it stays where it is. An empty range makes a
+    step: 1 up to ``near``, SHADE_FAR beyond.
     """
     reach = torch.as_tensor(far - near).clamp_min(torch.finfo(torch.float32).tiny)  # relative to no unit
     nearness = 1 - ((depth - near) / reach).clamp(0, 1)  # (T, N)
@@ -179,7 +187,8 @@ def shade(index: torch.Tensor, depth: torch.Tensor, near, far) -> torch.Tensor:
 
 
 def mean_grey(image: torch.Tensor) -> torch.Tensor:
-    """How bright each picture is drawn: the mean over the pixels that show something, 0 where none does. (T, 3, H, W) -> (T,) float64."""
+    """How bright each picture is drawn: the mean over the pixels that show something, 0 where none does. (T, 3, H, W)
+    -> (T,) float64."""
     grey = image[:, 0].double()
     return grey.sum((1, 2)) / (grey > 0).sum((1, 2)).clamp_min(1)
 
@@ -189,20 +198,30 @@ def _thin(values: torch.Tensor, most: int = 1 << 16) -> torch.Tensor:
     return values[:: -(-len(values) // most)]
 
 
-def render(points: np.ndarray | torch.Tensor, size: int = 126, camera: Camera | None = None, radius: float | None = None, device: str | torch.device | None = None) -> Rendering:
+def render(
+    points: np.ndarray | torch.Tensor,
+    size: int = 126,
+    camera: Camera | None = None,
+    radius: float | None = None,
+    device: str | torch.device | None = None,
+) -> Rendering:
     """Render a clip (Eq. 1). points : (T, N, 3) in any unit -> Rendering.
 
-    size : image side in pixels (paper: 126; ablated 98 and 168). camera : None fits one to the clip. radius : of the splat
-    in pixels; None derives it from size and N. Runs where ``points`` lies, or on ``device``.
+    size : image side in pixels (paper: 126; ablated 98 and 168). camera : None fits one to the clip. radius : of the
+    splat in pixels; None derives it from size and N. Runs where ``points`` lies, or on ``device``.
 
-    Raises DataError on a coordinate that is not finite or a clip without points, ConfigError on a shape, size or radius that
-    is none.
+    Raises DataError on a coordinate that is not finite or a clip without points, ConfigError on a shape, size or radius
+    that is none.
     """
     cloud = torch.as_tensor(points, dtype=torch.float32, device=device)
     if cloud.ndim != 3 or cloud.shape[-1] != 3:
         raise ConfigError(f"points of shape {tuple(cloud.shape)}", "render", "give one clip, (T, N, 3)")
     if cloud.shape[0] == 0 or cloud.shape[1] == 0:
-        raise DataError(f"a clip of {cloud.shape[0]} frames x {cloud.shape[1]} points has nothing to draw", "render", "sample at least one frame and one point")
+        raise DataError(
+            f"a clip of {cloud.shape[0]} frames x {cloud.shape[1]} points has nothing to draw",
+            "render",
+            "sample at least one frame and one point",
+        )
     if size < 1 or size != int(size):
         raise ConfigError(f"size={size}", "render", "a whole number of pixels, at least 1")
     if radius is not None and not 0 <= radius < float("inf"):

@@ -1,7 +1,7 @@
 """The main job: every notebook from start to end in a fresh kernel, and pages to read what came of it.
 
-``build/notebooks`` gets the executed copies, ``build/html`` the pages and their index, ``results/<profile>`` the tables. The
-notebooks themselves are not touched. A notebook that fails does not stop the others.
+``build/notebooks`` gets the executed copies, ``build/html`` the pages and their index, ``results/<profile>`` the
+tables. The notebooks themselves are not touched. A notebook that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ STAMP = "cross4d"  # where an executed copy's Outcome lies in its metadata
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a notebook went. status : "ok", "kept" (see ``--resume``), or why it failed. key : hash of all it was run with."""
+    """How a notebook went. status : "ok", "kept" (see ``--resume``), or why it failed. key : hash of all it was run
+    with."""
 
     notebook: str
     profile: str
@@ -51,7 +52,8 @@ def reproduce(profile: str = "quick", only: list[str] | None = None, jobs: int =
     only : notebooks, tables or figures (``select``). jobs : notebooks at once; they share the cores. resume : keep the
     executed copies whose notebook, library and rows (``source_key``, ``row_key``) are what they are now.
 
-    Raises ConfigError on an unknown name, DataError when the profile's data are not there and it has no stand-in for them.
+    Raises ConfigError on an unknown name, DataError when the profile's data are not there and it has no stand-in for
+    them.
     """
     main_dataset(load_profile(profile))
     stems = select(only)
@@ -66,9 +68,14 @@ def reproduce(profile: str = "quick", only: list[str] | None = None, jobs: int =
         for done in as_completed(running):
             outcome = done.result()
             outcomes[outcome.notebook] = outcome
-            print(f"[{len(outcomes):2}/{len(stems)}] {outcome.notebook:32}{outcome.seconds:6.0f} s  {outcome.status}", flush=True)
+            print(
+                f"[{len(outcomes):2}/{len(stems)}] {outcome.notebook:32}{outcome.seconds:6.0f} s  {outcome.status}",
+                flush=True,
+            )
     finally:
-        pool.shutdown(cancel_futures=True)  # an interrupt reaches the running notebooks too; those that wait do not start
+        pool.shutdown(
+            cancel_futures=True
+        )  # an interrupt reaches the running notebooks too; those that wait do not start
     tables = refresh_tables(profile)
     write_index()
     print_table([outcomes[stem] for stem in stems], tables, time.perf_counter() - started)
@@ -79,7 +86,9 @@ def notebook_stems() -> list[str]:
     """All notebooks in reading order. Raises ConfigError where there are none: the library without its checkout."""
     stems = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
     if not stems:
-        raise ConfigError("there are no notebooks", NOTEBOOKS, "run this from a checkout of the project, installed with `make setup`")
+        raise ConfigError(
+            "there are no notebooks", NOTEBOOKS, "run this from a checkout of the project, installed with `make setup`"
+        )
     return stems
 
 
@@ -89,13 +98,23 @@ def select(only: list[str] | None) -> list[str]:
     Raises ConfigError on a name that is none of these, or whose notebook is not written yet.
     """
     stems = notebook_stems()
-    by_name = {stem.split("_")[0]: stem for stem in stems} | {stem: stem for stem in stems} | {name: artifact.notebook for name, artifact in ARTIFACTS.items()}
+    by_name = (
+        {stem.split("_")[0]: stem for stem in stems}
+        | {stem: stem for stem in stems}
+        | {name: artifact.notebook for name, artifact in ARTIFACTS.items()}
+    )
     chosen = set()
     for name in only or stems:
         if name not in by_name:
-            raise ConfigError(f"no notebook, table or figure is called {name!r}", "--only", "`cross4d list` shows the names")
+            raise ConfigError(
+                f"no notebook, table or figure is called {name!r}", "--only", "`cross4d list` shows the names"
+            )
         if by_name[name] not in stems:
-            raise ConfigError(f"{name} is planned for notebook {by_name[name]}, which is not written yet", "--only", "`cross4d list` shows what is there")
+            raise ConfigError(
+                f"{name} is planned for notebook {by_name[name]}, which is not written yet",
+                "--only",
+                "`cross4d list` shows what is there",
+            )
         chosen.add(by_name[name])
     return sorted(chosen)
 
@@ -104,15 +123,35 @@ def select(only: list[str] | None) -> list[str]:
 
 
 def run_notebook(stem: str, profile: str, threads: int | None, resume: bool) -> Outcome:
-    """Execute a notebook with its parameter PROFILE set, then write its page. threads : torch threads, None for all cores."""
+    """Execute a notebook with its parameter PROFILE set, then write its page. threads : torch threads, None for all
+    cores."""
     sources, earlier = source_key(stem), read_outcome(stem)
-    if resume and earlier and earlier.status == "ok" and page_path(stem).is_file() and earlier.key == f"{sources}-{row_key(stem, profile)}":
+    if (
+        resume
+        and earlier
+        and earlier.status == "ok"
+        and page_path(stem).is_file()
+        and earlier.key == f"{sources}-{row_key(stem, profile)}"
+    ):
         return replace(earlier, status="kept")
     for stale in (copy_path(stem), page_path(stem)):
         stale.unlink(missing_ok=True)
     started = time.perf_counter()
-    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"} | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
-    command = ["-m", "papermill", NOTEBOOKS / f"{stem}.ipynb", copy_path(stem), "-p", "PROFILE", profile, "--cwd", NOTEBOOKS, "--no-progress-bar"]
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"} | (
+        {"OMP_NUM_THREADS": str(threads)} if threads else {}
+    )
+    command = [
+        "-m",
+        "papermill",
+        NOTEBOOKS / f"{stem}.ipynb",
+        copy_path(stem),
+        "-p",
+        "PROFILE",
+        profile,
+        "--cwd",
+        NOTEBOOKS,
+        "--no-progress-bar",
+    ]
     ended = subprocess.run([sys.executable, *map(str, command)], env=environment, capture_output=True, text=True)
     seconds = time.perf_counter() - started
     status = "ok" if ended.returncode == 0 else failure(stem, ended.stderr)
@@ -133,11 +172,15 @@ def source_key(stem: str) -> str:
 def row_key(stem: str, profile: str) -> str:
     """Hash of the result rows that a notebook shows, and of the profile.
 
-    Of this profile those that a table or figure of the notebook asks for (all, where the manifest names none for it); of the
-    other profiles, which notebooks show beside it, all.
+    Of this profile those that a table or figure of the notebook asks for (all, where the manifest names none for it);
+    of the other profiles, which notebooks show beside it, all.
     """
     names = [name for name, artifact in ARTIFACTS.items() if artifact.notebook == stem]
-    own = [row_path(spec) for spec in runs_for(load_profile(profile), names)] if names else sorted(rows_folder(profile).glob("*.json"))
+    own = (
+        [row_path(spec) for spec in runs_for(load_profile(profile), names)]
+        if names
+        else sorted(rows_folder(profile).glob("*.json"))
+    )
     others = [path for other in PROFILES if other != profile for path in sorted(rows_folder(other).glob("*.json"))]
     return content_hash([rows_folder(profile).parent, *own, *others])
 
@@ -202,7 +245,12 @@ def write_index() -> None:
     rows = []
     for stem in notebook_stems():
         if (outcome := read_outcome(stem)) and page_path(stem).is_file():
-            cells = [f'<a href="{stem}.html">{html.escape(title_of(stem))}</a>', outcome.profile, f"{outcome.seconds:.0f} s", html.escape(outcome.status)]
+            cells = [
+                f'<a href="{stem}.html">{html.escape(title_of(stem))}</a>',
+                outcome.profile,
+                f"{outcome.seconds:.0f} s",
+                html.escape(outcome.status),
+            ]
             rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     style = "body { font-family: sans-serif; margin: 2em } td, th { padding: .3em 1em; text-align: left }"
     head = "<tr><th>Notebook</th><th>Profile</th><th>Time</th><th>Status</th></tr>"
@@ -235,9 +283,15 @@ def print_table(outcomes: list[Outcome], tables: Outcome, seconds: float) -> Non
     print(f"\n{'notebook':32}{'seconds':>8}  {'status':8}page")
     for outcome in outcomes:
         page = page_path(outcome.notebook)
-        print(f"{outcome.notebook:32}{outcome.seconds:8.1f}  {outcome.status.split()[0]:8}{page.relative_to(ROOT) if page.is_file() else '-'}")
-    print(f"{'tables':32}{tables.seconds:8.1f}  {tables.status.split()[0]:8}{os.path.relpath(rows_folder(tables.profile).parent / 'tables', ROOT)}")
+        print(
+            f"{outcome.notebook:32}{outcome.seconds:8.1f}  {outcome.status.split()[0]:8}{page.relative_to(ROOT) if page.is_file() else '-'}"
+        )
+    print(
+        f"{'tables':32}{tables.seconds:8.1f}  {tables.status.split()[0]:8}{os.path.relpath(rows_folder(tables.profile).parent / 'tables', ROOT)}"
+    )
     failed = [outcome for outcome in [*outcomes, tables] if not outcome.good]
-    print(f"\n{len(outcomes)} notebooks in {seconds:.0f} s, {len(failed) or 'nothing'} failed. All pages: {(BUILD / 'html' / 'index.html').relative_to(ROOT)}")
+    print(
+        f"\n{len(outcomes)} notebooks in {seconds:.0f} s, {len(failed) or 'nothing'} failed. All pages: {(BUILD / 'html' / 'index.html').relative_to(ROOT)}"
+    )
     for outcome in failed:
         print(f"  {outcome.notebook}: {outcome.status}")

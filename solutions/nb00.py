@@ -11,4 +11,8 @@ def dense_loss(predicted, target, visible):
     return (1 - cosine).mean()
 
 
-ANSWERS = {"00.where": "12_correspondence_and_cameras", "00.cache_megabytes": cache_megabytes, "00.dense_loss": dense_loss}
+ANSWERS = {
+    "00.where": "12_correspondence_and_cameras",
+    "00.cache_megabytes": cache_megabytes,
+    "00.dense_loss": dense_loss,
+}

@@ -18,7 +18,9 @@ def padded_share(lengths, frames, stride):
 
 def folds(subjects):
     subjects = np.array(subjects)
-    return [(np.flatnonzero(subjects != person), np.flatnonzero(subjects == person)) for person in sorted(set(subjects))]
+    return [
+        (np.flatnonzero(subjects != person), np.flatnonzero(subjects == person)) for person in sorted(set(subjects))
+    ]
 
 
 ANSWERS = {"01.window": 8, "01.pixel_of": pixel_of, "01.padded_share": padded_share, "01.folds": folds}

@@ -25,4 +25,9 @@ def receptive_field(encoder, points, f):
     return len(groups["near_first"][0, f, centres].unique())
 
 
-ANSWERS = {"04.crossing": crossing, "04.worst_distance": worst_distance, "04.block_parameters": block_parameters, "04.receptive_field": receptive_field}
+ANSWERS = {
+    "04.crossing": crossing,
+    "04.worst_distance": worst_distance,
+    "04.block_parameters": block_parameters,
+    "04.receptive_field": receptive_field,
+}

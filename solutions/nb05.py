@@ -18,11 +18,16 @@ def masked_loss(predicted, target, visible):
 
 
 def lengths_after_step(predicted, target, rate):
-    """cos does not change along a vector's own direction, so the gradient stands at right angles to it, and a step at right
-    angles can only lengthen: |p - r g|^2 = |p|^2 + r^2 |g|^2."""
+    """cos does not change along a vector's own direction, so the gradient stands at right angles to it, and a step at
+    right angles can only lengthen: |p - r g|^2 = |p|^2 + r^2 |g|^2."""
     predicted = predicted.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(cosine_loss(predicted, target), predicted)
     return (predicted - rate * gradient).norm(dim=-1).detach()
 
 
-ANSWERS = {"05.constant_pays": 0.99, "05.best_constant": best_constant, "05.masked_loss": masked_loss, "05.lengths": lengths_after_step}
+ANSWERS = {
+    "05.constant_pays": 0.99,
+    "05.best_constant": best_constant,
+    "05.masked_loss": masked_loss,
+    "05.lengths": lengths_after_step,
+}

@@ -26,4 +26,9 @@ def sign_test(first, second):
     return min(1.0, 2 * tail)
 
 
-ANSWERS = {"06.clips_needed": math.ceil(0.25 * (1.96 / 0.03) ** 2), "06.in_parts": in_parts, "06.balanced": balanced, "06.sign_test": sign_test}
+ANSWERS = {
+    "06.clips_needed": math.ceil(0.25 * (1.96 / 0.03) ** 2),
+    "06.in_parts": in_parts,
+    "06.balanced": balanced,
+    "06.sign_test": sign_test,
+}

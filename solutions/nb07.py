@@ -14,7 +14,8 @@ def of_frames(tokens, tubelet, frames):
 
 
 def windows(frames, length):
-    """Frame f is read of the earliest window that holds it: number f // length, for the last window starts early, not late."""
+    """Frame f is read of the earliest window that holds it: number f // length, for the last window starts early, not
+    late."""
     starts = list(range(0, frames - length + 1, length))
     return starts if starts[-1] == frames - length else [*starts, frames - length]
 

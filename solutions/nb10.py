@@ -17,7 +17,9 @@ def peek(data):
     frames, vertices, triangles = struct.unpack("<3i", data[:12])
     if frames < 1 or vertices < 3 or triangles < 1:
         raise ValueError("no animation")
-    if len(data) != 12 + 12 * (frames * vertices + triangles):  # three numbers of four bytes for each vertex of a frame, and each triangle
+    if len(data) != 12 + 12 * (
+        frames * vertices + triangles
+    ):  # three numbers of four bytes for each vertex of a frame, and each triangle
         raise ValueError("the header lies")
     return frames, vertices, triangles
 

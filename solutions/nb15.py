@@ -19,7 +19,8 @@ def share(dense, start, control):
 
 
 def fair_split(neither, place, meaning, both):
-    """Shapley's value of two players: each is paid the mean of what it adds when it comes first and when it comes last."""
+    """Shapley's value of two players: each is paid the mean of what it adds when it comes first and when it comes
+    last."""
     of_place = ((place - neither) + (both - meaning)) / 2
     return of_place, both - neither - of_place
 

@@ -1,6 +1,8 @@
-"""Small things that several test files share. Everything is made here, in seconds, and nothing outside pytest's folder is written.
+"""Small things that several test files share. Everything is made here, in seconds, and nothing outside pytest's folder
+is written.
 
-A fixture that a test may write to is made anew for it; what is only read (clips, teacher, a finished store) is made once.
+A fixture that a test may write to is made anew for it; what is only read (clips, teacher, a finished store) is made
+once.
 """
 
 import multiprocessing
@@ -29,7 +31,8 @@ def tiny_encoder(seed: int = 0, **changes) -> Point4D:
 
 
 def damage(data, dice):
-    """One of six accidents: flipped bits, flipped bits near the start, a cut, random bytes put in, bytes lost, a header number replaced."""
+    """One of six accidents: flipped bits, flipped bits near the start, a cut, random bytes put in, bytes lost, a header
+    number replaced."""
     data = bytearray(data)
     accident = dice.randrange(6)
     if accident < 2:
@@ -50,7 +53,8 @@ def damage(data, dice):
 
 
 def set_environment(values: dict) -> None:
-    """For a process that must have it before it imports ``cross4d_lib.experiments``, which reads $CROSS4D_RESULTS once."""
+    """For a process that must have it before it imports ``cross4d_lib.experiments``, which reads $CROSS4D_RESULTS
+    once."""
     os.environ.update(values)
 
 
@@ -88,7 +92,16 @@ def teacher_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("teacher")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = Dinov2Model(Dinov2Config(hidden_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=SIZE, patch_size=14, foreground_tokens_only=True))
+        model = Dinov2Model(
+            Dinov2Config(
+                hidden_size=24,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                image_size=SIZE,
+                patch_size=14,
+                foreground_tokens_only=True,
+            )
+        )
     model.save_pretrained(folder)
     return folder
 
@@ -104,20 +117,26 @@ def finished(clips, teacher, tmp_path_factory):
     """The clips' targets, built once and undisturbed. Read only: copy its folder to damage it."""
     from cross4d_lib import build_targets
 
-    return build_targets(clips, teacher, DIM, SIZE, encoder=tiny_encoder(), cache=tmp_path_factory.mktemp("finished"), progress=False)
+    return build_targets(
+        clips, teacher, DIM, SIZE, encoder=tiny_encoder(), cache=tmp_path_factory.mktemp("finished"), progress=False
+    )
 
 
 @pytest.fixture(scope="session")
 def processes():
-    """Starts processes in a fraction of a second: they are forked from a clean one that has imported the library once."""
+    """Starts processes in a fraction of a second: they are forked from a clean one that has imported the library
+    once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cross4d_lib.teachers.dinov2", "cross4d_lib.training", "cross4d_lib.evaluation", "sklearn.linear_model"])
+    context.set_forkserver_preload(
+        ["cross4d_lib.teachers.dinov2", "cross4d_lib.training", "cross4d_lib.evaluation", "sklearn.linear_model"]
+    )
     return context
 
 
 @pytest.fixture
 def depth_videos(tmp_path, monkeypatch) -> Path:
-    """A folder in MSR-Action3D's form with 4 actions x 6 subjects, 5 frames of 32 x 24 pixels: $CROSS4D_DATA/msr-action3d.
+    """A folder in MSR-Action3D's form with 4 actions x 6 subjects, 5 frames of 32 x 24 pixels:
+    $CROSS4D_DATA/msr-action3d.
 
     A slanted patch moves left, right, up or down: which of them is the action.
     """
@@ -129,6 +148,8 @@ def depth_videos(tmp_path, monkeypatch) -> Path:
             for f in range(5):
                 row, column = 6 + down * f, 10 + subject % 3 + right * f
                 depth[f, row : row + 11, column : column + 10] = 380 + 20 * subject + 7 * np.arange(11)[:, None] + f
-            (folder / f"a{action:02}_s{subject:02}_e01_sdepth.bin").write_bytes(struct.pack("<3i", 5, 32, 24) + depth.tobytes())
+            (folder / f"a{action:02}_s{subject:02}_e01_sdepth.bin").write_bytes(
+                struct.pack("<3i", 5, 32, 24) + depth.tobytes()
+            )
     monkeypatch.setenv("CROSS4D_DATA", str(folder.parent))
     return folder

@@ -40,7 +40,11 @@ def book(monkeypatch, tmp_path, results):
     (tmp_path / "notebooks").mkdir()
 
     def write(stem, source=GOOD):
-        cells = [nbformat.v4.new_markdown_cell(f"# Question {stem}"), nbformat.v4.new_code_cell('PROFILE = "quick"', metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(source)]
+        cells = [
+            nbformat.v4.new_markdown_cell(f"# Question {stem}"),
+            nbformat.v4.new_code_cell('PROFILE = "quick"', metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_code_cell(source),
+        ]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "notebooks" / f"{stem}.ipynb")
 
@@ -68,7 +72,12 @@ def test_help_waits_for_no_large_library():
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
-    listing = subprocess.Popen([sys.executable, "-c", "import sys; from cross4d_lib.cli import main; sys.exit(main(['list']))"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    listing = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from cross4d_lib.cli import main; sys.exit(main(['list']))"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     listing.stdout.readline()
     listing.stdout.close()
     assert listing.wait() in (0, 1) and not listing.stderr.read()
@@ -77,17 +86,29 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 
 def test_lazy_names_are_the_functions_not_the_rooms():
     program = "import cross4d_lib.render, cross4d_lib as c4d; assert all(hasattr(c4d, name) for name in c4d.__all__); print(c4d.render.__name__, c4d.targets.cache_folder.__name__)"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split() == ["render", "cache_folder"]
+    assert subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split() == ["render", "cache_folder"]
 
 
-@pytest.mark.parametrize("wrong", [["reproduce", "--jobs", "0"], ["train-teacher", "--out", "x", "--minutes", "0"], ["nothing"], []])
+@pytest.mark.parametrize(
+    "wrong", [["reproduce", "--jobs", "0"], ["train-teacher", "--out", "x", "--minutes", "0"], ["nothing"], []]
+)
 def test_wrong_usage_exits_with_2(wrong, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(wrong)
     assert ended.value.code == 2 and "usage: cross4d" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("wrong, told", [(["run", "--profile", "huge"], "huge"), (["run", "--only", "table99"], "table99"), (["report", "--profile", "huge"], "huge"), (["reproduce", "--only", "table99"], "table99")])
+@pytest.mark.parametrize(
+    "wrong, told",
+    [
+        (["run", "--profile", "huge"], "huge"),
+        (["run", "--only", "table99"], "table99"),
+        (["report", "--profile", "huge"], "huge"),
+        (["reproduce", "--only", "table99"], "table99"),
+    ],
+)
 def test_our_errors_are_one_line_and_exit_with_2(wrong, told, capsys):
     assert cli.main(wrong) == 2
     error = capsys.readouterr().err.splitlines()
@@ -119,7 +140,11 @@ def test_list_names_everything_without_data(bare, capsys):
     assert "synthetic stand-in" in stand_in and "found 600 of 600" in stand_in
     (teacher,) = [line for line in told if line.split()[:1] == ["facebook/dinov2-large"]]
     assert "not on this machine" in teacher
-    assert [line.split()[0] for line in told if "CONTROL, no teacher" in line] == ["control/position", "control/geometry", "control/grey"]
+    assert [line.split()[0] for line in told if "CONTROL, no teacher" in line] == [
+        "control/position",
+        "control/geometry",
+        "control/grey",
+    ]
 
 
 def test_list_names_the_in_domain_teachers(bare, monkeypatch, tmp_path, teacher_folder, capsys):
@@ -156,9 +181,14 @@ def test_doctor_fails_when_the_main_job_cannot_run(bare, monkeypatch, tmp_path, 
 
 
 def test_doctor_compares_versions_with_the_pins(monkeypatch, tmp_path):
-    (tmp_path / "pins.txt").write_text(f"# pins\npytest==0.1\nno-such-package==1.0\ntorch=={doctor.version('torch').split('+')[0]}\n")
+    (tmp_path / "pins.txt").write_text(
+        f"# pins\npytest==0.1\nno-such-package==1.0\ntorch=={doctor.version('torch').split('+')[0]}\n"
+    )
     monkeypatch.setattr(doctor, "PINS", tmp_path / "pins.txt")
-    assert [(finding.topic, finding.state) for finding in doctor.find_packages()] == [("pytest", "missing"), ("no-such-package", "broken")]
+    assert [(finding.topic, finding.state) for finding in doctor.find_packages()] == [
+        ("pytest", "missing"),
+        ("no-such-package", "broken"),
+    ]
 
 
 def test_doctor_goes_on_when_a_package_cannot_be_imported(monkeypatch, capsys):
@@ -179,10 +209,16 @@ def test_reproduce_goes_on_after_a_failure_and_names_it(book, tmp_path, capsys):
     assert cli.main(["reproduce", "--jobs", "2"]) == 1
     told = lines(capsys)
     table = told[next(i for i, line in enumerate(told) if line.startswith("notebook ")) :]
-    assert [line.split()[:1] + line.split()[2:3] for line in table[1:4]] == [["01_bad", "FAILED"], ["02_good", "ok"], ["03_good", "ok"]]
+    assert [line.split()[:1] + line.split()[2:3] for line in table[1:4]] == [
+        ["01_bad", "FAILED"],
+        ["02_good", "ok"],
+        ["03_good", "ok"],
+    ]
     assert told[-1] == "  01_bad: FAILED in cell [3]: ValueError: two"
     index = (tmp_path / "build" / "html" / "index.html").read_text()
-    assert all(f'href="{stem}.html"' in index and f"Question {stem}" in index for stem in ("01_bad", "02_good", "03_good"))
+    assert all(
+        f'href="{stem}.html"' in index and f"Question {stem}" in index for stem in ("01_bad", "02_good", "03_good")
+    )
     assert "seen quick" in (tmp_path / "build" / "html" / "02_good.html").read_text()
 
 

@@ -1,8 +1,8 @@
 """From videos to clips: which frames, which points, how many of them repeated, and which videos.
 
-Claims: a clip always has T frames of N points; what it repeats is counted exactly; sampling depends on the video's id and
-the seed alone, so neither order, nor limit, nor neighbours change a clip; and a limited dataset still spreads over classes
-and subjects. The videos are made here, each coordinate a code of its frame and point.
+Claims: a clip always has T frames of N points; what it repeats is counted exactly; sampling depends on the video's id
+and the seed alone, so neither order, nor limit, nor neighbours change a clip; and a limited dataset still spreads over
+classes and subjects. The videos are made here, each coordinate a code of its frame and point.
 """
 
 import random
@@ -12,14 +12,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cross4d_lib.clips import Video, check_finite, clip_generator, frame_indices, point_indices, sample_clip, surface_samples
+from cross4d_lib.clips import (
+    Video,
+    check_finite,
+    clip_generator,
+    frame_indices,
+    point_indices,
+    sample_clip,
+    surface_samples,
+)
 from cross4d_lib.datasets.base import ClipDataset, Entry, Source, across_subjects, dataset_root, file_digest, spread
 from cross4d_lib.errors import ConfigError, DataError
 
 
 def coded_video(sizes, video_id="v", labels=False):
     """A video whose frame f has sizes[f] points, point n of frame f at (f, n, 0), labelled n % 3."""
-    frames = [np.stack([np.full(size, f), np.arange(size), np.zeros(size)], axis=1).astype(np.float32) for f, size in enumerate(sizes)]
+    frames = [
+        np.stack([np.full(size, f), np.arange(size), np.zeros(size)], axis=1).astype(np.float32)
+        for f, size in enumerate(sizes)
+    ]
     return Video(frames, video_id, 1, "s1", [np.arange(size) % 3 for size in sizes] if labels else None)
 
 
@@ -28,8 +39,8 @@ def coded_video(sizes, video_id="v", labels=False):
 
 @given(available=st.integers(1, 300), frames=st.integers(1, 64), stride=st.integers(1, 8))
 def test_a_stride_gives_the_centred_window_and_counts_its_padding(available, frames, stride):
-    """Long enough: frames exactly ``stride`` apart, as many free frames before as after (or one fewer). Too short: from frame
-    0 on, and every frame beyond the end is the last one, counted."""
+    """Long enough: frames exactly ``stride`` apart, as many free frames before as after (or one fewer). Too short: from
+    frame 0 on, and every frame beyond the end is the last one, counted."""
     indices, repeated = frame_indices(available, frames, stride)
     assert indices.shape == (frames,) and indices.dtype == np.int64
     reach = (frames - 1) * stride + 1
@@ -74,7 +85,8 @@ def test_a_size_that_makes_no_clip_is_refused(frames, stride):
 
 @given(available=st.integers(1, 200), points=st.integers(1, 200), seed=st.integers(0, 99))
 def test_points_are_distinct_while_they_last_and_then_repeat_evenly(available, points, seed):
-    """Without replacement; with too few, every point appears, none more than once oftener than another, and the count is exact."""
+    """Without replacement; with too few, every point appears, none more than once oftener than another, and the count
+    is exact."""
     indices, repeated = point_indices(available, points, np.random.default_rng(seed))
     times = np.bincount(indices, minlength=available)
     assert indices.shape == (points,) and indices.dtype == np.int64 and len(times) == available
@@ -109,10 +121,11 @@ def test_a_frame_of_nothing_and_a_sample_of_nothing_are_refused():
     stride=st.sampled_from([1, 2, 3, "uniform"]),
 )
 def test_a_clip_has_its_size_its_video_s_points_and_exact_counts(sizes, frames, points, stride):
-    """T x N whatever the video; frame f of the clip holds points of frame frame_indices[f]; labels stay beside their points.
+    """T x N whatever the video; frame f of the clip holds points of frame frame_indices[f]; labels stay beside their
+    points.
 
-    Repeated frames are those beyond the video's end. With a stride over 1 the first of them may show the last frame for the
-    first time, so the distinct frames are the rest, or one more.
+    Repeated frames are those beyond the video's end. With a stride over 1 the first of them may show the last frame for
+    the first time, so the distinct frames are the rest, or one more.
     """
     clip = sample_clip(coded_video(sizes, labels=True), frames, points, stride)
     assert clip.points.shape == (frames, points, 3) and clip.points.dtype == np.float32
@@ -164,7 +177,8 @@ def test_a_frame_without_points_is_an_error_only_where_the_clip_needs_it():
 
 
 def toy_source(sizes_of, classes=3, subjects=4, takes=3):
-    """A source of classes x subjects x takes videos; the first half of the subjects trains. sizes_of(id): points per frame."""
+    """A source of classes x subjects x takes videos; the first half of the subjects trains. sizes_of(id): points per
+    frame."""
     ids = [(f"a{a}_s{s}_t{t}", a, f"s{s}") for a in range(classes) for s in range(subjects) for t in range(takes)]
     entries = [Entry(video_id, label, subject, None) for video_id, label, subject in ids]
     return Source(
@@ -197,7 +211,11 @@ def test_neither_order_nor_limit_nor_split_mates_change_a_clip():
 
 def test_a_dataset_is_a_sequence_of_its_split():
     train, test = toy("train"), toy("test")
-    assert len(train) == len(test) == 18 and not set(train.ids) & set(test.ids) and not set(train.subjects) & set(test.subjects)
+    assert (
+        len(train) == len(test) == 18
+        and not set(train.ids) & set(test.ids)
+        and not set(train.subjects) & set(test.subjects)
+    )
     assert train[-1].id == train.ids[-1] and train[-1] is train[17]
     assert [clip.id for clip in train] == train.ids
     assert train.labels.dtype == np.int64 and train.labels.tolist() == [int(i[1]) for i in train.ids]
@@ -250,13 +268,19 @@ def test_a_limit_below_one_an_unknown_split_and_an_empty_split_are_refused():
 
 
 def test_the_fingerprint_follows_content_and_selection_and_the_settings_everything_else():
-    """A stored target belongs to exactly one dataset: any change of its clips shows in settings(), and nothing else does."""
+    """A stored target belongs to exactly one dataset: any change of its clips shows in settings(), and nothing else
+    does."""
     same = toy().settings()
     assert same == toy().settings()
     changed = [
-        toy("test"), toy(frames=5), toy(points=9), toy(stride=2), toy(seed=1), toy(limit=7),
+        toy("test"),
+        toy(frames=5),
+        toy(points=9),
+        toy(stride=2),
+        toy(seed=1),
+        toy(limit=7),
         toy(sizes_of=lambda video_id: [30] * (7 if video_id == "a0_s0_t0" else 8)),
-    ]  # fmt: skip
+    ]
     assert all(dataset.settings() != same for dataset in changed)
     assert toy(frames=5).fingerprint() == toy().fingerprint() != toy(limit=7).fingerprint()
 
@@ -295,12 +319,14 @@ def turned(vertices, angle):
 
 def moving_mesh(video_id="mesh", frames=8, labels=None):
     """The flat strip turning about the vertical and shifting."""
-    return Video([turned(SQUARE, 0.3 * f) + np.float32([f, 0, 2]) for f in range(frames)], video_id, 2, "s1", labels, TRIANGLES)
+    return Video(
+        [turned(SQUARE, 0.3 * f) + np.float32([f, 0, 2]) for f in range(frames)], video_id, 2, "s1", labels, TRIANGLES
+    )
 
 
 def test_a_surface_is_sampled_by_area():
-    """Every part of the surface gets its share of 40,000 points, whichever triangles cover it: the square a quarter, and within a
-    triangle each of the four triangles between its edges' middles a quarter."""
+    """Every part of the surface gets its share of 40,000 points, whichever triangles cover it: the square a quarter,
+    and within a triangle each of the four triangles between its edges' middles a quarter."""
     corners, weights = surface_samples(SQUARE, TRIANGLES, 40_000, np.random.default_rng(0))
     assert corners.shape == weights.shape == (40_000, 3) and corners.dtype == np.int64
     assert (weights >= 0).all() and np.allclose(weights.sum(1), 1)
@@ -318,7 +344,11 @@ def test_a_point_of_a_mesh_is_the_same_place_of_the_surface_in_every_frame(frame
     clip = sample_clip(moving_mesh(), frames, 300)
     assert clip.tracked and clip.points.shape == (frames, 300, 3) and clip.points.dtype == np.float32
     for points, f in zip(clip.points, clip.frame_indices, strict=True):
-        assert np.allclose(turned(points - np.float32([f, 0, 2]), -0.3 * f), turned(clip.points[0] - np.float32([clip.frame_indices[0], 0, 2]), -0.3 * clip.frame_indices[0]), atol=1e-5)
+        assert np.allclose(
+            turned(points - np.float32([f, 0, 2]), -0.3 * f),
+            turned(clip.points[0] - np.float32([clip.frame_indices[0], 0, 2]), -0.3 * clip.frame_indices[0]),
+            atol=1e-5,
+        )
     assert (clip.points_repeated, clip.frames_repeated) == (0, max(0, frames - 8))
     assert (clip.id, clip.label, clip.subject, clip.point_labels) == ("mesh", 2, "s1", None)
     assert not sample_clip(coded_video([9] * 3), 3, 4).tracked
@@ -332,7 +362,9 @@ def test_a_point_of_a_mesh_has_the_label_of_its_nearest_corner():
     assert clip.point_labels.shape == (1, 2000) and clip.point_labels.dtype == np.int64
     assert set(clip.point_labels[0][x < 0.3]) == {0} and set(clip.point_labels[0][x > 3.1]) == {2}
     corners, weights = surface_samples(SQUARE, TRIANGLES, 2000, clip_generator("mesh", 0))
-    assert np.array_equal(clip.point_labels[0], [labels[c[int(np.argmax(w))]] for c, w in zip(corners, weights, strict=True)])
+    assert np.array_equal(
+        clip.point_labels[0], [labels[c[int(np.argmax(w))]] for c, w in zip(corners, weights, strict=True)]
+    )
     several = sample_clip(moving_mesh(labels=labels), 4, 50).point_labels
     assert (several == several[0]).all() and len(set(several[0])) == 3
 
@@ -371,7 +403,9 @@ def test_an_empty_frame_that_shows_a_neighbour_counts_as_repeated():
 def test_dealing_evens_out_subjects_where_a_class_cannot_hold_them_all():
     """60 classes x 20 subjects x 6 takes, 1,000 of them: 16 or 17 of every class and 50 of every subject; undealt, the
     last subjects would be missing. A prefix of the takes is not preferred."""
-    entries = [Entry(f"t{t}_a{a:02}_s{s:02}", a, f"s{s:02}", None) for a in range(60) for s in range(20) for t in range(6)]
+    entries = [
+        Entry(f"t{t}_a{a:02}_s{s:02}", a, f"s{s:02}", None) for a in range(60) for s in range(20) for t in range(6)
+    ]
     count = lambda kept, key: np.unique([key(e) for e in kept], return_counts=True)[1]
     kept = spread(entries, 1000, deal=True)
     assert len(kept) == len({e.id for e in kept}) == 1000 and [e.id for e in kept] == sorted(e.id for e in kept)

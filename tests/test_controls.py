@@ -1,14 +1,19 @@
 """Only the target changes: each control does to the targets what its name says, and nothing else.
 
 Claims proved:
-1. Shuffled points keep each frame's set of targets and leave a token its own only where it is alone. Shuffled frames and clips
-   take the target of the token that a search through all of them finds nearest; nobody is his own other frame or clip. Broadcast
-   is the class summary, of the clip or of the frame.
-2. Points, grouping and summaries stay as they are; the centring mean is that of the targets carried. What a clip carries is the
+1. Shuffled points keep each frame's set of targets and leave a token its own only where it is alone. Shuffled frames
+and clips
+   take the target of the token that a search through all of them finds nearest; nobody is his own other frame or clip.
+   Broadcast is the class summary, of the clip or of the frame.
+2. Points, grouping and summaries stay as they are; the centring mean is that of the targets carried. What a clip
+carries is the
    same in every epoch and batch, another one under another seed.
-3. The position control is the sinusoid of a point's own pixel; the geometry control finds the normal of a tilted plane and no
-   curvature on it, also at its border, and the normals and curvatures of a sphere; the grey control is one number a frame.
-4. Pretraining under each control runs, differs from dense, and resumes bit for bit. Names that are none are refused. Runs
+3. The position control is the sinusoid of a point's own pixel; the geometry control finds the normal of a tilted plane
+and no
+   curvature on it, also at its border, and the normals and curvatures of a sphere; the grey control is one number a
+   frame.
+4. Pretraining under each control runs, differs from dense, and resumes bit for bit. Names that are none are refused.
+Runs
    without a control keep their keys; runs with one have their own, and their own encoders.
 """
 
@@ -28,9 +33,9 @@ from cross4d_lib.errors import ConfigError
 from cross4d_lib.experiments import load_profile, make_spec
 from cross4d_lib.experiments.spec import shipped_digest
 from cross4d_lib.pretexts import CONTROLS, ControlledTargets, controlled
-from cross4d_lib.pretexts.controls import cycle, nearest_visible
+from cross4d_lib.pretexts.target_controls import cycle, nearest_visible
 from cross4d_lib.teachers import CONTROL_TEACHERS, random_projection
-from cross4d_lib.teachers.controls import surface
+from cross4d_lib.teachers.formulas import surface
 from cross4d_lib.training import pretrain
 
 
@@ -38,11 +43,14 @@ def places_by_hand(clip):
     """Token positions less the clip's centroid, in root-mean-square radii, in float64."""
     points = clip["points"].double().numpy()
     centred = points - points.reshape(-1, 3).mean(0)
-    return (centred / np.sqrt((centred**2).sum(-1).mean()))[clip["grouping/frame"].long(), clip["grouping/point"].long()]
+    return (centred / np.sqrt((centred**2).sum(-1).mean()))[
+        clip["grouping/frame"].long(), clip["grouping/point"].long()
+    ]
 
 
 def nearest_by_hand(clip, giver, wanted):
-    """For every token, a search through the giver's tokens, one by one: (M,) list, None where its frame has none visible."""
+    """For every token, a search through the giver's tokens, one by one: (M,) list, None where its frame has none
+    visible."""
     here, there = places_by_hand(clip), places_by_hand(giver)
     found = []
     for j in range(len(here)):
@@ -117,7 +125,9 @@ def test_a_frame_without_a_visible_token_gives_none():
     frame, seen = torch.tensor([0, 0, 1]), torch.tensor([True, False, True])
     assert nearest_visible(place, torch.tensor([1, 1, 0]), place, frame, seen).tolist() == [2, 2, 0]
     assert nearest_visible(place, torch.tensor([2, 1, 0]), place, frame, seen).tolist() == [-1, 2, 0]
-    assert nearest_visible(place[1:2], torch.tensor([0]), place, torch.tensor([0, 9, 0]), torch.tensor([True, True, True])).tolist() == [0]
+    assert nearest_visible(
+        place[1:2], torch.tensor([0]), place, torch.tensor([0, 9, 0]), torch.tensor([True, True, True])
+    ).tolist() == [0]
 
 
 def test_broadcast_frames_is_the_frames_class_token(finished):
@@ -138,7 +148,12 @@ def test_broadcast_frame_means_is_the_mean_of_the_frames_own_targets(finished):
         for f in range(FRAMES):
             among = (clip["grouping/frame"] == f) & visible
             if among.any():
-                torch.testing.assert_close(carried[among].float(), clip["targets"][among].float().mean(0).expand(int(among.sum()), -1), rtol=1e-3, atol=1e-3)
+                torch.testing.assert_close(
+                    carried[among].float(),
+                    clip["targets"][among].float().mean(0).expand(int(among.sum()), -1),
+                    rtol=1e-3,
+                    atol=1e-3,
+                )
 
 
 def test_broadcast_is_the_class_summary(finished):
@@ -146,7 +161,9 @@ def test_broadcast_is_the_class_summary(finished):
     plain = finished.batch(range(len(finished)))
     assert torch.equal(batch.visible, plain.visible) and (batch.targets[~batch.visible] == 0).all()
     for i in range(len(finished)):
-        assert torch.equal(batch.targets[i][batch.visible[i]], plain.summaries["class"][i].expand(int(batch.visible[i].sum()), -1))
+        assert torch.equal(
+            batch.targets[i][batch.visible[i]], plain.summaries["class"][i].expand(int(batch.visible[i].sum()), -1)
+        )
 
 
 # ------------------------------------------------------------------------------------------------ 2. and nothing else
@@ -160,7 +177,11 @@ def test_only_the_targets_change_and_the_mean_is_theirs(finished, control):
     assert all(torch.equal(batch.grouping[name], plain.grouping[name]) for name in plain.grouping)
     assert all(torch.equal(batch.summaries[name], plain.summaries[name]) for name in plain.summaries)
     assert not torch.equal(batch.targets, plain.targets)
-    assert (len(targets), targets.dim) == (len(finished), finished.dim) and targets.key != finished.key and control in targets.key
+    assert (
+        (len(targets), targets.dim) == (len(finished), finished.dim)
+        and targets.key != finished.key
+        and control in targets.key
+    )
     torch.testing.assert_close(targets.mean["dense"], batch.targets[batch.visible].double().mean(0).float())
     assert all(torch.equal(targets.mean[name], finished.mean[name]) for name in ("class", "mean"))
     if control in ("shuffled points", "broadcast frame means"):
@@ -189,12 +210,18 @@ def test_without_a_control_the_store_is_left_alone(finished):
 
 
 def test_position_is_the_sinusoid_of_the_pixel():
-    """Pixel (column 3, row 10) of 28 lies at u = 3.5 / 28 = 1/8, v = 10.5 / 28 = 3/8. What the picture shows does not matter."""
+    """Pixel (column 3, row 10) of 28 lies at u = 3.5 / 28 = 1/8, v = 10.5 / 28 = 3/8. What the picture shows does not
+    matter."""
     teacher = load_teacher("control/position")
     image = torch.rand(2, 1, 28, 28).expand(-1, 3, -1, -1)
     features = teacher(image)
     assert features.patches.shape == (2, 28, 28, teacher.dim) and torch.equal(features.patches[0], features.patches[1])
-    by_hand = [wave(2 * math.pi * u / length) for u in (1 / 8, 3 / 8) for wave in (math.sin, math.cos) for length in POSITION_WAVES]
+    by_hand = [
+        wave(2 * math.pi * u / length)
+        for u in (1 / 8, 3 / 8)
+        for wave in (math.sin, math.cos)
+        for length in POSITION_WAVES
+    ]
     torch.testing.assert_close(features.patches[0, 10, 3], torch.tensor(by_hand), atol=1e-6, rtol=0)
     half = image.clone()
     half[:, :, :14] = 0  # seen in the lower half alone
@@ -202,7 +229,12 @@ def test_position_is_the_sinusoid_of_the_pixel():
     assert (teacher(torch.zeros_like(image)).summary == 0).all()
     for name in CONTROL_TEACHERS:
         control = load_teacher(name, device="cpu")
-        assert not control.trained and "CONTROL" in control.description and control.name == name and shipped_digest(name) == control.revision
+        assert (
+            not control.trained
+            and "CONTROL" in control.description
+            and control.name == name
+            and shipped_digest(name) == control.revision
+        )
 
 
 def test_grey_is_one_number_a_frame():
@@ -222,7 +254,9 @@ def test_grey_is_one_number_a_frame():
 
 def test_position_targets_in_a_store_are_those_of_the_tokens_pixels(clips, tmp_path):
     encoder = tiny_encoder()
-    store = build_targets(clips, load_teacher("control/position"), DIM, SIZE, encoder=encoder, cache=tmp_path, progress=False)
+    store = build_targets(
+        clips, load_teacher("control/position"), DIM, SIZE, encoder=encoder, cache=tmp_path, progress=False
+    )
     assert store.spec["teacher"] == load_teacher("control/position").revision
     clip, projection = store.clip(1), random_projection(4 * len(POSITION_WAVES), DIM)
     (view,) = render_cameras(clip["points"], SIZE)
@@ -232,7 +266,9 @@ def test_position_targets_in_a_store_are_those_of_the_tokens_pixels(clips, tmp_p
     angle = 2 * math.pi * u[..., None] / torch.tensor(POSITION_WAVES).double()  # (M, 2, K)
     code = torch.cat([angle.sin(), angle.cos()], -1).flatten(1).float()
     seen = clip["visible"]
-    torch.testing.assert_close(clip["targets"][seen].float(), (code @ projection)[seen], atol=5e-3, rtol=0)  # stored in half precision
+    torch.testing.assert_close(
+        clip["targets"][seen].float(), (code @ projection)[seen], atol=5e-3, rtol=0
+    )  # stored in half precision
 
 
 def picture_of(depth, seen, size):
@@ -249,7 +285,8 @@ def unweighted(features):
 
 
 def test_geometry_of_a_tilted_plane():
-    """z = 6 + x / 10 + y / 20: the normal is (1/10, 1/20, -1) made a unit; nowhere any curvature, the torn border included."""
+    """z = 6 + x / 10 + y / 20: the normal is (1/10, 1/20, -1) made a unit; nowhere any curvature, the torn border
+    included."""
     row, column = torch.meshgrid(torch.arange(126.0), torch.arange(126.0), indexing="ij")
     depth, seen = 6 + column / 10 + row / 20, (column - 60).abs() + (row - 70).abs() < 40
     teacher = load_teacher("control/geometry")
@@ -262,8 +299,8 @@ def test_geometry_of_a_tilted_plane():
 
 
 def test_geometry_of_a_sphere():
-    """Radius 24 about (60, 64), seen from the front: normals point away from its centre, both curvatures are 1 / 24; a hollow one
-    curves the other way."""
+    """Radius 24 about (60, 64), seen from the front: normals point away from its centre, both curvatures are 1 / 24; a
+    hollow one curves the other way."""
     row, column = torch.meshgrid(torch.arange(126.0), torch.arange(126.0), indexing="ij")
     x, y, radius = column - 60, row - 64, 24.0
     bulge = (radius**2 - x**2 - y**2).clamp_min(0).sqrt()
@@ -342,10 +379,13 @@ def test_one_alone_cannot_be_shuffled(clips, control, what):
 
 
 def test_keys_of_runs_without_a_control_stay():
-    """The field is left out at its default, so a row of before reads as it did; with a control run and encoder are others."""
+    """The field is left out at its default, so a row of before reads as it did; with a control run and encoder are
+    others."""
     plain = make_spec(load_profile("quick"), "synthetic-actions", "dense", 0)
     assert "control" not in plain.canonical()
-    with_control = [make_spec(load_profile("quick"), "synthetic-actions", "dense", 0, control=control) for control in CONTROLS]
+    with_control = [
+        make_spec(load_profile("quick"), "synthetic-actions", "dense", 0, control=control) for control in CONTROLS
+    ]
     assert len({spec.key for spec in (plain, *with_control)}) == 1 + len(CONTROLS)
     assert len({spec.pretraining.key for spec in (plain, *with_control)}) == 1 + len(CONTROLS)
     assert all(spec.canonical()["control"] == spec.control and spec.control in str(spec) for spec in with_control)

@@ -1,15 +1,19 @@
-"""Eq. 3 and 4: every visible point finds the patch it projects to, every token its nearest point, every point the tokens around it.
+"""Eq. 3 and 4: every visible point finds the patch it projects to, every token its nearest point, every point the
+tokens around it.
 
 Claims proved:
-1. ``patch_index`` is the row-major patch of the point's own pixel, -1 exactly where the point is occluded, and refuses a
+1. ``patch_index`` is the row-major patch of the point's own pixel, -1 exactly where the point is occluded, and refuses
+a
    patch that does not divide the image.
 2. ``point_features`` reads exactly those patches; NaN where there is none.
 3. ``match_tokens`` is the brute-force nearest point of the token's own frame, the lower index where equally near; for
    Point4D it is the sampled point itself, even among repeated points.
-4. ``token_neighbours`` is the brute-force nearest tokens of the point's own frame, or of the nearest frame that has some (the
-   earlier of two), with shares 1/d^2 that sum to 1, whatever the unit; ``at_points`` is linear, so a linear head may come
-   before or after it, and gradients pass through it.
-5. Several cameras are evenly spaced from the frontal one; what the first cannot see another can, and coverage is the share
+4. ``token_neighbours`` is the brute-force nearest tokens of the point's own frame, or of the nearest frame that has
+some (the
+   earlier of two), with shares 1/d^2 that sum to 1, whatever the unit; ``at_points`` is linear, so a linear head may
+   come before or after it, and gradients pass through it.
+5. Several cameras are evenly spaced from the frontal one; what the first cannot see another can, and coverage is the
+share
    of points that any of them sees.
 """
 
@@ -21,34 +25,51 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cross4d_lib.correspondence import at_points, camera_yaws, coverage, match_tokens, patch_index, point_features, render_cameras, token_neighbours
+from cross4d_lib.correspondence import (
+    at_points,
+    camera_yaws,
+    coverage,
+    match_tokens,
+    patch_index,
+    point_features,
+    render_cameras,
+    token_neighbours,
+)
 from cross4d_lib.encoders import Point4D
 from cross4d_lib.errors import ConfigError
 from cross4d_lib.render import Camera, fit_camera, render
 
-CAMERA = Camera(torch.eye(3), torch.zeros(3), 4.0, 8)  # at the origin, 8 x 8 pixels: (x, y, 1) lands on pixel (4x + 4, 4y + 4)
+CAMERA = Camera(
+    torch.eye(3), torch.zeros(3), 4.0, 8
+)  # at the origin, 8 x 8 pixels: (x, y, 1) lands on pixel (4x + 4, 4y + 4)
 
 
 def clip_of(frames, points, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(frames, points, 3, generator=generator) * torch.tensor([0.3, 0.8, 0.2]) + torch.tensor([0.0, 0.0, 3.0])
+    return torch.randn(frames, points, 3, generator=generator) * torch.tensor([0.3, 0.8, 0.2]) + torch.tensor(
+        [0.0, 0.0, 3.0]
+    )
 
 
 def tiny_encoder():
     return Point4D(tokens=8, dim=16, depth=1, heads=2, neighbours=4, widths=(8, 8))
 
 
-# ------------------------------------------------------------------------------------------------------ 1. point -> patch
+# ---------------------------------------------------------------------------------------------------- 1. point -> patch
 
 
 def test_four_points_by_hand():
     """8 x 8 pixels in four patches of 4 px, numbered 0 1 / 2 3; single-pixel splats."""
-    clip = torch.tensor([[
-        [0.3, -0.6, 1.0],  # pixel (5, 1): upper right
-        [-0.9, 0.8, 1.0],  # pixel (0, 7): lower left
-        [0.6, -1.2, 2.0],  # pixel (5, 1) again, farther: hidden by the first
-        [0.0, 0.0, 1.0],  # pixel (4, 4): a border belongs to the patch on its right and below
-    ]])  # fmt: skip
+    clip = torch.tensor(
+        [
+            [
+                [0.3, -0.6, 1.0],  # pixel (5, 1): upper right
+                [-0.9, 0.8, 1.0],  # pixel (0, 7): lower left
+                [0.6, -1.2, 2.0],  # pixel (5, 1) again, farther: hidden by the first
+                [0.0, 0.0, 1.0],  # pixel (4, 4): a border belongs to the patch on its right and below
+            ]
+        ]
+    )
     view = render(clip, camera=CAMERA, radius=0)
     assert view.pixel[0].tolist() == [[5, 1], [0, 7], [5, 1], [4, 4]]
     assert patch_index(view, 4).tolist() == [[1, 2, -1, 3]]
@@ -121,16 +142,29 @@ def test_the_picture_itself_survives_the_way_to_the_points():
     assert torch.equal(grey[view.visible][:, 0], expected[view.visible])
 
 
-# ------------------------------------------------------------------------------------------------------ 3. token -> point
+# ---------------------------------------------------------------------------------------------------- 3. token -> point
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 2), st.integers(1, 3), st.integers(1, 30), st.integers(1, 12), st.booleans())
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 2),
+    st.integers(1, 3),
+    st.integers(1, 30),
+    st.integers(1, 12),
+    st.booleans(),
+)
 def test_match_tokens_is_brute_force(seed, batch, frames, count, tokens, on_a_grid):
     """On a grid of small integers distances are exact, so ties are real ties and the lowest index must win."""
     generator = np.random.default_rng(seed)
-    points = generator.integers(-2, 3, (batch, frames, count, 3)) if on_a_grid else generator.standard_normal((batch, frames, count, 3))
-    centres = generator.integers(-3, 4, (batch, tokens, 3)) if on_a_grid else generator.standard_normal((batch, tokens, 3))
+    points = (
+        generator.integers(-2, 3, (batch, frames, count, 3))
+        if on_a_grid
+        else generator.standard_normal((batch, frames, count, 3))
+    )
+    centres = (
+        generator.integers(-3, 4, (batch, tokens, 3)) if on_a_grid else generator.standard_normal((batch, tokens, 3))
+    )
     frame = generator.integers(0, frames, (batch, tokens))
     found = match_tokens(torch.tensor(centres).float(), torch.tensor(frame), torch.tensor(points).float())
     assert found.shape == (batch, tokens) and found.dtype == torch.int64
@@ -143,7 +177,9 @@ def test_match_tokens_is_brute_force(seed, batch, frames, count, tokens, on_a_gr
 @pytest.mark.parametrize("repeated", [1, 3])
 def test_for_point4d_the_match_is_the_sampled_point(repeated):
     """Its centres are input points. FPS prefers the lowest of repeated points, and so does the match."""
-    points = clip_of(4, 40, 5)[None].repeat(2, 1, repeated, 1) + torch.tensor([0.0, 10.0])[:, None, None, None]  # (2, 4, 40*, 3)
+    points = (
+        clip_of(4, 40, 5)[None].repeat(2, 1, repeated, 1) + torch.tensor([0.0, 10.0])[:, None, None, None]
+    )  # (2, 4, 40*, 3)
     encoder = tiny_encoder()
     tokens = encoder(points)
     assert torch.equal(match_tokens(tokens.centres, tokens.frame, points), tokens.point)
@@ -156,7 +192,7 @@ def test_a_token_is_matched_in_its_own_frame_only():
     assert match_tokens(centres, torch.tensor([[0, 1]]), points).tolist() == [[0, 1]]
 
 
-# ---------------------------------------------------------------------------------------------------- 4. tokens -> point
+# --------------------------------------------------------------------------------------------------- 4. tokens -> point
 
 
 def three_tokens():
@@ -185,14 +221,22 @@ def test_a_point_on_a_token_takes_that_token_alone(unit):
 
 
 def test_a_frame_without_tokens_takes_those_of_the_nearest_frame_that_has_some():
-    """Tokens in frames 1 and 3 of 6, one each: 0 takes 1's, 2 lies between them and takes the earlier one's, 4 and 5 take 3's."""
+    """Tokens in frames 1 and 3 of 6, one each: 0 takes 1's, 2 lies between them and takes the earlier one's, 4 and 5
+    take 3's."""
     points = torch.zeros(1, 6, 1, 3)
     index, _ = token_neighbours(torch.zeros(1, 2, 3), torch.tensor([[1, 3]]), points, k=1)
     assert index.flatten().tolist() == [0, 0, 0, 1, 1, 1]
 
 
 @settings(deadline=None, max_examples=20)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 2), st.integers(1, 5), st.integers(1, 6), st.integers(1, 4), st.sampled_from([1e-3, 1.0, 1e3]))
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 2),
+    st.integers(1, 5),
+    st.integers(1, 6),
+    st.integers(1, 4),
+    st.sampled_from([1e-3, 1.0, 1e3]),
+)
 def test_token_neighbours_is_brute_force_in_every_unit(seed, batch, frames, per_frame, k, unit):
     """Tokens in a random part of the frames; distances in float64. k is at most the tokens that a frame has."""
     rng = np.random.default_rng(seed)
@@ -218,7 +262,9 @@ def test_a_linear_head_comes_before_or_after():
     tokens = encoder(points)
     index, weights = token_neighbours(tokens.centres, tokens.frame, points)
     head = torch.nn.Linear(16, 5)
-    torch.testing.assert_close(at_points(head(tokens.features), index, weights), head(at_points(tokens.features, index, weights)))
+    torch.testing.assert_close(
+        at_points(head(tokens.features), index, weights), head(at_points(tokens.features, index, weights))
+    )
 
 
 def test_at_points_is_a_loop_and_its_gradient_is_the_shares():
@@ -230,21 +276,27 @@ def test_at_points_is_a_loop_and_its_gradient_is_the_shares():
     assert found.shape == (2, 2, 5, 4)
     received = torch.zeros(2, 8)
     for b, f, n in np.ndindex(2, 2, 5):
-        torch.testing.assert_close(found[b, f, n], sum(w * values[b, j] for w, j in zip(weights[b, f, n], index[b, f, n])))
+        torch.testing.assert_close(
+            found[b, f, n], sum(w * values[b, j] for w, j in zip(weights[b, f, n], index[b, f, n]))
+        )
         for w, j in zip(weights[b, f, n], index[b, f, n]):
             received[b, j] += w
     found.sum().backward()
     torch.testing.assert_close(values.grad, received[..., None].expand(-1, -1, 4))
 
 
-@pytest.mark.parametrize("frame", [[[0, 1, 0, 1]], [[1, 1, 0, 0]], [[0, 0, 0, 1]], [[0, 0, 1, 1], [0, 0, 2, 2]]], ids=["interleaved", "backwards", "uneven", "another clip's"])
+@pytest.mark.parametrize(
+    "frame",
+    [[[0, 1, 0, 1]], [[1, 1, 0, 0]], [[0, 0, 0, 1]], [[0, 0, 1, 1], [0, 0, 2, 2]]],
+    ids=["interleaved", "backwards", "uneven", "another clip's"],
+)
 def test_tokens_not_listed_frame_by_frame_are_refused(frame):
     frame = torch.tensor(frame)
     with pytest.raises(ConfigError, match="not listed frame by frame.*sort the tokens"):
         token_neighbours(torch.zeros(len(frame), 4, 3), frame, torch.zeros(len(frame), 3, 2, 3))
 
 
-# ----------------------------------------------------------------------------------------------------- 5. several cameras
+# --------------------------------------------------------------------------------------------------- 5. several cameras
 
 
 def test_cameras_are_evenly_spaced_from_the_frontal_one():
@@ -256,8 +308,9 @@ def test_cameras_are_evenly_spaced_from_the_frontal_one():
 
 
 def closed_limb(points=2000):
-    """A slim upright ellipsoid, points all around: half of it faces any one camera. The splat closes its surface because it
-    fills little of the picture; on a body that fills it (a ball), points of the far side show through between the discs."""
+    """A slim upright ellipsoid, points all around: half of it faces any one camera. The splat closes its surface
+    because it fills little of the picture; on a body that fills it (a ball), points of the far side show through
+    between the discs."""
     ray = torch.randn(1, points, 3, generator=torch.Generator().manual_seed(2))
     return ray / ray.norm(dim=-1, keepdim=True) * torch.tensor([0.12, 1.0, 0.12])
 
@@ -271,7 +324,9 @@ def test_the_second_of_two_cameras_sees_the_back():
     assert seen(front, away) < 0.05 < 0.3 < seen(front, towards)
     assert seen(back, towards) < 0.05 < 0.3 < seen(back, away)
     alone = render(limb, 126)
-    assert torch.equal(front.index, alone.index) and torch.equal(front.image, alone.image)  # the first is the frontal one
+    assert torch.equal(front.index, alone.index) and torch.equal(
+        front.image, alone.image
+    )  # the first is the frontal one
     assert torch.equal(back.index, render(limb, 126, fit_camera(limb, 126, math.pi)).index)
 
 

@@ -1,12 +1,14 @@
 """A run is named by what decides it, executed once whoever asks, and leaves one row that says how it came about.
 
 Claims proved:
-1. A spec's key is the hash of its canonical form: fixed for all time, the same in whatever order it is written, another one
+1. A spec's key is the hash of its canonical form: fixed for all time, the same in whatever order it is written, another
+one
    for every field that decides the result, the same for what does not. All teachers share one random run.
 2. A run is executed once; its row has every field that DESIGN asks for, survives JSON, and equals the run done again.
    Half-written or damaged files in the cache are never believed.
 3. The queue runs what is missing over processes, names what failed and does the rest.
-4. The committed rows are those of the library as it is: no stale key, no other teacher, no other data; and they agree with one another.
+4. The committed rows are those of the library as it is: no stale key, no other teacher, no other data; and they agree
+with one another.
 """
 
 import json
@@ -24,7 +26,23 @@ from conftest import DIM, FRAMES, POINTS, SIZE, TINY, set_environment
 from cross4d_lib.datasets import load_dataset, load_source
 from cross4d_lib.errors import ConfigError, DataError
 from cross4d_lib.evaluation import linear_probe
-from cross4d_lib.experiments import ARTIFACTS, PROFILES, Profile, RunSpec, fresh_encoder, load_profile, load_row, load_rows, main_dataset, make_spec, pretrained_encoder, run, run_queue, runs_for, task_clips
+from cross4d_lib.experiments import (
+    ARTIFACTS,
+    PROFILES,
+    Profile,
+    RunSpec,
+    fresh_encoder,
+    load_profile,
+    load_row,
+    load_rows,
+    main_dataset,
+    make_spec,
+    pretrained_encoder,
+    run,
+    run_queue,
+    runs_for,
+    task_clips,
+)
 from cross4d_lib.experiments.spec import embedded_digest, shipped_digest
 
 room, queue = sys.modules["cross4d_lib.experiments.run"], sys.modules["cross4d_lib.experiments.queue"]
@@ -32,7 +50,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FIELDS = (
     "key spec profile dataset teacher teacher_revision seed metrics clips_evaluated commit dirty config_hash data_hash device versions "
     "seconds date stand_in chance clips_trained"
-).split()  # fmt: skip
+).split()
 PROBES = {"linear", "standardized", "converged"}
 REAL = ("train", "test")
 
@@ -41,9 +59,21 @@ REAL = ("train", "test")
 def tiny(depth_videos, teacher_folder, results, monkeypatch):
     """A profile called "tiny": seconds a run, on the little depth videos, entered beside the three."""
     profile = Profile(
-        "tiny", "msr-action3d", "synthetic-actions", str(teacher_folder), FRAMES, POINTS, "uniform", None, SIZE, DIM,
-        encoder={name: value for name, value in TINY.items() if name != "widths"}, epochs=2, batch=4, seeds=(0, 1),
-    )  # fmt: skip
+        "tiny",
+        "msr-action3d",
+        "synthetic-actions",
+        str(teacher_folder),
+        FRAMES,
+        POINTS,
+        "uniform",
+        None,
+        SIZE,
+        DIM,
+        encoder={name: value for name, value in TINY.items() if name != "widths"},
+        epochs=2,
+        batch=4,
+        seeds=(0, 1),
+    )
     monkeypatch.setitem(PROFILES, "tiny", profile)
     return profile
 
@@ -59,12 +89,30 @@ PAPER = make_spec(load_profile("paper"), "msr-action3d", "dense", 0)
 
 
 def test_a_key_is_fixed_for_all_time():
-    """The paper's own dense run. If this fails, every committed row has lost its name: change the key on purpose or not at all."""
+    """The paper's own dense run. If this fails, every committed row has lost its name: change the key on purpose or not
+    at all."""
     assert PAPER.canonical() == {
-        "dataset": "msr-action3d", "data_content": "", "pretext": "dense", "seed": 0, "frames": 24, "points": 2048, "stride": 1, "clips": None,
-        "encoder": {}, "teacher": "facebook/dinov2-large", "teacher_content": "", "size": 126, "dim": 384, "projection": "random",
-        "cameras": 1, "summary": "", "centre": True, "variance_weight": 1.0, "epochs": 100, "batch": 16,
-    }  # fmt: skip
+        "dataset": "msr-action3d",
+        "data_content": "",
+        "pretext": "dense",
+        "seed": 0,
+        "frames": 24,
+        "points": 2048,
+        "stride": 1,
+        "clips": None,
+        "encoder": {},
+        "teacher": "facebook/dinov2-large",
+        "teacher_content": "",
+        "size": 126,
+        "dim": 384,
+        "projection": "random",
+        "cameras": 1,
+        "summary": "",
+        "centre": True,
+        "variance_weight": 1.0,
+        "epochs": 100,
+        "batch": 16,
+    }
     assert PAPER.key == "b2d8496d1c14"
 
 
@@ -77,11 +125,33 @@ def test_a_key_does_not_depend_on_the_order_of_writing():
 
 
 OTHER = {
-    "dataset": "utd-mhad", "pretext": "global", "seed": 1, "frames": 23, "points": 2047, "stride": 2, "clips": 100, "encoder": (("dim", 128),), "teacher": "facebook/dinov2-base",
-    "size": 98, "dim": 768, "projection": "pca", "cameras": 2, "summary": "mean", "centre": False, "variance_weight": 0.0, "epochs": 99, "batch": 8,
-    "split": "train-identities", "task": "segmentation", "target": "utd-mhad", "task_splits": ("train-identities", "test-identities"), "task_clip": (("frames", 16),),
-    "control": "broadcast", "augmented": True, "merge": "first",
-}  # fmt: skip
+    "dataset": "utd-mhad",
+    "pretext": "global",
+    "seed": 1,
+    "frames": 23,
+    "points": 2047,
+    "stride": 2,
+    "clips": 100,
+    "encoder": (("dim", 128),),
+    "teacher": "facebook/dinov2-base",
+    "size": 98,
+    "dim": 768,
+    "projection": "pca",
+    "cameras": 2,
+    "summary": "mean",
+    "centre": False,
+    "variance_weight": 0.0,
+    "epochs": 99,
+    "batch": 8,
+    "split": "train-identities",
+    "task": "segmentation",
+    "target": "utd-mhad",
+    "task_splits": ("train-identities", "test-identities"),
+    "task_clip": (("frames", 16),),
+    "control": "broadcast",
+    "augmented": True,
+    "merge": "first",
+}
 
 
 def test_a_key_changes_with_every_field_but_the_profiles_name():
@@ -92,7 +162,8 @@ def test_a_key_changes_with_every_field_but_the_profiles_name():
 
 
 def test_a_key_changes_with_the_contents_behind_names(teacher_folder, tmp_path, monkeypatch):
-    """A teacher's folder: with its weights; the untrained copy of it: with its configuration. An embedded dataset: with its generator."""
+    """A teacher's folder: with its weights; the untrained copy of it: with its configuration. An embedded dataset: with
+    its generator."""
     spec = replace(PAPER, teacher=str(teacher_folder))
     copy = tmp_path / "copy"
     copy.mkdir()
@@ -102,10 +173,18 @@ def test_a_key_changes_with_the_contents_behind_names(teacher_folder, tmp_path, 
     weights, untrained = shipped_digest(str(copy)), shipped_digest(f"{copy}/untrained")
     (copy / "model.safetensors").write_bytes((copy / "model.safetensors").read_bytes()[:-1] + b"\x01")
     assert shipped_digest(str(copy)) != weights and shipped_digest(f"{copy}/untrained") == untrained != weights
-    assert spec.canonical()["teacher_content"] == weights and shipped_digest("facebook/dinov2-large") == shipped_digest("") == ""
+    assert (
+        spec.canonical()["teacher_content"] == weights
+        and shipped_digest("facebook/dinov2-large") == shipped_digest("") == ""
+    )
     embedded = replace(PAPER, dataset="synthetic-actions")
     before = embedded.key
-    assert embedded.canonical()["data_content"] == embedded_digest("synthetic-actions") != embedded_digest("msr-action3d") == ""
+    assert (
+        embedded.canonical()["data_content"]
+        == embedded_digest("synthetic-actions")
+        != embedded_digest("msr-action3d")
+        == ""
+    )
     monkeypatch.setattr("cross4d_lib.datasets.synthetic.actions.GENERATOR_VERSION", "synthetic-actions/next")
     embedded_digest.cache_clear()
     try:
@@ -119,8 +198,18 @@ def test_a_key_changes_with_the_contents_behind_names(teacher_folder, tmp_path, 
 def test_all_teachers_and_pretexts_share_the_random_runs():
     profile = load_profile("quick")
     plain = make_spec(profile, "synthetic-actions", "random", 1)
-    assert plain == make_spec(profile, "synthetic-actions", "random", 1, teacher="facebook/dinov2-large", summary="mean", centre=False)
-    assert plain.key == make_spec(replace(profile, teacher="facebook/dinov2-large", dim=99, epochs=7, batch=3), "synthetic-actions", "random", 1).key
+    assert plain == make_spec(
+        profile, "synthetic-actions", "random", 1, teacher="facebook/dinov2-large", summary="mean", centre=False
+    )
+    assert (
+        plain.key
+        == make_spec(
+            replace(profile, teacher="facebook/dinov2-large", dim=99, epochs=7, batch=3),
+            "synthetic-actions",
+            "random",
+            1,
+        ).key
+    )
     assert plain.key != make_spec(replace(profile, points=99), "synthetic-actions", "random", 1).key
     assert not plain.teacher and not plain.epochs
     assert sum(spec.pretext == "random" for spec in runs_for(profile, ["table01"])) == len(profile.seeds)
@@ -158,11 +247,18 @@ def check_row(row, spec):
     assert all(field in row for field in FIELDS)
     assert row == json.loads(json.dumps(row, allow_nan=False))
     assert row["key"] == row["config_hash"] == spec.key and row["spec"] == json.loads(json.dumps(spec.canonical()))
-    assert (row["profile"], row["dataset"], row["teacher"], row["seed"]) == (spec.profile, spec.dataset, spec.teacher, spec.seed)
+    assert (row["profile"], row["dataset"], row["teacher"], row["seed"]) == (
+        spec.profile,
+        spec.dataset,
+        spec.teacher,
+        spec.seed,
+    )
     if spec.task == "probe":
         check_probes(row)
     assert bool(row["teacher_revision"]) == (spec.pretext not in ("none", "random"))
-    assert row["data_hash"].keys() == set(REAL) and (row["data_hash"]["train"] == row["data_hash"]["test"]) == (len(set(spec.task_splits)) == 1)
+    assert row["data_hash"].keys() == set(REAL) and (row["data_hash"]["train"] == row["data_hash"]["test"]) == (
+        len(set(spec.task_splits)) == 1
+    )
     assert {"python", "torch", "numpy", "transformers", "zarr"} <= row["versions"].keys()
     assert row["seconds"] > 0 and row["device"] and row["date"].startswith("20") and row["date"].endswith("+00:00")
     assert row["dirty"] in (True, False, None) and (row["dirty"] is None or len(row["commit"]) == 12)
@@ -195,7 +291,10 @@ def test_a_row_is_what_the_library_says_step_by_step(tiny):
     """The same numbers without the run: the spec's encoder, its clips, the probe."""
     row = run(spec_of(tiny), progress=False)
     encoder, measures = pretrained_encoder(spec_of(tiny), progress=False)
-    train, test = (load_dataset("msr-action3d", split, frames=FRAMES, points=POINTS, stride="uniform") for split in ("train", "test"))
+    train, test = (
+        load_dataset("msr-action3d", split, frames=FRAMES, points=POINTS, stride="uniform")
+        for split in ("train", "test")
+    )
     result = linear_probe(encoder, train, test, seed=0)
     assert row["metrics"]["linear"]["accuracy"] == result.accuracy
     assert row["metrics"]["linear"]["correct"] == "".join("01"[int(c)] for c in result.per_clip)
@@ -221,9 +320,12 @@ def test_a_damaged_cached_encoder_is_trained_again(tiny, cache):
     weights, notes = (cache / "encoders" / f"{spec_of(tiny).key}{suffix}" for suffix in (".safetensors", ".json"))
     content = weights.read_bytes()
     damages = [
-        lambda: weights.write_bytes(content[: len(content) // 2]), lambda: weights.write_bytes(content[:-7] + bytes([content[-7] ^ 64]) + content[-6:]),
-        weights.unlink, lambda: notes.write_text(notes.read_text()[:40]), notes.unlink,
-    ]  # fmt: skip
+        lambda: weights.write_bytes(content[: len(content) // 2]),
+        lambda: weights.write_bytes(content[:-7] + bytes([content[-7] ^ 64]) + content[-6:]),
+        weights.unlink,
+        lambda: notes.write_text(notes.read_text()[:40]),
+        notes.unlink,
+    ]
     for damage in damages:
         damage()
         mended, again = pretrained_encoder(spec_of(tiny), progress=False)
@@ -235,7 +337,8 @@ def test_a_damaged_cached_encoder_is_trained_again(tiny, cache):
 
 
 def test_an_interrupted_run_leaves_no_row_and_goes_on(tiny, results, cache, monkeypatch):
-    """Ctrl-C after the first of two epochs: the next run trains the second one only, and its row is the undisturbed one."""
+    """Ctrl-C after the first of two epochs: the next run trains the second one only, and its row is the undisturbed
+    one."""
     undisturbed = run(spec_of(tiny), progress=False)
     for file in [*results.rglob("*.json"), *(cache / "encoders").iterdir()]:
         file.unlink()
@@ -250,9 +353,15 @@ def test_an_interrupted_run_leaves_no_row_and_goes_on(tiny, results, cache, monk
     monkeypatch.setattr(room, "pretrain", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(spec_of(tiny), progress=False)
-    assert load_rows("tiny") == [] and [p.name for p in (cache / "checkpoints").iterdir()] == [f"{spec_of(tiny).key}.pt"]
+    assert load_rows("tiny") == [] and [p.name for p in (cache / "checkpoints").iterdir()] == [
+        f"{spec_of(tiny).key}.pt"
+    ]
     epochs = []
-    monkeypatch.setattr(room, "pretrain", lambda *args, **options: pretrain(*args, after_epoch=lambda epoch, row: epochs.append(epoch), **options))
+    monkeypatch.setattr(
+        room,
+        "pretrain",
+        lambda *args, **options: pretrain(*args, after_epoch=lambda epoch, row: epochs.append(epoch), **options),
+    )
     assert run(spec_of(tiny), progress=False)["metrics"] == undisturbed["metrics"] and epochs == [2]
 
 
@@ -301,7 +410,12 @@ def test_the_queue_does_what_is_missing_and_names_what_fails(tiny, results, monk
     assert run_queue("tiny", ["table01"]) == 3
     told = capsys.readouterr().out
     assert told.startswith("tiny: 6 runs, 2 there, 4 to do\n")
-    assert told.count("FAILED") == 3 and told.count("a fault of ours") == 2 and "ZeroDivisionError: a bug" in told and "in failing" in told
+    assert (
+        told.count("FAILED") == 3
+        and told.count("a fault of ours") == 2
+        and "ZeroDivisionError: a bug" in told
+        and "in failing" in told
+    )
     assert told.count("done ") == 1 and f"{spec_of(tiny).key}  dense on msr-action3d" in told
     monkeypatch.setattr(room, "pretrain", real)
     assert run_queue("tiny", ["table01"]) == 0 and "6 runs, 3 there, 3 to do" in capsys.readouterr().out
@@ -311,11 +425,21 @@ def test_the_queue_does_what_is_missing_and_names_what_fails(tiny, results, monk
 
 
 def test_the_queue_over_processes(tiny, results, teacher_folder, processes, capsys, monkeypatch):
-    """Two processes that share one target store; runs whose teacher is not there fail by name and stop nobody. The numbers
-    are those of one process. (Forked from a server that has imported the library, which saves the test its slowest part.)"""
+    """Two processes that share one target store; runs whose teacher is not there fail by name and stop nobody. The
+    numbers are those of one process. (Forked from a server that has imported the library, which saves the test its
+    slowest part.)"""
     monkeypatch.setattr(queue.multiprocessing, "get_context", lambda method: processes)
-    monkeypatch.setattr(queue, "ProcessPoolExecutor", partial(queue.ProcessPoolExecutor, initializer=set_environment, initargs=(dict(os.environ),)))
-    specs = [spec_of(tiny, "random"), spec_of(tiny, "dense"), spec_of(tiny, "dense", 1), spec_of(tiny, "global", teacher=str(teacher_folder / "gone"))]
+    monkeypatch.setattr(
+        queue,
+        "ProcessPoolExecutor",
+        partial(queue.ProcessPoolExecutor, initializer=set_environment, initargs=(dict(os.environ),)),
+    )
+    specs = [
+        spec_of(tiny, "random"),
+        spec_of(tiny, "dense"),
+        spec_of(tiny, "dense", 1),
+        spec_of(tiny, "global", teacher=str(teacher_folder / "gone")),
+    ]
     monkeypatch.setitem(ARTIFACTS, "table01", replace(ARTIFACTS["table01"], runs=lambda profile: specs))
     assert run_queue("tiny", ["table01"], jobs=2) == 1 and not (ROOT / "results" / "tiny").exists()
     told = capsys.readouterr().out
@@ -328,7 +452,8 @@ def test_the_queue_over_processes(tiny, results, teacher_folder, processes, caps
 
 
 def test_runs_that_share_an_encoder_stay_in_one_process(tiny):
-    """Two tasks on one dense encoder are one group, another seed and every random run a group of its own; nothing is lost or reordered."""
+    """Two tasks on one dense encoder are one group, another seed and every random run a group of its own; nothing is
+    lost or reordered."""
     dense = [spec_of(tiny), spec_of(tiny, seed=1), replace(spec_of(tiny), task="correspondence")]
     random = [spec_of(tiny, "random"), spec_of(tiny, "random", 1)]
     groups = queue.sharing([dense[0], random[0], *dense[1:], random[1]])
@@ -356,7 +481,9 @@ def test_a_committed_row_is_whole_and_not_stale(path):
     """Its name is its key, and the key is that of its spec with the teacher and the embedded data as they are now."""
     row = json.loads(path.read_text())
     spec = RunSpec.of_row(row)
-    assert path.stem == row["key"] == spec.key, "stale: the teacher, the embedded data or the key changed since; run it again"
+    assert path.stem == row["key"] == spec.key, (
+        "stale: the teacher, the embedded data or the key changed since; run it again"
+    )
     check_row(row, spec)
     assert row["profile"] == path.parts[-3] and row["commit"], "a row to be trusted names its commit"
     if load_source(spec.measured_on).stand_in:
@@ -366,14 +493,21 @@ def test_a_committed_row_is_whole_and_not_stale(path):
 
 
 def test_committed_rows_agree_where_two_tasks_read_one_encoder():
-    """``pooling`` reads the mean over tokens too: row by row the clips it gets right are the probe's, so both were measured with one library."""
+    """``pooling`` reads the mean over tokens too: row by row the clips it gets right are the probe's, so both were
+    measured with one library."""
     rows = [json.loads(path.read_text()) for path in COMMITTED]
-    by_task = {task: {replace(RunSpec.of_row(row), task="probe"): row for row in rows if row.get("task", "probe") == task} for task in ("probe", "pooling")}
+    by_task = {
+        task: {replace(RunSpec.of_row(row), task="probe"): row for row in rows if row.get("task", "probe") == task}
+        for task in ("probe", "pooling")
+    }
     both = by_task["probe"].keys() & by_task["pooling"].keys()
     assert len(both) >= 12 or not rows
     for spec in both:
         for probe in PROBES:
-            assert by_task["pooling"][spec]["metrics"][f"mean/{probe}/scored"]["correct"] == by_task["probe"][spec]["metrics"][probe]["correct"], (spec, probe)
+            assert (
+                by_task["pooling"][spec]["metrics"][f"mean/{probe}/scored"]["correct"]
+                == by_task["probe"][spec]["metrics"][probe]["correct"]
+            ), (spec, probe)
 
 
 def test_a_stale_row_is_found(monkeypatch):

@@ -1,11 +1,14 @@
 """Figures show what they say, for any reader and on any machine.
 
 Claims proved:
-1. The colours of a PCA are decided by its features alone: the same from rotated rows and mirrored solvers' signs, the same for
-   one cloud and for two halves of it (a shared PCA is shared), grey where there is no feature, never as bright as paper.
+1. The colours of a PCA are decided by its features alone: the same from rotated rows and mirrored solvers' signs, the
+same for
+   one cloud and for two halves of it (a shared PCA is shared), grey where there is no feature, never as bright as
+   paper.
 2. The similarity map is the cosine, 1 at its anchor, nothing where there is no feature.
 3. Colours on the points are those of their own patch (Eq. 3) and of the nearest token of their own frame.
-4. Figures 1, 2 and 7 are drawn, with alt text, no text over the edge, the same bytes each time, and leave matplotlib's settings alone.
+4. Figures 1, 2 and 7 are drawn, with alt text, no text over the edge, the same bytes each time, and leave matplotlib's
+settings alone.
 5. A viewer shows in notebooks with and without scripts, within 0.5 MB, and its int16 coordinates are the clip's.
 """
 
@@ -28,7 +31,14 @@ from cross4d_lib.clips import Clip, sample_clip
 from cross4d_lib.datasets.synthetic.actions import CLASSES, make_video
 from cross4d_lib.errors import ConfigError
 from cross4d_lib.report.colours import BRIGHTEST, fit_pca_rgb, similarity
-from cross4d_lib.report.evidence import busiest_frame, busiest_point, motion, overview_frame, pipeline_frame, token_features
+from cross4d_lib.report.evidence import (
+    busiest_frame,
+    busiest_point,
+    motion,
+    overview_frame,
+    pipeline_frame,
+    token_features,
+)
 from cross4d_lib.report.figures import figure01, figure02, figure07
 from cross4d_lib.report.style import HIDDEN, PALETTE, alt, class_colours, save_figure
 from cross4d_lib.report.viewers import PLOTLY, clip_viewer, to_int16
@@ -38,7 +48,8 @@ FRAMES, POINTS = 4, 200
 
 
 class Tone(Teacher):
-    """A stand-in teacher: a patch's feature is its mean grey, its place and their products. No weights, no transformers."""
+    """A stand-in teacher: a patch's feature is its mean grey, its place and their products. No weights, no
+    transformers."""
 
     name, revision, patch, dim, trained, description = "tone", "0", 14, 6, True, "mean grey and place"
 
@@ -129,7 +140,12 @@ def test_motion_is_found(clips):
     moved[2, :9] += [0, -5, 0]  # nine neighbours fly off together in frame 2
     moved[2, :9] = moved[2, 0] + 0.01 * np.arange(27).reshape(9, 3)
     flown = replace(wave, points=moved)
-    assert busiest_frame(replace(wave, points=np.repeat(wave.points[:1], FRAMES, 0) + 0.1 * np.array([0, 1, 3, 2])[:, None, None])) == 2
+    assert (
+        busiest_frame(
+            replace(wave, points=np.repeat(wave.points[:1], FRAMES, 0) + 0.1 * np.array([0, 1, 3, 2])[:, None, None])
+        )
+        == 2
+    )
     assert busiest_point(flown, 2) < 9
     allowed = np.arange(POINTS) > 50
     assert busiest_point(flown, 2, allowed) > 50
@@ -140,7 +156,9 @@ def test_points_wear_the_colour_of_their_patch(clips):
     own = seen.patch_rgb.reshape(-1, 3)[seen.index]
     visible = seen.index >= 0
     assert 0 < visible.sum() < POINTS
-    assert np.array_equal(seen.point_rgb[visible], own[visible]) and np.allclose(seen.point_rgb[~visible], to_rgb(HIDDEN))
+    assert np.array_equal(seen.point_rgb[visible], own[visible]) and np.allclose(
+        seen.point_rgb[~visible], to_rgb(HIDDEN)
+    )
     assert seen.point_alike[seen.anchor] == pytest.approx(1) and np.isnan(seen.point_alike[~visible]).all()
     assert np.allclose(seen.patch_rgb[~seen.foreground], to_rgb(HIDDEN))
 
@@ -231,7 +249,10 @@ def test_viewer_holds_the_clip(clips):
         assert np.abs(metres - (clip.points[f] - centre)).max() <= 0.00051
     for a, axis in enumerate("xyz"):
         low, high = figure["layout"]["scene"][f"{axis}axis"]["range"]
-        assert low < 1000 * (clip.points[..., a] - centre[a]).min() and high > 1000 * (clip.points[..., a] - centre[a]).max()
+        assert (
+            low < 1000 * (clip.points[..., a] - centre[a]).min()
+            and high > 1000 * (clip.points[..., a] - centre[a]).max()
+        )
 
 
 def test_viewer_is_valid_plotly_without_plotly_js(clips):
@@ -261,7 +282,9 @@ def test_viewer_colours(clips):
     height = clip.points[..., 1].astype(float)
     height[1, 3] = np.nan
     seen = codes(clip_viewer(clip, colours=height))
-    assert seen[3] == 0 and np.array_equal(np.argsort(height[1, 4:], kind="stable")[[0, -1]], [seen[4:].argmin(), seen[4:].argmax()])
+    assert seen[3] == 0 and np.array_equal(
+        np.argsort(height[1, 4:], kind="stable")[[0, -1]], [seen[4:].argmin(), seen[4:].argmax()]
+    )
     rgb = np.zeros((FRAMES, POINTS, 3))
     rgb[1, 0] = (1, 0, 0.2)
     viewer = clip_viewer(clip, colours=rgb)

@@ -2,10 +2,13 @@
 
 Claims proved:
 1. Those fitted on and those scored on share no individual, and none of them is in a test split.
-2. Parts that the features name are read, parts that they do not know are at chance; the place alone is measured beside them.
+2. Parts that the features name are read, parts that they do not know are at chance; the place alone is measured beside
+them.
    Directions are counted, and what one number explains is told from what it does not.
-3. The whole judgement of a teacher is deterministic, is kept part by part, and is not measured again; other settings are.
-4. The table has a line a teacher and says which of them saw the reader's own data; the command writes table and picture.
+3. The whole judgement of a teacher is deterministic, is kept part by part, and is not measured again; other settings
+are.
+4. The table has a line a teacher and says which of them saw the reader's own data; the command writes table and
+picture.
 """
 
 import json
@@ -19,10 +22,21 @@ import torch
 from cross4d_lib import cli, load_dataset
 from cross4d_lib.errors import ConfigError
 from cross4d_lib.experiments import judge
-from cross4d_lib.experiments.judge import Judgement, judge_teachers, point_rows, read_parts, training_pair
 from cross4d_lib.report import judged
+from cross4d_lib.teacher_training.evaluate import Judgement, judge_teachers, point_rows, read_parts, training_pair
 
-LITTLE = Judgement(clips=(5, 4), frames=2, points=96, rows=8, student={"tokens": 4, "dim": 16, "depth": 1, "heads": 2, "widths": (8, 16)}, depth_clips=12, depth_frames=2, depth_points=96, epochs=1, dim=8)
+LITTLE = Judgement(
+    clips=(5, 4),
+    frames=2,
+    points=96,
+    rows=8,
+    student={"tokens": 4, "dim": 16, "depth": 1, "heads": 2, "widths": (8, 16)},
+    depth_clips=12,
+    depth_frames=2,
+    depth_points=96,
+    epochs=1,
+    dim=8,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +44,10 @@ def no_data(monkeypatch):
     monkeypatch.delenv("CROSS4D_DATA", raising=False)
 
 
-@pytest.mark.parametrize("name, split, tested", [("synthetic-actions", "train", "test"), ("synthetic-animals", "train-identities", "test-identities")])
+@pytest.mark.parametrize(
+    "name, split, tested",
+    [("synthetic-actions", "train", "test"), ("synthetic-animals", "train-identities", "test-identities")],
+)
 def test_no_test_individual_is_looked_at(name, split, tested):
     fit, held = training_pair(name, 3, split, frames=2, points=64, stride="uniform", limit=(20, 10))
     test = set(load_dataset(name, tested).subjects)
@@ -58,7 +75,9 @@ def test_directions_are_counted_and_what_a_number_explains_is_told():
     grey = torch.rand(4000, generator=dice)
     assert judge.explained(torch.stack([grey, -(grey**3)], 1), grey) == pytest.approx(1)
     assert judge.explained(rows, grey) < 0.01
-    assert judge.explained(torch.stack([(grey - grey.mean()) / grey.std(), rows[:, 0]], 1), grey) == pytest.approx(0.5, abs=0.02)
+    assert judge.explained(torch.stack([(grey - grey.mean()) / grey.std(), rows[:, 0]], 1), grey) == pytest.approx(
+        0.5, abs=0.02
+    )
 
 
 def test_rows_are_visible_points_with_their_patches_feature(clips, teacher):
@@ -77,14 +96,30 @@ def test_a_judgement_is_kept_part_by_part_and_not_measured_again(tmp_path, teach
     (first,) = judge_teachers(names, out, ["parts"], "cpu", LITTLE)
     assert calls == ["parts"] and set(first["scores"]) == {"parts"}
     (whole,) = judge_teachers(names, out, None, "cpu", LITTLE)
-    assert calls == ["parts", "actions", "distillation", "spread"] and whole["scores"]["parts"] == first["scores"]["parts"]
+    assert (
+        calls == ["parts", "actions", "distillation", "spread"] and whole["scores"]["parts"] == first["scores"]["parts"]
+    )
     (file,) = out.iterdir()
     assert json.loads(file.read_text()) == whole and whole["mark"] == ""
-    assert whole["training"] is None and whole["device"].startswith("cpu") and {"commit", "dirty", "versions", "date"} <= whole.keys()
+    assert (
+        whole["training"] is None
+        and whole["device"].startswith("cpu")
+        and {"commit", "dirty", "versions", "date"} <= whole.keys()
+    )
     shipped = judge.training_of("cross4d-tiny")
-    assert shipped["steps"] == 1001 and shipped["renders"] == 128128 and shipped["recipe"]["layers"] == 6 and judge.training_of("cross4d-tiny/untrained") is None
+    assert (
+        shipped["steps"] == 1001
+        and shipped["renders"] == 128128
+        and shipped["recipe"]["layers"] == 6
+        and judge.training_of("cross4d-tiny/untrained") is None
+    )
     assert judge_teachers(names, out, None, "cpu", LITTLE) == [whole] and len(calls) == 4
-    scores = [value for part in whole["scores"].values() for name, value in part.items() if "cosine" not in name and "directions" not in name]
+    scores = [
+        value
+        for part in whole["scores"].values()
+        for name, value in part.items()
+        if "cosine" not in name and "directions" not in name
+    ]
     assert len(scores) == 8 + 2 + 3 + 1 and all(0 <= value <= 1 for value in scores)
     assert all(value >= 1 for name, value in whole["scores"]["spread"].items() if "directions" in name)
     (again,) = judge_teachers(names, tmp_path / "other", ["parts"], "cpu", LITTLE)
@@ -97,16 +132,30 @@ def test_a_judgement_is_kept_part_by_part_and_not_measured_again(tmp_path, teach
 
 def test_the_table_has_a_line_a_teacher_and_says_whose_data_it_saw():
     scores = {"parts": {"synthetic-actions/accuracy": 0.5}}
-    table = judged.judged_table([{"teacher": "a", "mark": "", "scores": scores}, {"teacher": "b", "mark": "IN-DOMAIN", "scores": scores}])
-    assert list(table.index) == ["a", "b (IN-DOMAIN)"] and table["parts: synthetic-actions/accuracy"].tolist() == [0.5, 0.5]
+    table = judged.judged_table(
+        [{"teacher": "a", "mark": "", "scores": scores}, {"teacher": "b", "mark": "IN-DOMAIN", "scores": scores}]
+    )
+    assert list(table.index) == ["a", "b (IN-DOMAIN)"] and table["parts: synthetic-actions/accuracy"].tolist() == [
+        0.5,
+        0.5,
+    ]
 
 
 def test_the_command_writes_table_and_picture(tmp_path, monkeypatch, teacher_folder, capsys):
     given = []
-    monkeypatch.setattr("cross4d_lib.experiments.judge.judge_teachers", lambda names, out, only, device: given.append((names, only, device)) or [{"teacher": str(teacher_folder), "mark": "", "scores": {"parts": {"x": 0.5}}}])
+    monkeypatch.setattr(
+        "cross4d_lib.teacher_training.evaluate.judge_teachers",
+        lambda names, out, only, device: (
+            given.append((names, only, device))
+            or [{"teacher": str(teacher_folder), "mark": "", "scores": {"parts": {"x": 0.5}}}]
+        ),
+    )
     monkeypatch.setattr(judged, "CLIPS", judged.CLIPS[:1])
     monkeypatch.setattr(judged, "load_teacher", lambda name: judge.load_teacher(name, dtype=torch.float32))
-    assert cli.main(["judge-teacher", str(teacher_folder), "--out", str(tmp_path), "--only", "parts", "--device", "cpu"]) == 0
+    assert (
+        cli.main(["judge-teacher", str(teacher_folder), "--out", str(tmp_path), "--only", "parts", "--device", "cpu"])
+        == 0
+    )
     assert given == [([str(teacher_folder)], ["parts"], "cpu")]
     assert len(pd.read_csv(tmp_path / "judged.csv")) == 1 and (tmp_path / "judged.png").stat().st_size > 1000
     assert str(tmp_path / "judged.png") in capsys.readouterr().out

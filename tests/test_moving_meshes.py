@@ -1,9 +1,10 @@
 """The reader of DeformingThings4D's animations, and of the animals with parts.
 
-Claims: a later frame is the FIRST plus its offsets; animals stand upright (y down) and are turned, never mirrored; categories,
-motions and parts follow from names by the written rules; clip splits and identity splits are what they say, whatever the order of
-files; and whatever bytes a file holds, reading it ends in a valid Video or in a DataError that names the file, without allocating
-what a header promises. The files are small ones written here; the last section reads the real animals where $CROSS4D_DATA has them.
+Claims: a later frame is the FIRST plus its offsets; animals stand upright (y down) and are turned, never mirrored;
+categories, motions and parts follow from names by the written rules; clip splits and identity splits are what they say,
+whatever the order of files; and whatever bytes a file holds, reading it ends in a valid Video or in a DataError that
+names the file, without allocating what a header promises. The files are small ones written here; the last section reads
+the real animals where $CROSS4D_DATA has them.
 """
 
 import io
@@ -30,25 +31,57 @@ from cross4d_lib.errors import DataError
 
 DT4D, ACTIONS, ANIMALS = (load_source(name) for name in ("deforming-things4d", "deforming-things4d-actions", "animals"))
 
-# A crude animal, y up, looking along +z: feet on the ground, its left at +x, head before, tail behind. Vertices, then triangles.
+# A crude animal, y up, looking along +z: feet on the ground, its left at +x, head before, tail behind. Vertices, then
+# triangles.
 BODY = np.array(
-    [[0.4, 0, 1], [-0.4, 0, 1], [0.4, 0, -1], [-0.4, 0, -1], [0.4, 1, 1], [-0.4, 1, 1], [0.4, 1, -1], [-0.4, 1, -1], [0, 1.8, 1.6], [0, 1.2, -1.8]], np.float32,
-)  # fmt: skip
+    [
+        [0.4, 0, 1],
+        [-0.4, 0, 1],
+        [0.4, 0, -1],
+        [-0.4, 0, -1],
+        [0.4, 1, 1],
+        [-0.4, 1, 1],
+        [0.4, 1, -1],
+        [-0.4, 1, -1],
+        [0, 1.8, 1.6],
+        [0, 1.2, -1.8],
+    ],
+    np.float32,
+)
 CORNERS = np.array([[0, 4, 6], [0, 6, 2], [1, 7, 5], [1, 3, 7], [4, 5, 6], [5, 7, 6], [4, 5, 8], [6, 7, 9]])
-JOINTS = ["FrontFoot.L", "IKFrontLeg.R", "FFB.L", "BackLowerLeg.R", "FrontUpLeg.L", "FrontShoulder.R", "BackLeg.L", "Torso2", "Ear4.L_end", "Tail3"]
+JOINTS = [
+    "FrontFoot.L",
+    "IKFrontLeg.R",
+    "FFB.L",
+    "BackLowerLeg.R",
+    "FrontUpLeg.L",
+    "FrontShoulder.R",
+    "BackLeg.L",
+    "Torso2",
+    "Ear4.L_end",
+    "Tail3",
+]
 
 
 def motion(frames=4, vertices=BODY, up="y"):
-    """(F, V, 3): the body moves ahead, one step a frame, and stretches: the last frame is not the sum of steps but its own."""
+    """(F, V, 3): the body moves ahead, one step a frame, and stretches: the last frame is not the sum of steps but its
+    own."""
     steps = np.arange(frames, dtype=np.float32)[:, None, None]
     cloud = vertices[None] * (1 + 0.1 * steps) + steps * np.float32([0, 0, 0.5])
-    return cloud if up == "y" else np.stack([cloud[..., 0], -cloud[..., 2], cloud[..., 1]], -1)  # Blender's: z up, looking along -y
+    return (
+        cloud if up == "y" else np.stack([cloud[..., 0], -cloud[..., 2], cloud[..., 1]], -1)
+    )  # Blender's: z up, looking along -y
 
 
 def anime_bytes(cloud, corners=CORNERS):
     """The file of frames (F, V, 3): offsets relative to the first frame."""
     head = struct.pack("<3i", len(cloud), cloud.shape[1], len(corners))
-    return head + cloud[0].astype("<f4").tobytes() + corners.astype("<i4").tobytes() + (cloud[1:] - cloud[0]).astype("<f4").tobytes()
+    return (
+        head
+        + cloud[0].astype("<f4").tobytes()
+        + corners.astype("<i4").tobytes()
+        + (cloud[1:] - cloud[0]).astype("<f4").tobytes()
+    )
 
 
 def write_animation(root, name, data=None):
@@ -89,7 +122,12 @@ def test_every_frame_is_the_first_plus_its_own_offset(tmp_path):
     """Not plus the offsets before: frame 3 of a body that steps 0.5 a frame has moved 1.5, not 3."""
     path = write_animation(tmp_path, "bear3EP_Walk")
     cloud, corners = read_anime(path)
-    assert cloud.shape == (4, 10, 3) and cloud.dtype == np.float32 and np.array_equal(corners, CORNERS) and corners.dtype == np.int64
+    assert (
+        cloud.shape == (4, 10, 3)
+        and cloud.dtype == np.float32
+        and np.array_equal(corners, CORNERS)
+        and corners.dtype == np.int64
+    )
     assert np.allclose(cloud, motion(), atol=1e-6)
     middle = cloud[:, :4].mean(1)
     assert np.allclose(middle[:, 2], [0, 0.5, 1.0, 1.5])
@@ -97,8 +135,9 @@ def test_every_frame_is_the_first_plus_its_own_offset(tmp_path):
 
 @pytest.mark.parametrize("up", ["y", "z"])
 def test_an_animal_stands_upright_and_shows_the_side_that_is_asked_for(up):
-    """Camera: x right, y DOWN, z away. From its front (yaw 0) the head is nearest and its left is on our right; from its side (90)
-    head and tail are farthest apart across; distances between vertices, and handedness, are those of the file."""
+    """Camera: x right, y DOWN, z away. From its front (yaw 0) the head is nearest and its left is on our right; from
+    its side (90) head and tail are farthest apart across; distances between vertices, and handedness, are those of the
+    file."""
     cloud = motion(up=up)
     head, tail, left = 8, 9, slice(0, None, 2)
     front, side = before_camera(cloud, up, 0), before_camera(cloud, up, 90)
@@ -111,12 +150,15 @@ def test_an_animal_stands_upright_and_shows_the_side_that_is_asked_for(up):
         assert np.isclose(volume(view), volume(cloud), atol=1e-5)
     assert np.argmin(front[0, :, 2]) == head and np.argmax(front[0, :, 2]) == tail
     assert (front[0, [0, 2, 4, 6], 0] > 0.3).all() and left
-    assert abs(side[0, head, 0] - side[0, tail, 0]) > 3.3 and np.isclose(abs(front[0, head, 0] - front[0, tail, 0]), 0, atol=1e-6)
+    assert abs(side[0, head, 0] - side[0, tail, 0]) > 3.3 and np.isclose(
+        abs(front[0, head, 0] - front[0, tail, 0]), 0, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("up", ["y", "z"])
 def test_the_axis_that_is_up_is_the_one_along_which_most_animals_stand_on_the_ground(tmp_path, up):
-    """One that begins in the air, and a damaged file, are outvoted; both conventions then look the same to the camera."""
+    """One that begins in the air, and a damaged file, are outvoted; both conventions then look the same to the
+    camera."""
     files = list(write_herd(tmp_path / up, clips=1, up=up).rglob("*.anime"))
     sunk = motion(up=up)
     sunk[..., 1 if up == "y" else 2] += 40
@@ -138,14 +180,39 @@ def test_a_clip_of_a_mesh_is_tracked(tmp_path):
 
 def test_categories_and_motions_follow_from_names():
     """The release's identities end in a code of capitals and digits; names that begin with a capital have none."""
-    real = {"bear3EP": "bear", "bear84Q": "bear", "deerOMG": "deer", "bunnyQ": "bunny", "raccoonVGG": "raccoon", "foxWDFS": "fox", "moose1DOG": "moose", "tigerD8H": "tiger"}
+    real = {
+        "bear3EP": "bear",
+        "bear84Q": "bear",
+        "deerOMG": "deer",
+        "bunnyQ": "bunny",
+        "raccoonVGG": "raccoon",
+        "foxWDFS": "fox",
+        "moose1DOG": "moose",
+        "tigerD8H": "tiger",
+    }
     shared = {name: name for name in ("Horse", "HorseWhite", "ShibaInu", "Stag")}
     assert {name: category_of(name) for name in [*real, *shared]} == real | shared
     motions = {
-        "Idle_HitReact_Left": "hit", "GetHit1": "hit", "Death1": "death", "Agression": "attack", "Attack_Headbutt": "attack", "Gallop_Jump": "jump",
-        "Jump_toIdle": "jump", "JumpupRM": "jump", "Swim17": "swim", "SwimforwardRM": "swim", "Eating": "eat", "Idle_Breathe": "idle", "Idle_Headlow": "idle",
-        "WalkforwardRM": "walk", "RunF": "run", "Gallop": "run", "Rotate180R": "turn", "Sleep": "rest", "act7": None,
-    }  # fmt: skip
+        "Idle_HitReact_Left": "hit",
+        "GetHit1": "hit",
+        "Death1": "death",
+        "Agression": "attack",
+        "Attack_Headbutt": "attack",
+        "Gallop_Jump": "jump",
+        "Jump_toIdle": "jump",
+        "JumpupRM": "jump",
+        "Swim17": "swim",
+        "SwimforwardRM": "swim",
+        "Eating": "eat",
+        "Idle_Breathe": "idle",
+        "Idle_Headlow": "idle",
+        "WalkforwardRM": "walk",
+        "RunF": "run",
+        "Gallop": "run",
+        "Rotate180R": "turn",
+        "Sleep": "rest",
+        "act7": None,
+    }
     assert {action: motion_of(action) for action in motions} == motions
 
 
@@ -153,26 +220,59 @@ def test_every_joint_of_the_animals_has_a_part():
     """Quadrupeds' and dinosaurs' names; an unknown one has none rather than a wrong one."""
     front = "front left upper leg"
     expected = {
-        "Head": "head", "Stag_Horns": "head", "Ear1.R": "ear", "Ear4.L_end": "ear", "Neck": "neck", "Neck3": "neck", "Tail8": "tail", "Back": "torso", "Body": "torso",
-        "Hips": "torso", "Shoulders": "torso", "Torso3": "torso", "AnimalArmature": "torso", "FrontShoulder.L": front, "FrontUpperLeg.L": front, "FrontUpLeg.L": front,
-        "FrontLeg.L": front, "FrontLowerLeg.L": "front left lower leg", "FrontLowLeg.R": "front right lower leg", "FrontFoot.R": "front right lower leg", "FF.L": "front left lower leg",
-        "FFB.L": "back left lower leg", "IKFrontLeg.R": "front right lower leg", "IKBackLeg.R": "back right lower leg", "BackLeg.R": "back right upper leg",
-        "BackShoulder.R": "back right upper leg", "BackUpperLeg.L": "back left upper leg", "BackFoot.L": "back left lower leg", "BackLowerLeg.L_end": "back left lower leg",
-    }  # fmt: skip
+        "Head": "head",
+        "Stag_Horns": "head",
+        "Ear1.R": "ear",
+        "Ear4.L_end": "ear",
+        "Neck": "neck",
+        "Neck3": "neck",
+        "Tail8": "tail",
+        "Back": "torso",
+        "Body": "torso",
+        "Hips": "torso",
+        "Shoulders": "torso",
+        "Torso3": "torso",
+        "AnimalArmature": "torso",
+        "FrontShoulder.L": front,
+        "FrontUpperLeg.L": front,
+        "FrontUpLeg.L": front,
+        "FrontLeg.L": front,
+        "FrontLowerLeg.L": "front left lower leg",
+        "FrontLowLeg.R": "front right lower leg",
+        "FrontFoot.R": "front right lower leg",
+        "FF.L": "front left lower leg",
+        "FFB.L": "back left lower leg",
+        "IKFrontLeg.R": "front right lower leg",
+        "IKBackLeg.R": "back right lower leg",
+        "BackLeg.R": "back right upper leg",
+        "BackShoulder.R": "back right upper leg",
+        "BackUpperLeg.L": "back left upper leg",
+        "BackFoot.L": "back left lower leg",
+        "BackLowerLeg.L_end": "back left lower leg",
+    }
     assert {joint: PARTS[part_of(joint)] for joint in expected} == expected
     assert [part_of(joint) for joint in ("Wing.L", "FrontKnee.L", "head", "Headlight", "", "FrontFoot")] == [None] * 6
     assert len(PARTS) == len(set(PARTS)) == 13
 
 
 def test_the_release_s_folders_are_found_and_its_humanoids_are_not(tmp_path):
-    """``animals/`` is looked into where it is there; files of other names are passed over; classes are those of the files found."""
+    """``animals/`` is looked into where it is there; files of other names are passed over; classes are those of the
+    files found."""
     for name in ("foxWDFS_Walk", "bear3EP_Agression", "bear84Q_Walk"):
         write_animation(tmp_path / "animals", name)
     write_animation(tmp_path / "humanoids", "clarie_run")
-    for other in ("animals/bear3EP_Agression/screenshots.anime", "animals/bear3EP_Agression/._bear3EP_Agression.anime", "animals/notes.txt"):
+    for other in (
+        "animals/bear3EP_Agression/screenshots.anime",
+        "animals/bear3EP_Agression/._bear3EP_Agression.anime",
+        "animals/notes.txt",
+    ):
         (tmp_path / other).write_bytes(b"?")
     found = DT4D.entries(tmp_path)
-    assert [(e.id, e.label, e.subject) for e in found] == [("bear3EP_Agression", 0, "bear3EP"), ("bear84Q_Walk", 0, "bear84Q"), ("foxWDFS_Walk", 1, "foxWDFS")]
+    assert [(e.id, e.label, e.subject) for e in found] == [
+        ("bear3EP_Agression", 0, "bear3EP"),
+        ("bear84Q_Walk", 0, "bear84Q"),
+        ("foxWDFS_Walk", 1, "foxWDFS"),
+    ]
     train = load_dataset("deforming-things4d", root=tmp_path)
     assert train.classes == load_dataset("deforming-things4d", "test", root=tmp_path).classes == ("bear", "fox")
     assert "3 of 1772 in all" in repr(train)
@@ -182,13 +282,18 @@ def test_the_release_s_folders_are_found_and_its_humanoids_are_not(tmp_path):
 
 
 def test_the_clip_split_takes_a_fifth_of_every_category_and_depends_on_its_ids_alone(tmp_path):
-    """Every category of two clips or more is on both sides, one of one clip trains; another category's coming changes nothing."""
+    """Every category of two clips or more is on both sides, one of one clip trains; another category's coming changes
+    nothing."""
     write_herd(tmp_path)
     write_animation(tmp_path, "lonelyX_Walk")
-    by_category = lambda split: np.bincount(load_dataset("deforming-things4d", split, root=tmp_path).labels, minlength=10)
+    by_category = lambda split: np.bincount(
+        load_dataset("deforming-things4d", split, root=tmp_path).labels, minlength=10
+    )
     names = load_dataset("deforming-things4d", root=tmp_path).classes
     expected_test = np.array([0 if name == "lonely" else 1 for name in names])
-    assert np.array_equal(by_category("test"), expected_test) and np.array_equal(by_category("train"), np.where(expected_test, 5, 1))
+    assert np.array_equal(by_category("test"), expected_test) and np.array_equal(
+        by_category("train"), np.where(expected_test, 5, 1)
+    )
     before = {e.id: e.handle.test for e in DT4D.entries(tmp_path)}
     first_hash = split_hash(tmp_path)
     assert first_hash == split_hash(tmp_path) and len(first_hash) == 16
@@ -200,7 +305,12 @@ def test_the_clip_split_takes_a_fifth_of_every_category_and_depends_on_its_ids_a
 def test_the_split_is_the_same_on_every_machine_and_day(tmp_path):
     """Numbers on a split mean something only while it stays: which clips are test must not change unseen."""
     write_herd(tmp_path, species=4, clips=5)
-    assert [e.id for e in DT4D.entries(tmp_path) if e.handle.test] == ["HorseWhite_Idle", "Horse_Sleepy", "beasta_GetHit", "beastb_Idle"]
+    assert [e.id for e in DT4D.entries(tmp_path) if e.handle.test] == [
+        "HorseWhite_Idle",
+        "Horse_Sleepy",
+        "beasta_GetHit",
+        "beastb_Idle",
+    ]
 
 
 def test_the_identity_split_shares_no_mesh_whatever_the_names(tmp_path):
@@ -216,7 +326,8 @@ def test_the_identity_split_shares_no_mesh_whatever_the_names(tmp_path):
 
 
 def test_the_motion_task_is_of_unseen_identities_and_of_motions_on_both_sides(tmp_path):
-    """An action that only one side has, and one without a motion, are left out; labels are the same motions on both sides."""
+    """An action that only one side has, and one without a motion, are left out; labels are the same motions on both
+    sides."""
     write_herd(tmp_path)
     lone = next(e.subject for e in DT4D.entries(tmp_path) if e.handle.test_identity)
     write_animation(tmp_path, f"{lone}_Swim")
@@ -238,9 +349,17 @@ def test_an_animal_brings_the_part_of_every_vertex(tmp_path):
     entry = ANIMALS.entries(root)[0]
     video = ANIMALS.read(entry)
     assert [PARTS[p] for p in video.point_labels] == [
-        "front left lower leg", "front right lower leg", "back left lower leg", "back right lower leg", "front left upper leg",
-        "front right upper leg", "back left upper leg", "torso", "ear", "tail",
-    ]  # fmt: skip
+        "front left lower leg",
+        "front right lower leg",
+        "back left lower leg",
+        "back right lower leg",
+        "front left upper leg",
+        "front right upper leg",
+        "back left upper leg",
+        "torso",
+        "ear",
+        "tail",
+    ]
     clip = sample_clip(video, 4, 100)
     assert clip.point_labels.shape == (4, 100) and clip.point_labels.max() < len(PARTS)
     assert DT4D.read(entry).point_labels is None
@@ -258,7 +377,10 @@ BAD_PARTS = {
     "floats": (lambda folder: np.save(folder / "Horse.npy", np.zeros(10)), "float64"),
     "objects": (lambda folder: np.save(folder / "Horse.npy", np.array([{}] * 10)), "damaged"),
     "unnamed joint": (lambda folder: np.save(folder / "Horse.npy", np.full(10, 77)), r"joints \[77\]"),
-    "no part": (lambda folder: (folder / "Horse.names.json").write_text(json.dumps({str(k): "Wing.L" for k in range(10)})), r"joints \[0, 1"),
+    "no part": (
+        lambda folder: (folder / "Horse.names.json").write_text(json.dumps({str(k): "Wing.L" for k in range(10)})),
+        r"joints \[0, 1",
+    ),
     "no json": (lambda folder: (folder / "Horse.names.json").write_text("[1, 2"), "damaged"),
     "a list": (lambda folder: (folder / "Horse.names.json").write_text("[1, 2]"), "damaged"),
     "gigabytes promised": (lambda folder: (folder / "Horse.npy").write_bytes(promising((1 << 40,))), "damaged"),
@@ -362,7 +484,8 @@ def test_no_header_makes_the_reader_allocate(tmp_path, case):
 
 @pytest.mark.parametrize("file", ["Horse_Walk.anime", "Horse.npy", "Horse.names.json"])
 def test_a_thousand_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, file):
-    """No other exception, no invalid video, within seconds. (A thousand animations; of the two files of parts, 500 each.)"""
+    """No other exception, no invalid video, within seconds. (A thousand animations; of the two files of parts, 500
+    each.)"""
     root = tmp_path / "animals"
     write_animation(root, "Horse_Walk")
     write_parts(root, "Horse")
@@ -374,10 +497,20 @@ def test_a_thousand_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, f
         try:
             if file.endswith(".anime"):
                 video = DT4D.read(entry)
-                assert np.isfinite(video.frames).all() and video.frames.dtype == np.float32 and 0 <= video.triangles.min() and video.triangles.max() < 10
+                assert (
+                    np.isfinite(video.frames).all()
+                    and video.frames.dtype == np.float32
+                    and 0 <= video.triangles.min()
+                    and video.triangles.max() < 10
+                )
             else:
                 labels = read_parts(parts / "Horse.npy", parts / "Horse.names.json", 10)
-                assert labels.shape == (10,) and labels.dtype == np.int64 and 0 <= labels.min() and labels.max() < len(PARTS)
+                assert (
+                    labels.shape == (10,)
+                    and labels.dtype == np.int64
+                    and 0 <= labels.min()
+                    and labels.max() < len(PARTS)
+                )
         except DataError as error:
             refused += 1
             assert Path(error.where).parent in (path.parent, parts) and error.mend
@@ -405,9 +538,15 @@ def real_animals():
 
 
 def test_real_animals_are_found_and_split(real_animals):
-    """168 clips of 15 species; 135 / 33 by clip; 11 / 4 species by identity, the two horses together, every part on both sides."""
+    """168 clips of 15 species; 135 / 33 by clip; 11 / 4 species by identity, the two horses together, every part on
+    both sides."""
     splits = {split: load_dataset("animals", split, root=real_animals) for split in ANIMALS.splits}
-    assert {split: len(ds) for split, ds in splits.items()} == {"train": 135, "test": 33, "train-identities": 118, "test-identities": 50}
+    assert {split: len(ds) for split, ds in splits.items()} == {
+        "train": 135,
+        "test": 33,
+        "train-identities": 118,
+        "test-identities": 50,
+    }
     assert set(splits["train"].labels) == set(splits["test"].labels) == set(range(15))
     assert sorted(set(splits["test-identities"].subjects)) == ["Alpaca", "Donkey", "Husky", "ShibaInu"]
     assert {"Horse", "HorseWhite"} <= set(splits["train-identities"].subjects)
@@ -420,7 +559,10 @@ def test_real_animals_are_found_and_split(real_animals):
 
 def test_real_motions_are_on_both_sides(real_animals):
     train, test = (load_dataset("animals-actions", side, root=real_animals) for side in ("train", "test"))
-    assert train.classes == ("hit", "death", "attack", "jump", "eat", "run", "walk", "idle") and len(train.videos_found) == 168
+    assert (
+        train.classes == ("hit", "death", "attack", "jump", "eat", "run", "walk", "idle")
+        and len(train.videos_found) == 168
+    )
     assert set(train.labels) == set(test.labels) == set(range(8)) and not set(train.subjects) & set(test.subjects)
 
 
@@ -431,9 +573,13 @@ def test_real_animals_stand_move_and_have_their_parts_in_place(real_animals):
         video = ANIMALS.read(entry)
         height = lambda name: -video.frames[0][video.point_labels == PARTS.index(name), 1].mean()
         assert height("head") > height("front left lower leg") and height("torso") > height("back right lower leg")
-        assert height("front left upper leg") > height("front left lower leg") and height("back left upper leg") > height("back left lower leg")
+        assert height("front left upper leg") > height("front left lower leg") and height(
+            "back left upper leg"
+        ) > height("back left lower leg")
         front = before_camera(read_anime(entry.handle.path)[0], "y", 0)[0]
         across = lambda name: front[video.point_labels == PARTS.index(name), 0].mean()
-        assert across("front left lower leg") > across("front right lower leg") and across("back left upper leg") > across("back right upper leg")
+        assert across("front left lower leg") > across("front right lower leg") and across(
+            "back left upper leg"
+        ) > across("back right upper leg")
         clip = sample_clip(replace(video, id=entry.id), 16, 2048)
         assert clip.tracked and np.isfinite(clip.points).all() and np.ptp(clip.points, axis=0).max() > 0.1

@@ -79,7 +79,14 @@ def test_pictures_are_described(notebook):
         pictures = [output for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})]
         if pictures:
             shown = cell.source[:200]
-            assert following is not None and following.cell_type == "markdown", f"no text follows the picture of: {shown}"
+            assert following is not None and following.cell_type == "markdown", (
+                f"no text follows the picture of: {shown}"
+            )
             assert "**What to look for" in following.source, f"no 'What to look for' after the picture of: {shown}"
-            told = all(output.metadata.get("image/png", {}).get("alt") for output in pictures) or "Alt text:" in following.source
-            assert told, f"no alt text, neither in the output's metadata nor as 'Alt text:' below the picture of: {shown}"
+            told = (
+                all(output.metadata.get("image/png", {}).get("alt") for output in pictures)
+                or "Alt text:" in following.source
+            )
+            assert told, (
+                f"no alt text, neither in the output's metadata nor as 'Alt text:' below the picture of: {shown}"
+            )

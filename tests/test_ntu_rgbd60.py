@@ -1,8 +1,9 @@
 """The reader of NTU RGB+D 60.
 
-Claims: folders become videos of the right action, subject and camera; a pixel becomes the point that the Kinect v2's lens sees in it;
-frames are decoded only when asked for, and an empty one shows its nearest neighbour and is counted; a limit is even over classes and
-subjects; and whatever a PNG holds, reading it ends in points or in a DataError that names the file.
+Claims: folders become videos of the right action, subject and camera; a pixel becomes the point that the Kinect v2's
+lens sees in it; frames are decoded only when asked for, and an empty one shows its nearest neighbour and is counted; a
+limit is even over classes and subjects; and whatever a PNG holds, reading it ends in points or in a DataError that
+names the file.
 """
 
 import io
@@ -58,16 +59,28 @@ def read_folder(folder):
 
 
 def test_folders_become_videos_and_others_are_passed_over(tmp_path):
-    """At the root or in folders below; actions of NTU 120, cameras and subjects that do not exist, and files are passed over."""
+    """At the root or in folders below; actions of NTU 120, cameras and subjects that do not exist, and files are passed
+    over."""
     deep = tmp_path / "nturgb+d_depth_masked" / "s001"
     for name in ("S001C001P001R001A001", "S017C003P040R002A060", "s001c002p003r001a012"):
         (deep if name.startswith("S") else tmp_path).joinpath(name).mkdir(parents=True)
-    for name in ("S001C001P001R001A061", "S001C004P001R001A001", "S001C001P041R001A001", "S001C001P001R001A000", "S001C001P001R001A001x", "S01C001P001R001A001"):
+    for name in (
+        "S001C001P001R001A061",
+        "S001C004P001R001A001",
+        "S001C001P041R001A001",
+        "S001C001P001R001A000",
+        "S001C001P001R001A001x",
+        "S01C001P001R001A001",
+    ):
         (tmp_path / name).mkdir()
     (tmp_path / "S001C001P001R001A002").write_bytes(b"")
     (tmp_path / "S001C001P001R001A001").mkdir()  # the same video twice is one
     found = NTU.entries(tmp_path)
-    assert [(e.id, e.label, e.subject) for e in found] == [("S001C001P001R001A001", 0, "P001"), ("S001C002P003R001A012", 11, "P003"), ("S017C003P040R002A060", 59, "P040")]
+    assert [(e.id, e.label, e.subject) for e in found] == [
+        ("S001C001P001R001A001", 0, "P001"),
+        ("S001C002P003R001A012", 11, "P003"),
+        ("S017C003P040R002A060", 59, "P040"),
+    ]
     assert [NTU.in_split(e, "train") for e in found] == [True, False, False]
     assert [NTU.in_split(e, "test") for e in found] == [False, True, True]
     assert [NTU.in_split(e, "train-views") for e in found] == [False, True, True]
@@ -78,13 +91,25 @@ def test_sixty_classes_twenty_training_subjects_and_the_literature_s_counts():
     assert len(CLASSES) == len(set(CLASSES)) == 60 and len(TRAIN_SUBJECTS) == 20 and max(TRAIN_SUBJECTS) == 38
     assert (CLASSES[7], CLASSES[42], CLASSES[59]) == ("sit down", "falling down", "walking apart")
     expected = NTU.expected
-    assert expected["train"] + expected["test"] == expected["train-views"] + expected["test-views"] == expected["all"] == 56_880
+    assert (
+        expected["train"] + expected["test"]
+        == expected["train-views"] + expected["test-views"]
+        == expected["all"]
+        == 56_880
+    )
 
 
 def test_a_limit_of_a_thousand_is_even_over_classes_subjects_and_cameras(tmp_path, monkeypatch):
-    """Of 40 subjects x 60 actions x 3 cameras x 2 repetitions, ``limit=1000`` trains on 16 or 17 clips of every class, exactly 50
-    of every training subject, and no camera has more than two fifths. Repeatable, and none of the test side's."""
-    names = [f"S001C{c:03}P{p:03}R{r:03}A{a:03}" for c in (1, 2, 3) for p in range(1, 41) for r in (1, 2) for a in range(1, 61)]
+    """Of 40 subjects x 60 actions x 3 cameras x 2 repetitions, ``limit=1000`` trains on 16 or 17 clips of every class,
+    exactly 50 of every training subject, and no camera has more than two fifths. Repeatable, and none of the test
+    side's."""
+    names = [
+        f"S001C{c:03}P{p:03}R{r:03}A{a:03}"
+        for c in (1, 2, 3)
+        for p in range(1, 41)
+        for r in (1, 2)
+        for a in range(1, 61)
+    ]
     entries = sorted((Entry(name, int(name[-3:]) - 1, name[8:12], tmp_path) for name in names), key=lambda e: e.id)
     source = ntu_rgbd60.SOURCE
     monkeypatch.setattr(ntu_rgbd60, "SOURCE", type(source)(**{**source.__dict__, "entries": lambda root: entries}))
@@ -106,15 +131,19 @@ def test_a_pixel_becomes_the_point_that_the_lens_sees_in_it(tmp_path):
     fx, fy, cx, cy = KINECT_V2
     expected = [
         [(u - cx) * z / fx, (v - cy) * z / fy, z]
-        for v in range(424) for u in range(512) if depth[v, u] for z in [depth[v, u] / 1000]
-    ]  # fmt: skip
+        for v in range(424)
+        for u in range(512)
+        if depth[v, u]
+        for z in [depth[v, u] / 1000]
+    ]
     points = read_folder(write_video(tmp_path, "S001C001P001R001A001", [depth])).frames[0]
     assert points.shape == (1200, 3) and points.dtype == np.float32 and np.allclose(points, expected, atol=1e-5)
     assert points[0, 1] < points[-1, 1] and points[0, 0] < points[29, 0]  # y down, x right
 
 
 def test_every_filter_is_undone_as_pillow_does():
-    """Noise makes an encoder use every prediction; our picture, each filter forced in turn and all mixed, is Pillow's."""
+    """Noise makes an encoder use every prediction; our picture, each filter forced in turn and all mixed, is
+    Pillow's."""
     noise = np.random.default_rng(0).integers(0, 65536, (424, 512), np.uint16)
     smooth = (person() + np.arange(512) * 37).astype(np.uint16)
     files = [png_bytes(noise), png_bytes(smooth)]
@@ -132,7 +161,9 @@ def test_frames_are_decoded_when_they_are_asked_for_and_in_the_order_of_their_nu
     (folder / "MDepth-00000099.png.part").write_bytes(b"?")
     video = read_folder(folder)
     assert len(video.frames) == 16
-    assert np.allclose([video.frames[f][0, 0] for f in (0, 5)], [(230 + f - KINECT_V2[2]) * 2.5 / KINECT_V2[0] for f in (0, 5)])
+    assert np.allclose(
+        [video.frames[f][0, 0] for f in (0, 5)], [(230 + f - KINECT_V2[2]) * 2.5 / KINECT_V2[0] for f in (0, 5)]
+    )
     assert sample_clip(video, 4, 100).frame_indices.tolist() == [6, 7, 8, 9]
     with pytest.raises(DataError, match="not a PNG.*MDepth-00000013.png"):
         sample_clip(video, 16, 100)
@@ -144,7 +175,9 @@ def test_frames_are_decoded_when_they_are_asked_for_and_in_the_order_of_their_nu
 def test_an_empty_frame_shows_the_nearest_with_points_and_is_counted(tmp_path):
     """Of two as near, the earlier; a clip's frames_repeated says how many of its frames are such."""
     filled = [False, True, False, False, True, False, True, True]
-    video = read_folder(write_video(tmp_path, "S001C001P001R001A001", [person(f, points) for f, points in enumerate(filled)]))
+    video = read_folder(
+        write_video(tmp_path, "S001C001P001R001A001", [person(f, points) for f, points in enumerate(filled)])
+    )
     left = lambda f: round(float(video.frames[f][0, 0] * KINECT_V2[0] / 2.5 + KINECT_V2[2])) - 230
     assert [left(f) for f in range(8)] == [1, 1, 1, 4, 4, 4, 6, 7]
     assert video.frames.replaced == {0, 2, 3, 5}
@@ -184,7 +217,12 @@ def chunk(kind, data):
 def png(wide=512, high=424, bits=16, colours=0, pixels=None, interlaced=0):
     """A PNG by hand: what its header says need not be what follows."""
     pixels = zlib.compress(bytes((1 + 2 * 512) * 424)) if pixels is None else pixels
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", wide, high, bits, colours, 0, 0, interlaced)) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", wide, high, bits, colours, 0, 0, interlaced))
+        + chunk(b"IDAT", pixels)
+        + chunk(b"IEND", b"")
+    )
 
 
 BAD = {
@@ -241,6 +279,8 @@ def test_a_thousand_damaged_pngs_give_points_or_a_data_error(tmp_path):
             refused += 1
             assert error.where == str(path) and error.mend
         else:
-            assert points.ndim == 2 and points.shape[1] == 3 and points.dtype == np.float32 and np.isfinite(points).all()
+            assert (
+                points.ndim == 2 and points.shape[1] == 3 and points.dtype == np.float32 and np.isfinite(points).all()
+            )
     assert 300 < refused <= 1000
     assert time.perf_counter() - begin < 30

@@ -1,15 +1,20 @@
 """Point4D (Sec. 3.2, Table 9) is its formula, of the paper's size, and forgets exactly what it should forget.
 
 Claims proved:
-1. Size: 3.28 M parameters and, attention apart, 11.5 GFLOPs for 24 x 2048 points; the head 256 -> 384 has 98,688 parameters.
-2. The fast forward pass is the literal one: concat(offset, feature) - linear - GELU - linear - maximum - LayerNorm at every
+1. Size: 3.28 M parameters and, attention apart, 11.5 GFLOPs for 24 x 2048 points; the head 256 -> 384 has 98,688
+parameters.
+2. The fast forward pass is the literal one: concat(offset, feature) - linear - GELU - linear - maximum - LayerNorm at
+every
    centre, then a textbook pre-norm transformer. ``attend`` is torch's scaled dot product attention.
-3. Centres are input points, bit for bit, in input coordinates, ``tokens`` of them in every frame, in the order of frames.
-4. What changes nothing: a grouping given or computed (exactly); other clips in the batch; a power of two as unit (exactly);
+3. Centres are input points, bit for bit, in input coordinates, ``tokens`` of them in every frame, in the order of
+frames.
+4. What changes nothing: a grouping given or computed (exactly); other clips in the batch; a power of two as unit
+(exactly);
    any unit and place (up to rounding).
-5. The order of points, the first kept first: the same points are sampled in the same order with the same neighbours, always
-   exactly. Features are then exactly the same when the clip's mean and radius sum without rounding, which the order of a sum
-   cannot change; otherwise up to rounding.
+5. The order of points, the first kept first: the same points are sampled in the same order with the same neighbours,
+always
+   exactly. Features are then exactly the same when the clip's mean and radius sum without rounding, which the order of
+   a sum cannot change; otherwise up to rounding.
 6. What does change something: the order of frames, and only through the time in the position embedding.
 7. Sizes that do not fit are refused.
 """
@@ -25,7 +30,7 @@ from hypothesis import strategies as st
 from cross4d_lib.encoders import Point4D, Point4DConfig, count_flops, count_parameters, load_encoder
 from cross4d_lib.encoders.point4d import SetAbstraction, attend, normalise, with_time
 from cross4d_lib.errors import ConfigError
-from cross4d_lib.pretexts.cosine import Dense
+from cross4d_lib.pretexts.dense_global import Dense
 from cross4d_lib.report.paper import TABLE_8, TABLE_9
 
 CLOSE = {"atol": 2e-5, "rtol": 1e-4}  # float32 sums in another order, through a few layers
@@ -41,12 +46,19 @@ def one_thread():
 
 def tiny(seed=0, **fields):
     torch.manual_seed(seed)
-    return Point4D(**({"tokens": 6, "dim": 16, "depth": 2, "heads": 2, "neighbours": 4, "first_level": 2, "widths": (8, 12)} | fields)).eval()
+    return Point4D(
+        **(
+            {"tokens": 6, "dim": 16, "depth": 2, "heads": 2, "neighbours": 4, "first_level": 2, "widths": (8, 12)}
+            | fields
+        )
+    ).eval()
 
 
 def clips(batch=2, frames=3, points=40, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(batch, frames, points, 3, generator=generator) * torch.tensor([0.3, 0.8, 0.2]) + torch.tensor([0.2, -0.1, 3.0])
+    return torch.randn(batch, frames, points, 3, generator=generator) * torch.tensor([0.3, 0.8, 0.2]) + torch.tensor(
+        [0.2, -0.1, 3.0]
+    )
 
 
 def read(encoder, points, grouping=None):
@@ -54,7 +66,7 @@ def read(encoder, points, grouping=None):
         return encoder(points, grouping)
 
 
-# ----------------------------------------------------------------------------------------------------------------- 1. size
+# -------------------------------------------------------------------------------------------------------------- 1. size
 
 
 def test_parameters_are_table_9s():
@@ -69,7 +81,9 @@ def test_flops_are_table_9s_attention_apart():
     assert flops["without_attention"] == pytest.approx(billion * 1e9, rel=0.05)
     config = Point4DConfig()
     tokens = frames * config.tokens
-    assert flops["attention"] == config.depth * 2 * 2 * tokens**2 * config.dim  # two products, 2 operations a multiply-add
+    assert (
+        flops["attention"] == config.depth * 2 * 2 * tokens**2 * config.dim
+    )  # two products, 2 operations a multiply-add
     assert flops["all"] == flops["attention"] + flops["without_attention"]
 
 
@@ -81,7 +95,7 @@ def test_the_head_is_table_9s():
     assert 2 * 24 * Point4DConfig().tokens * 256 * 384 == pytest.approx(billion * 1e9, rel=0.02)
 
 
-# -------------------------------------------------------------------------------------------------- 2. the literal formula
+# ----------------------------------------------------------------------------------------------- 2. the literal formula
 
 
 def literal_abstraction(layer, points, features, centre, neighbours):
@@ -114,7 +128,9 @@ def test_set_abstraction_is_the_literal_formula(features):
 def test_attend_is_scaled_dot_product_attention():
     torch.manual_seed(0)
     q, k, v = torch.randn(3, 2, 4, 30, 16)
-    torch.testing.assert_close(attend(q, k, v), torch.nn.functional.scaled_dot_product_attention(q, k, v), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(
+        attend(q, k, v), torch.nn.functional.scaled_dot_product_attention(q, k, v), atol=1e-6, rtol=1e-5
+    )
     scores = torch.stack([q[1, 3, 5] @ key / math.sqrt(16) for key in k[1, 3]])
     by_hand = sum(weight * value for weight, value in zip(scores.exp() / scores.exp().sum(), v[1, 3]))
     torch.testing.assert_close(attend(q, k, v)[1, 3, 5], by_hand, atol=1e-6, rtol=1e-5)
@@ -136,15 +152,28 @@ def literal_forward(encoder, clip):
             to_picks = torch.stack([(frame - frame[p]).square().sum(-1) for p in picks]).min(0).values
             picks.append(to_picks.argmax().item())
         first = frame[picks]
-        low = torch.stack([literal_abstraction(encoder.abstract1, frame, None, x, near) for x, near in zip(first, oracle_nearest(first, frame, c.neighbours))])
+        low = torch.stack(
+            [
+                literal_abstraction(encoder.abstract1, frame, None, x, near)
+                for x, near in zip(first, oracle_nearest(first, frame, c.neighbours))
+            ]
+        )
         second = first[: c.tokens]
-        high = torch.stack([literal_abstraction(encoder.abstract2, first, low, x, near) for x, near in zip(second, oracle_nearest(second, first, c.neighbours))])
+        high = torch.stack(
+            [
+                literal_abstraction(encoder.abstract2, first, low, x, near)
+                for x, near in zip(second, oracle_nearest(second, first, c.neighbours))
+            ]
+        )
         time = 2 * f / (len(cloud) - 1) - 1 if len(cloud) > 1 else 0.0
         tokens.append(encoder.embed(high) + encoder.position(torch.cat([second, torch.full((c.tokens, 1), time)], 1)))
     x = torch.cat(tokens)  # (M, C)
     for block in encoder.blocks:
         q, k, v = block.qkv(block.norm1(x)).chunk(3, dim=-1)
-        heads = [torch.softmax(a @ b.T / math.sqrt(a.shape[1]), -1) @ value for a, b, value in zip(*(y.chunk(c.heads, dim=1) for y in (q, k, v)))]
+        heads = [
+            torch.softmax(a @ b.T / math.sqrt(a.shape[1]), -1) @ value
+            for a, b, value in zip(*(y.chunk(c.heads, dim=1) for y in (q, k, v)))
+        ]
         x = x + block.out(torch.cat(heads, 1))
         x = x + block.mlp(block.norm2(x))
     return encoder.norm(x)
@@ -166,7 +195,7 @@ def test_every_parameter_learns():
         assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
 
 
-# ------------------------------------------------------------------------------------------------------------- 3. tokens
+# ------------------------------------------------------------------------------------------------------------ 3. tokens
 
 
 @settings(deadline=None, max_examples=40)
@@ -195,13 +224,18 @@ def test_a_frame_of_one_repeated_point_is_read():
 def test_time_runs_from_minus_one_to_one():
     assert with_time(torch.zeros(1, 3, 2, 3))[0, :, 0, 3].tolist() == [-1, 0, 1]
     assert with_time(torch.zeros(2, 1, 2, 3))[..., 3].abs().max() == 0
-    assert with_time(torch.ones(1, 2, 2, 3)).shape == (1, 2, 2, 4) and (with_time(torch.ones(1, 2, 2, 3))[..., :3] == 1).all()
+    assert (
+        with_time(torch.ones(1, 2, 2, 3)).shape == (1, 2, 2, 4)
+        and (with_time(torch.ones(1, 2, 2, 3))[..., :3] == 1).all()
+    )
 
 
 def test_settings_and_token_rule_say_all_that_matters():
     encoder = tiny()
     twin = load_encoder(encoder.settings())
-    assert twin.config == encoder.config and [p.shape for p in twin.parameters()] == [p.shape for p in encoder.parameters()]
+    assert twin.config == encoder.config and [p.shape for p in twin.parameters()] == [
+        p.shape for p in encoder.parameters()
+    ]
     rule = encoder.token_rule()
     assert tiny(dim=32, depth=1, widths=(4, 4)).token_rule() == rule  # learned sizes decide no index
     for other in ({"tokens": 5}, {"first_level": 3}, {"neighbours": 3}):
@@ -217,11 +251,17 @@ def test_a_grouping_given_is_a_grouping_computed():
     encoder, points = tiny(), clips()
     grouping = encoder.group(points)
     computed, given_ = read(encoder, points), read(encoder, points, grouping)
-    stored = read(encoder, points, {name: index.to(torch.int16).long() for name, index in grouping.items()})  # as target stores keep it
+    stored = read(
+        encoder, points, {name: index.to(torch.int16).long() for name, index in grouping.items()}
+    )  # as target stores keep it
     for field in ("features", "centres", "frame", "point"):
         assert torch.equal(getattr(computed, field), getattr(given_, field))
         assert torch.equal(getattr(computed, field), getattr(stored, field))
-    assert grouping["first"].shape == (2, 3, 12) and grouping["near_first"].shape == (2, 3, 12, 4) and grouping["near_second"].shape == (2, 3, 6, 4)
+    assert (
+        grouping["first"].shape == (2, 3, 12)
+        and grouping["near_first"].shape == (2, 3, 12, 4)
+        and grouping["near_second"].shape == (2, 3, 6, 4)
+    )
     assert torch.equal(grouping["point"].unflatten(1, (3, 6)), grouping["first"][:, :, :6])
 
 
@@ -252,7 +292,9 @@ def test_any_unit_and_place_change_features_by_rounding_alone(unit, place):
     before, after = read(encoder, points), read(encoder, moved)
     assert torch.equal(before.point, after.point)
     torch.testing.assert_close(after.features, before.features, atol=2e-4, rtol=1e-3)
-    assert torch.equal(after.centres, moved[torch.arange(2)[:, None], after.frame, after.point])  # in the input's coordinates
+    assert torch.equal(
+        after.centres, moved[torch.arange(2)[:, None], after.frame, after.point]
+    )  # in the input's coordinates
 
 
 def test_normalised_clips_have_centroid_0_and_radius_1_and_keep_their_motion():
@@ -261,10 +303,15 @@ def test_normalised_clips_have_centroid_0_and_radius_1_and_keep_their_motion():
     torch.testing.assert_close(cloud.mean((1, 2)), torch.zeros(2, 3), atol=1e-5, rtol=0)
     torch.testing.assert_close(cloud.square().sum(-1).mean((1, 2)), torch.ones(2))
     steps = cloud.mean(2).diff(dim=1)  # (2, 2, 3): one scale for all frames and axes
-    torch.testing.assert_close(steps / steps[:, :1, :1], points.mean(2).diff(dim=1) / points.mean(2).diff(dim=1)[:, :1, :1], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        steps / steps[:, :1, :1],
+        points.mean(2).diff(dim=1) / points.mean(2).diff(dim=1)[:, :1, :1],
+        atol=1e-3,
+        rtol=1e-3,
+    )
 
 
-# ------------------------------------------------------------------------------------------------ 5. the order of points
+# ----------------------------------------------------------------------------------------------- 5. the order of points
 
 
 def shuffle(points, seed):
@@ -279,7 +326,9 @@ def assert_same_choice(encoder, points, shuffled, order):
     before, after = encoder.group(points), encoder.group(shuffled)
     for name in ("first", "near_first", "point"):  # indices into the points: the new one means order[new]
         assert torch.equal(order[after[name]], before[name]), name
-    assert torch.equal(after["near_second"], before["near_second"])  # indices into the centres, whose order has not changed
+    assert torch.equal(
+        after["near_second"], before["near_second"]
+    )  # indices into the centres, whose order has not changed
 
 
 @settings(deadline=None, max_examples=25)
@@ -327,17 +376,21 @@ def test_another_first_point_is_another_sample():
     """Why the first point must be kept: sampling starts there."""
     encoder, points = tiny(), clips(1, 1)
     other = points.roll(1, dims=2)
-    assert set(map(tuple, read(encoder, points).centres[0].tolist())) != set(map(tuple, read(encoder, other).centres[0].tolist()))
+    assert set(map(tuple, read(encoder, points).centres[0].tolist())) != set(
+        map(tuple, read(encoder, other).centres[0].tolist())
+    )
 
 
-# ------------------------------------------------------------------------------------------------ 6. the order of frames
+# ----------------------------------------------------------------------------------------------- 6. the order of frames
 
 
 def test_the_order_of_frames_matters_through_time_alone():
     encoder, points = tiny(), clips(1, 4)
     by_frame = lambda tokens: tokens.features.unflatten(1, (4, 6))
     forwards, backwards = read(encoder, points), read(encoder, points.flip(1))
-    assert torch.equal(backwards.point.unflatten(1, (4, 6)).flip(1), forwards.point.unflatten(1, (4, 6)))  # the same points are chosen ...
+    assert torch.equal(
+        backwards.point.unflatten(1, (4, 6)).flip(1), forwards.point.unflatten(1, (4, 6))
+    )  # the same points are chosen ...
     change = (by_frame(backwards).flip(1) - by_frame(forwards)).abs().amax((0, 2, 3))
     assert (change > 0.01).all()  # ... and every frame's tokens say something else
     pooled = (forwards.features.mean(1) - backwards.features.mean(1)).abs().max()
@@ -357,7 +410,7 @@ def test_every_token_hears_of_every_frame():
     assert (change > 1e-5).all()
 
 
-# ------------------------------------------------------------------------------------------------------------ 7. refusals
+# ---------------------------------------------------------------------------------------------------------- 7. refusals
 
 
 def test_sizes_that_do_not_fit_are_refused():
@@ -385,7 +438,9 @@ def test_a_grouping_of_other_clips_is_refused():
         encoder(clips(2, 3), encoder.group(clips(2, 4)))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here: the fused attention of Point4D is not tested")
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no CUDA device here: the fused attention of Point4D is not tested"
+)
 def test_cuda_reads_the_same():
     encoder, points = tiny(), clips()
     here, there = read(encoder, points), read(encoder.cuda(), points.cuda())

@@ -102,7 +102,9 @@ def test_nearest_at_the_sizes_of_the_method(n, k):
     """Through every branch: limit by lanes or by all distances, few candidates ranked, many sorted."""
     generator = torch.Generator().manual_seed(n + k)
     cloud, queries = torch.randn(n, 3, generator=generator), torch.randn(20, 3, generator=generator)
-    np.testing.assert_array_equal(nearest_neighbours(queries, cloud, k).numpy(), oracle_nearest(queries.numpy(), cloud.numpy(), k))
+    np.testing.assert_array_equal(
+        nearest_neighbours(queries, cloud, k).numpy(), oracle_nearest(queries.numpy(), cloud.numpy(), k)
+    )
 
 
 def test_thousands_of_repetitions_keep_the_lowest_indices():
@@ -128,7 +130,9 @@ def test_cuda_picks_what_the_cpu_picks():
     picks = farthest_point_sample(cloud, 90)
     assert torch.equal(farthest_point_sample(cloud.cuda(), 90).cpu(), picks)
     centres = gather_points(cloud, picks)
-    assert torch.equal(nearest_neighbours(centres.cuda(), cloud.cuda(), 16).cpu(), nearest_neighbours(centres, cloud, 16))
+    assert torch.equal(
+        nearest_neighbours(centres.cuda(), cloud.cuda(), 16).cpu(), nearest_neighbours(centres, cloud, 16)
+    )
 
 
 def test_any_leading_dimensions_layout_and_dtype():
@@ -206,7 +210,6 @@ def test_strongest_is_the_maximum_bit_for_bit(shape, kind, dtype):
     expected.backward(gradient)
     assert torch.equal(best.nan_to_num(9), expected.nan_to_num(9)) and torch.equal(best.isnan(), expected.isnan())
     assert torch.equal(ours.grad, torchs.grad)
-
 
 
 def test_threads_change_nothing(torch_threads):

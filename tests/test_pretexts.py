@@ -4,7 +4,8 @@ Claims proved:
 1. cosine_loss and variance_loss give the numbers that the formulas give by hand.
 2. An occluded token has no gradient, not even a small one; neither has a target. A batch that sees nothing costs 0.
 3. The loss is a mean over a set: the order of clips and tokens does not matter, and clips do not weigh by their place.
-4. Global is dense on one pooled token; lambda = 0 leaves the cosine alone; Eq. 5 centres targets and never the prediction.
+4. Global is dense on one pooled token; lambda = 0 leaves the cosine alone; Eq. 5 centres targets and never the
+prediction.
 5. The head has Table 9's 98,688 parameters at the paper's size, whatever the encoder and the teacher.
 """
 
@@ -74,7 +75,9 @@ def test_dense_by_hand():
     torch.nn.init.eye_(pretext.psi.weight)
     torch.nn.init.zeros_(pretext.psi.bias)
     tokens = Tokens(torch.tensor([[[1.0, 0.0], [9.0, 9.0], [0.0, 3.0]]]), None, None, None)
-    batch = Batch(None, {}, torch.tensor([[[2.0, 1.0], [0.0, 0.0], [1.0, 4.0]]]), torch.tensor([[True, False, True]]), {})
+    batch = Batch(
+        None, {}, torch.tensor([[[2.0, 1.0], [0.0, 0.0], [1.0, 4.0]]]), torch.tensor([[True, False, True]]), {}
+    )
     losses = pretext.loss(tokens, batch)
     cosine, variance = (1 - 1 / math.sqrt(2) + 0) / 2, (1 - math.sqrt(0.5 + VARIANCE_EPS) + 0) / 2
     assert losses["cosine"].item() == pytest.approx(cosine, abs=1e-6)
@@ -117,7 +120,9 @@ def test_a_batch_that_sees_nothing_or_one_token_is_finite(count):
     batch.visible.view(-1)[:count] = True
     losses = pretext_of().loss(tokens, batch)
     losses["loss"].backward()
-    assert losses["variance"].item() == 0 and torch.isfinite(losses["loss"]) and torch.isfinite(tokens.features.grad).all()
+    assert (
+        losses["variance"].item() == 0 and torch.isfinite(losses["loss"]) and torch.isfinite(tokens.features.grad).all()
+    )
     if count == 0:
         assert losses["loss"].item() == 0 and (tokens.features.grad == 0).all()
 
@@ -141,7 +146,13 @@ def test_the_order_of_clips_and_tokens_does_not_matter(seed, kind, shuffler):
     clips, order = list(range(3)), list(range(7))
     shuffler.shuffle(clips)
     shuffler.shuffle(order)
-    shuffled = Batch(None, {}, batch.targets[clips][:, order], batch.visible[clips][:, order], {k: v[clips] for k, v in batch.summaries.items()})
+    shuffled = Batch(
+        None,
+        {},
+        batch.targets[clips][:, order],
+        batch.visible[clips][:, order],
+        {k: v[clips] for k, v in batch.summaries.items()},
+    )
     pretext = pretext_of(kind)
     one = pretext.loss(tokens, batch)
     other = pretext.loss(Tokens(tokens.features[clips][:, order], None, None, None), shuffled)
@@ -154,7 +165,10 @@ def test_every_visible_token_counts_once():
     tokens, batch = batch_of()
     pretext = pretext_of(variance_weight=0.0)
     twice = Batch(None, {}, batch.targets.repeat(2, 1, 1), batch.visible.repeat(2, 1), {})
-    torch.testing.assert_close(pretext.loss(Tokens(tokens.features.repeat(2, 1, 1), None, None, None), twice)["loss"], pretext.loss(tokens, batch)["loss"])
+    torch.testing.assert_close(
+        pretext.loss(Tokens(tokens.features.repeat(2, 1, 1), None, None, None), twice)["loss"],
+        pretext.loss(tokens, batch)["loss"],
+    )
     counts, losses = batch.visible.sum(1), []
     for i in range(3):
         alone = Batch(None, {}, batch.targets[i : i + 1], batch.visible[i : i + 1], {})
@@ -172,7 +186,10 @@ def test_global_equals_dense_on_one_pooled_token(summary):
     mean = torch.randn(DIM, generator=torch.Generator().manual_seed(9))
     pooled = Tokens(tokens.features.mean(1, keepdim=True), None, None, None)
     as_dense = Batch(None, {}, batch.summaries[summary][:, None], torch.ones(3, 1, dtype=torch.bool), {})
-    one, other = pretext_of(Global, mean, summary=summary).loss(tokens, batch), pretext_of(Dense, mean).loss(pooled, as_dense)
+    one, other = (
+        pretext_of(Global, mean, summary=summary).loss(tokens, batch),
+        pretext_of(Dense, mean).loss(pooled, as_dense),
+    )
     assert all(torch.equal(one[name], other[name]) for name in other)
 
 
@@ -197,11 +214,18 @@ def test_half_precision_features_are_judged_in_float32():
 
 
 def test_pretexts_by_name_take_their_means_from_the_store():
-    store = SimpleNamespace(dim=DIM, mean={name: torch.full((DIM,), float(k)) for k, name in enumerate(("dense", "class", "mean"), start=1)})
+    store = SimpleNamespace(
+        dim=DIM, mean={name: torch.full((DIM,), float(k)) for k, name in enumerate(("dense", "class", "mean"), start=1)}
+    )
     assert type(load_pretext("dense", C, store)) is Dense and load_pretext("dense", C, store).mean.unique().item() == 1
     for k, summary in ((2, "class"), (3, "mean")):
         pretext = load_pretext("global", C, store, summary=summary, variance_weight=0.25)
-        assert (type(pretext), pretext.mean.unique().item(), pretext.summary, pretext.variance_weight) == (Global, k, summary, 0.25)
+        assert (type(pretext), pretext.mean.unique().item(), pretext.summary, pretext.variance_weight) == (
+            Global,
+            k,
+            summary,
+            0.25,
+        )
     assert load_pretext("dense", C, store, centre=False).mean.unique().item() == 0
     for wrong in (dict(granularity="frame"), dict(granularity="global", summary="median")):
         with pytest.raises(ConfigError, match='"dense" or "global"|"class" or "mean"'):

@@ -3,9 +3,11 @@
 Claims proved:
 1. Features are the mean over tokens of the frozen encoder, in its evaluation mode, which is left as it was.
 2. Separable classes are read perfectly, shuffled labels at chance; the same seed gives the same predictions.
-3. Predictions depend on the training clips and on the test clip's own features alone: never on test labels, never on other
+3. Predictions depend on the training clips and on the test clip's own features alone: never on test labels, never on
+other
    test clips, standardised or not; the converged probe's C is chosen by training subjects.
-4. The bootstrap interval covers the true accuracy as often as it says; the paired comparison has the right sign and rarely
+4. The bootstrap interval covers the true accuracy as often as it says; the paired comparison has the right sign and
+rarely
    finds a difference where there is none.
 """
 
@@ -15,7 +17,15 @@ import torch
 from conftest import FRAMES, TINY, tiny_encoder
 
 from cross4d_lib.errors import ConfigError
-from cross4d_lib.evaluation import bootstrap_interval, converged_probe, linear_probe, paired_bootstrap, pooled_features, probe_all, probe_features
+from cross4d_lib.evaluation import (
+    bootstrap_interval,
+    converged_probe,
+    linear_probe,
+    paired_bootstrap,
+    pooled_features,
+    probe_all,
+    probe_features,
+)
 from cross4d_lib.evaluation import probe as room
 from cross4d_lib.evaluation.probe import PENALTIES, ProbeResult, converged_probe_features, folds, standardise
 
@@ -33,11 +43,16 @@ def separable(clips=48, dim=6, seed=0, spread=0.3, apart=4.0):
 
 
 TRAIN, TEST = separable(), separable(30, seed=1)
-HARD, HARD_TEST = separable(spread=1.0, apart=0.9), separable(90, seed=1, spread=1.0, apart=0.9)  # about 60 % can be had
+HARD, HARD_TEST = (
+    separable(spread=1.0, apart=0.9),
+    separable(90, seed=1, spread=1.0, apart=0.9),
+)  # about 60 % can be had
 
 
 def converged(train=TRAIN, test=TEST, labels=None, subjects=None):
-    return converged_probe_features(train[0], train[1] if labels is None else labels, train[2] if subjects is None else subjects, test[0], test[1])
+    return converged_probe_features(
+        train[0], train[1] if labels is None else labels, train[2] if subjects is None else subjects, test[0], test[1]
+    )
 
 
 PROBES = {
@@ -58,9 +73,13 @@ def test_features_are_the_mean_over_tokens(clips):
     assert tokens[0].shape == (1, FRAMES * TINY["tokens"], TINY["dim"])
     features = pooled_features(encoder, clips, batch=4)
     assert features.shape == (6, TINY["dim"]) and features.dtype == torch.float32 and not features.requires_grad
-    torch.testing.assert_close(features, torch.cat([t.mean(1) for t in tokens]), rtol=0, atol=0.03)  # bfloat16 where the device has it
+    torch.testing.assert_close(
+        features, torch.cat([t.mean(1) for t in tokens]), rtol=0, atol=0.03
+    )  # bfloat16 where the device has it
     torch.testing.assert_close(features, pooled_features(encoder, clips, batch=1), rtol=0, atol=0.03)
-    assert pooled_features(encoder, clips, pool=lambda tokens: tokens.features.amax((1, 2))).shape == (6,)  # another pooling
+    assert pooled_features(encoder, clips, pool=lambda tokens: tokens.features.amax((1, 2))).shape == (
+        6,
+    )  # another pooling
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -82,10 +101,17 @@ def test_the_three_probes_read_the_same_features(clips):
 
     both = TwoSubjects()
     together = probe_all(encoder, both, both, seed=2)
-    alone = {"linear": linear_probe(encoder, both, both, seed=2), "standardized": linear_probe(encoder, both, both, True, 2), "converged": converged_probe(encoder, both, both)}
+    alone = {
+        "linear": linear_probe(encoder, both, both, seed=2),
+        "standardized": linear_probe(encoder, both, both, True, 2),
+        "converged": converged_probe(encoder, both, both),
+    }
     assert together.keys() == alone.keys()
     for name, result in alone.items():
-        assert np.array_equal(together[name].predictions, result.predictions) and together[name].interval == result.interval
+        assert (
+            np.array_equal(together[name].predictions, result.predictions)
+            and together[name].interval == result.interval
+        )
 
 
 # ------------------------------------------------------------------------------------------------ 2. what it can read
@@ -94,7 +120,12 @@ def test_the_three_probes_read_the_same_features(clips):
 @every_probe
 def test_separable_classes_are_read_perfectly(probe):
     result = PROBES[probe](TRAIN, TEST, TEST[1])
-    assert result.accuracy == 1.0 and result.interval == (1.0, 1.0) and result.per_clip.all() and result.clips_evaluated == 30
+    assert (
+        result.accuracy == 1.0
+        and result.interval == (1.0, 1.0)
+        and result.per_clip.all()
+        and result.clips_evaluated == 30
+    )
     assert np.array_equal(result.predictions, TEST[1]) and np.array_equal(result.labels, TEST[1])
 
 
@@ -103,15 +134,23 @@ def test_shuffled_labels_are_read_at_chance(probe):
     """Chance is 1/3; 90 test clips, 4 shuffles: the mean stays within 4 standard errors of 0.025."""
     rng = np.random.default_rng(0)
     test = separable(90, seed=1)
-    scores = [PROBES[probe]((TRAIN[0], rng.permutation(TRAIN[1]), TRAIN[2]), test, rng.permutation(test[1])).accuracy for _ in range(4)]
+    scores = [
+        PROBES[probe]((TRAIN[0], rng.permutation(TRAIN[1]), TRAIN[2]), test, rng.permutation(test[1])).accuracy
+        for _ in range(4)
+    ]
     assert abs(np.mean(scores) - 1 / 3) < 0.1
 
 
 def test_standardising_helps_where_scales_differ():
-    """The class is in one small channel beside a loud one: 300 epochs at one rate do not reach it, z-scores do (Table 11)."""
+    """The class is in one small channel beside a loud one: 300 epochs at one rate do not reach it, z-scores do (Table
+    11)."""
     scale = torch.tensor([0.02, 0.02, 0.02, 30.0, 1.0, 1.0])
-    train, test = ((features * scale, labels, subjects) for features, labels, subjects in (separable(), separable(90, seed=1)))
-    plain, standard = (probe_features(train[0], train[1], test[0], test[1], standardize).accuracy for standardize in (False, True))
+    train, test = (
+        (features * scale, labels, subjects) for features, labels, subjects in (separable(), separable(90, seed=1))
+    )
+    plain, standard = (
+        probe_features(train[0], train[1], test[0], test[1], standardize).accuracy for standardize in (False, True)
+    )
     assert standard == 1.0 and plain < 0.8
 
 
@@ -119,9 +158,13 @@ def test_one_seed_gives_one_result_and_the_callers_random_state_does_not_matter(
     first = probe_features(HARD[0], HARD[1], HARD_TEST[0], HARD_TEST[1], seed=1, epochs=3)
     torch.manual_seed(123)
     state = torch.get_rng_state()
-    assert np.array_equal(probe_features(HARD[0], HARD[1], HARD_TEST[0], HARD_TEST[1], seed=1, epochs=3).predictions, first.predictions)
+    assert np.array_equal(
+        probe_features(HARD[0], HARD[1], HARD_TEST[0], HARD_TEST[1], seed=1, epochs=3).predictions, first.predictions
+    )
     assert torch.equal(torch.get_rng_state(), state)
-    others = [probe_features(HARD[0], HARD[1], HARD_TEST[0], HARD_TEST[1], seed=seed, epochs=3).predictions for seed in (2, 3)]
+    others = [
+        probe_features(HARD[0], HARD[1], HARD_TEST[0], HARD_TEST[1], seed=seed, epochs=3).predictions for seed in (2, 3)
+    ]
     assert any(not np.array_equal(other, first.predictions) for other in others)
     assert np.array_equal(converged(HARD, HARD_TEST).predictions, converged(HARD, HARD_TEST).predictions)
 
@@ -152,7 +195,8 @@ def test_test_labels_never_influence_predictions(probe):
 
 @every_probe
 def test_a_prediction_does_not_depend_on_the_other_test_clips(probe):
-    """Standardisation uses the training clips' mean and deviation, so half of the test clips get the same predictions."""
+    """Standardisation uses the training clips' mean and deviation, so half of the test clips get the same
+    predictions."""
     whole = PROBES[probe](HARD, HARD_TEST, HARD_TEST[1])
     half = PROBES[probe](HARD, (HARD_TEST[0][::2], None, None), HARD_TEST[1][::2])
     assert np.array_equal(half.predictions, whole.predictions[::2])
@@ -168,7 +212,8 @@ def test_standardise_uses_the_training_clips_alone():
 
 
 def test_the_penalty_is_chosen_by_training_subjects_alone():
-    """Other test clips: the same C. The choice is the best left-out accuracy, counted here by hand; ties go to the stronger."""
+    """Other test clips: the same C. The choice is the best left-out accuracy, counted here by hand; ties go to the
+    stronger."""
     from sklearn.linear_model import LogisticRegression
 
     result = converged(HARD, HARD_TEST)
@@ -180,7 +225,9 @@ def test_the_penalty_is_chosen_by_training_subjects_alone():
         for subject in sorted(set(subjects)):
             inside = subjects != subject
             mean, deviation = x[inside].mean(0), x[inside].std(0, ddof=1)
-            model = LogisticRegression(C=penalty, max_iter=2000, tol=1e-4).fit((x[inside] - mean) / deviation, y[inside])
+            model = LogisticRegression(C=penalty, max_iter=2000, tol=1e-4).fit(
+                (x[inside] - mean) / deviation, y[inside]
+            )
             right[penalty] += (model.predict((x[~inside] - mean) / deviation) == y[~inside]).sum()
     best = max(right.values())
     assert result.selected == {"C": min(c for c in PENALTIES if right[c] == best), "left-out accuracy": best / len(y)}
@@ -189,19 +236,26 @@ def test_the_penalty_is_chosen_by_training_subjects_alone():
 
 def test_subjects_matter_only_as_groups():
     names = {"s0": "zoe", "s1": "ann", "s2": "bob", "s3": "x"}
-    assert converged(HARD, HARD_TEST, subjects=[names[s] for s in HARD[2]]).selected == converged(HARD, HARD_TEST).selected
+    assert (
+        converged(HARD, HARD_TEST, subjects=[names[s] for s in HARD[2]]).selected == converged(HARD, HARD_TEST).selected
+    )
 
 
 # ------------------------------------------------------------------------------------------------ results and refusals
 
 
 def test_per_class_by_hand():
-    """Class "a": 2 of 3 right, its error taken for "c". "b": none of 2 right, once "a", once "c" (the first wins). "c": right.
-    "d": no clip."""
+    """Class "a": 2 of 3 right, its error taken for "c". "b": none of 2 right, once "a", once "c" (the first wins). "c":
+    right. "d": no clip."""
     labels, predictions = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 2, 0, 0, 2, 2])
     result = ProbeResult(0.5, (0.0, 1.0), labels == predictions, predictions, labels, {})
     rows = result.per_class(("a", "b", "c", "d"))
-    assert [(row["class"], row["clips"], row["most often taken for"]) for row in rows] == [("a", 3, "c"), ("b", 2, "a"), ("c", 1, ""), ("d", 0, "")]
+    assert [(row["class"], row["clips"], row["most often taken for"]) for row in rows] == [
+        ("a", 3, "c"),
+        ("b", 2, "a"),
+        ("c", 1, ""),
+        ("d", 0, ""),
+    ]
     assert [row["accuracy"] for row in rows[:3]] == [pytest.approx(2 / 3), 0.0, 1.0] and np.isnan(rows[3]["accuracy"])
 
 
@@ -233,8 +287,8 @@ def test_the_papers_probe_trains_300_epochs(monkeypatch):
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
-    """400 experiments of 150 clips, true accuracy 0.7: the 95 % interval covers it in 95 % of them, give or take 4 standard
-    errors of 0.011."""
+    """400 experiments of 150 clips, true accuracy 0.7: the 95 % interval covers it in 95 % of them, give or take 4
+    standard errors of 0.011."""
     rng = np.random.default_rng(0)
     intervals = [bootstrap_interval(rng.random(150) < 0.7, resamples=400, seed=k) for k in range(400)]
     assert abs(np.mean([low <= 0.7 <= high for low, high in intervals]) - 0.95) < 0.044
@@ -274,7 +328,9 @@ def test_equal_encoders_do_not_differ():
     same = np.arange(50) % 3 == 0
     assert paired_bootstrap(same, same) == {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
     rng = np.random.default_rng(0)
-    found = [paired_bootstrap(rng.random(120) < 0.6, rng.random(120) < 0.6, resamples=400)["p"] < 0.05 for _ in range(200)]
+    found = [
+        paired_bootstrap(rng.random(120) < 0.6, rng.random(120) < 0.6, resamples=400)["p"] < 0.05 for _ in range(200)
+    ]
     assert np.mean(found) < 0.05 + 4 * 0.0155  # false alarms at their rate, within 4 standard errors
 
 
@@ -285,8 +341,9 @@ def test_seeds_are_averaged_before_clips_are_resampled():
 
 
 def test_a_class_of_one_subject_is_not_left_out_whole():
-    """Three kinds, one individual each, six clips a kind: leaving an individual out would leave its kind unfindable; the clips of
-    every kind are dealt out instead, so each part holds some of each kind. With two individuals a kind, individuals are left out."""
+    """Three kinds, one individual each, six clips a kind: leaving an individual out would leave its kind unfindable;
+    the clips of every kind are dealt out instead, so each part holds some of each kind. With two individuals a kind,
+    individuals are left out."""
     labels = np.repeat([0, 1, 2], 6)
     parts = folds(labels, [f"animal {label}" for label in labels])
     assert all(set(parts[labels == label]) == set(range(5)) for label in range(3))

@@ -1,9 +1,9 @@
 """The readers of real depth video.
 
 Claims: a depth map's points are its pixels' rays times their depth; both containers of one video give the same points;
-what a file is, its content says; and whatever bytes a file holds, reading it ends in a valid Video or in a DataError that
-names the file, without allocating what a damaged header promises. The files are small ones written here; the last section
-reads the real dataset where $CROSS4D_DATA has it.
+what a file is, its content says; and whatever bytes a file holds, reading it ends in a valid Video or in a DataError
+that names the file, without allocating what a damaged header promises. The files are small ones written here; the last
+section reads the real dataset where $CROSS4D_DATA has it.
 """
 
 import io
@@ -52,7 +52,8 @@ def mat_bytes(depth, key="depth", compressed=True, **others):
 
 
 def compress_array(plain):
-    """An uncompressed MATLAB 5 file of one array, its array compressed: as any program that damages the inside would."""
+    """An uncompressed MATLAB 5 file of one array, its array compressed: as any program that damages the inside
+    would."""
     body = zlib.compress(plain[128:])
     return plain[:128] + struct.pack("<II", 15, len(body)) + body
 
@@ -89,8 +90,11 @@ def test_back_projection_equals_the_formula_pixel_by_pixel():
     focal = 285.63 * 32 / 320
     expected = [
         [(u - 16) * z / focal, (v - 12) * z / focal, z]
-        for v in range(24) for u in range(32) if depth[v, u] for z in [depth[v, u] * 0.00512]
-    ]  # fmt: skip
+        for v in range(24)
+        for u in range(32)
+        if depth[v, u]
+        for z in [depth[v, u] * 0.00512]
+    ]
     points = back_project(depth, 0.00512)
     assert points.shape == (16 * 12, 3) and points.dtype == np.float32
     assert np.allclose(points, expected, rtol=1e-5)
@@ -132,14 +136,18 @@ def test_mat_of_class_double_packed_as_small_numbers_is_read(tmp_path):
     data[144] = 6  # double
     assert_same_video(read_bytes_as(MSR, bytes(data), tmp_path), read_bytes_as(MSR, bin_bytes(depth), tmp_path))
     scipy.io.savemat(tmp_path / "bytes.mat", {"depth": (depth // 4).astype(np.uint8).transpose(1, 2, 0)})
-    assert_same_video(MSR.read(Entry("v", 0, "s01", tmp_path / "bytes.mat")), read_bytes_as(MSR, bin_bytes(depth // 4), tmp_path))
+    assert_same_video(
+        MSR.read(Entry("v", 0, "s01", tmp_path / "bytes.mat")), read_bytes_as(MSR, bin_bytes(depth // 4), tmp_path)
+    )
 
 
 def test_a_video_of_one_frame_and_a_file_of_several_arrays_are_read(tmp_path):
     """MATLAB drops a last axis of length 1, and other arrays may come first."""
     depth = moving_patch(1)
     stream = io.BytesIO()
-    scipy.io.savemat(stream, {"x": np.arange(6.0), "note": "kinect", "d": np.eye(3), "depth": depth[0]}, do_compression=True)
+    scipy.io.savemat(
+        stream, {"x": np.arange(6.0), "note": "kinect", "d": np.eye(3), "depth": depth[0]}, do_compression=True
+    )
     assert_same_video(read_bytes_as(MSR, stream.getvalue(), tmp_path), read_bytes_as(MSR, bin_bytes(depth), tmp_path))
 
 
@@ -156,7 +164,8 @@ def test_frames_without_points_stay_and_sampling_one_says_so(tmp_path):
 
 
 def test_msr_finds_its_files_below_the_root_whatever_their_extension_and_ignores_others(tmp_path):
-    """Found recursively, parsed, split by subject, one entry an id with the .bin preferred; the content decides the form."""
+    """Found recursively, parsed, split by subject, one entry an id with the .bin preferred; the content decides the
+    form."""
     depth = moving_patch()
     deep = tmp_path / "Depth" / "more"
     deep.mkdir(parents=True)
@@ -170,7 +179,11 @@ def test_msr_finds_its_files_below_the_root_whatever_their_extension_and_ignores
         (tmp_path / name).write_bytes(b"?")
     (tmp_path / "a05_s05_e01_sdepth.bin").mkdir()  # a folder of that name is no video
     found = MSR.entries(tmp_path)
-    assert [(e.id, e.label, e.subject) for e in found] == [("a01_s01_e01", 0, "s01"), ("a02_s10_e02", 1, "s10"), ("a20_s06_e03", 19, "s06")]
+    assert [(e.id, e.label, e.subject) for e in found] == [
+        ("a01_s01_e01", 0, "s01"),
+        ("a02_s10_e02", 1, "s10"),
+        ("a20_s06_e03", 19, "s06"),
+    ]
     assert Path(found[0].handle).suffix == ".bin"
     assert [MSR.in_split(e, "train") for e in found] == [True, False, False]
     assert [MSR.in_split(e, "test") for e in found] == [False, True, True]
@@ -184,7 +197,11 @@ def test_utd_finds_its_files_and_splits_odd_from_even_subjects(tmp_path):
     for name in ["a1_s1_t1_depth.mat", "a27_s8_t4_depth.mat", "a10_s3_t2_depth.mat", *others]:
         (tmp_path / name).write_bytes(mat_bytes(moving_patch(), "d_depth"))
     found = UTD.entries(tmp_path)
-    assert [(e.id, e.label, e.subject) for e in found] == [("a01_s1_t1", 0, "s1"), ("a10_s3_t2", 9, "s3"), ("a27_s8_t4", 26, "s8")]
+    assert [(e.id, e.label, e.subject) for e in found] == [
+        ("a01_s1_t1", 0, "s1"),
+        ("a10_s3_t2", 9, "s3"),
+        ("a27_s8_t4", 26, "s8"),
+    ]
     assert [UTD.in_split(e, "train") for e in found] == [True, True, False]
     assert "2 of 431 (train), 3 of 861 in all" in repr(load_dataset("utd-mhad", "train", root=tmp_path))
     clip = load_dataset("utd-mhad", "test", root=str(tmp_path), frames=4, points=64)[0]
@@ -277,7 +294,10 @@ BAD_MATS = {
     "cut in a tag": (GOOD_UTD[:132], "truncated in the tag"),
     "cut in the array": (GOOD_UTD[:-20], "truncated"),
     "a .bin": (bin_bytes(moving_patch()), "not a MATLAB"),
-    "version 7.3": (b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(384) + b"\x89HDF\r\n\x1a\n", r"7\.3 \(HDF5\)"),
+    "version 7.3": (
+        b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(384) + b"\x89HDF\r\n\x1a\n",
+        r"7\.3 \(HDF5\)",
+    ),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(200), r"7\.3 \(HDF5\)"),
     "big-endian": (GOOD_UTD[:124] + b"\x01\x00MI" + GOOD_UTD[128:], "big-endian"),
     "another name": (saved(depth=moving_patch()), r"no array 'd_depth' among \['depth'\]"),
@@ -315,7 +335,8 @@ def test_a_file_that_is_gone_or_larger_than_any_video_is_refused(tmp_path):
 
 @pytest.mark.parametrize("case", ["gigabytes declared", "more declared than there is", "a stream that never ends"])
 def test_no_header_or_archive_makes_the_reader_allocate(tmp_path, case):
-    """Peak memory of Python and numpy while reading stays within a few copies of the file, whatever the file promises."""
+    """Peak memory of Python and numpy while reading stays within a few copies of the file, whatever the file
+    promises."""
     data = BAD_MATS[case][0]
     assert peak_while_reading(UTD, data, tmp_path) < 4 * len(data) + 2**20
 
@@ -409,7 +430,8 @@ def test_real_msr_is_found_and_split_by_subject(real_msr):
 
 
 def test_real_msr_videos_are_people_and_equal_scipy_s_reading(real_msr, tmp_path):
-    """A person of 1.3 to 2 m, head above feet (y down), 1.5 to 4 m away; the same numbers as scipy's; the same from a .bin."""
+    """A person of 1.3 to 2 m, head above feet (y down), 1.5 to 4 m away; the same numbers as scipy's; the same from a
+    .bin."""
     entries = MSR.entries(real_msr)[::120]
     for entry in entries:
         video = MSR.read(entry)

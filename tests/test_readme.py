@@ -1,9 +1,19 @@
-"""Claim: the README says what is true now: its results are those of the rows, its index that of the folder, its code runs."""
+"""Claim: the README says what is true now: its results are those of the rows, its index that of the folder, its code
+runs."""
 
 import re
 from pathlib import Path
 
-from cross4d_lib.report.readme import BEGIN, END, README, dense_section, paper_size_section, results_section, teachers_section, with_results
+from cross4d_lib.report.readme import (
+    BEGIN,
+    END,
+    README,
+    dense_section,
+    paper_size_section,
+    results_section,
+    teachers_section,
+    with_results,
+)
 
 ROOT = Path(__file__).parents[1]
 TEXT = README.read_text()

@@ -3,9 +3,11 @@
 Claims proved:
 1. The index map is, bit for bit, that of a rasteriser that asks every pixel which of the points whose disc covers it is
    nearest, the lower index where depths are equal; for any size, radius, number of points, and points beside or behind.
-2. ``visible`` is "owns at least one pixel" and nothing else; ``pixel`` is the floor of the projection; the image is 0 exactly
+2. ``visible`` is "owns at least one pixel" and nothing else; ``pixel`` is the floor of the projection; the image is 0
+exactly
    where no point is, otherwise linear in depth from 1 (near) to SHADE_FAR (far), the same in three channels.
-3. The fitted camera holds every point of every frame inside the image. Scaling a clip by a power of two changes no bit of the
+3. The fitted camera holds every point of every frame inside the image. Scaling a clip by a power of two changes no bit
+of the
    rendering; any other unit, and translation, change pixel positions by rounding alone.
 4. Frames do not influence each other; reordering points reorders the answer; a yaw carries the camera around the clip.
 5. Degenerate clips are drawn or refused with frame and point, never drawn wrong.
@@ -21,7 +23,18 @@ from hypothesis import strategies as st
 
 from cross4d_lib.decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, SHADE_FAR, SHADE_QUANTILES, SPLAT
 from cross4d_lib.errors import ConfigError, DataError
-from cross4d_lib.render import Camera, depth_range, disc, fit_camera, owners, render, shade, splat_radius, z_buffer, z_buffer_batched
+from cross4d_lib.render import (
+    Camera,
+    depth_range,
+    disc,
+    fit_camera,
+    owners,
+    render,
+    shade,
+    splat_radius,
+    z_buffer,
+    z_buffer_batched,
+)
 
 FIELDS = ("image", "index", "visible", "pixel")
 
@@ -53,7 +66,7 @@ def assert_same(a, b, fields=FIELDS):
         assert torch.equal(getattr(a, field), getattr(b, field)), field
 
 
-# ------------------------------------------------------------------------------------- 1. the index map is the definition
+# ----------------------------------------------------------------------------------- 1. the index map is the definition
 
 
 @st.composite
@@ -91,9 +104,12 @@ def test_both_routes_agree_at_the_papers_size():
     assert torch.equal(index, strided)
 
 
-@pytest.mark.parametrize("size, points, radius", [(1, 5, None), (14, 40, None), (21, 12, 0.0), (28, 60, 2.5), (17, 1, None)])
+@pytest.mark.parametrize(
+    "size, points, radius", [(1, 5, None), (14, 40, None), (21, 12, 0.0), (28, 60, 2.5), (17, 1, None)]
+)
 def test_render_is_the_brute_force_rasteriser(size, points, radius):
-    """The whole way: the pixels are projected here in float64, the depths are the camera's own (their last bit decides ties)."""
+    """The whole way: the pixels are projected here in float64, the depths are the camera's own (their last bit decides
+    ties)."""
     clip = cloud(2, points)
     view = render(clip, size, radius=radius)
     camera = view.camera
@@ -117,10 +133,12 @@ def test_equal_depth_goes_to_the_lower_index():
 def test_disc_and_radius_by_hand():
     assert disc(0) == [(0, 0)] and len(disc(1)) == 5 and len(disc(1.5)) == 9 and len(disc(2)) == 13
     assert splat_radius(126, 2048) == pytest.approx(1.53, abs=0.01)
-    assert splat_radius(126, 512) == pytest.approx(2 * splat_radius(126, 2048))  # a quarter of the points, twice the spacing
+    assert splat_radius(126, 512) == pytest.approx(
+        2 * splat_radius(126, 2048)
+    )  # a quarter of the points, twice the spacing
 
 
-# --------------------------------------------------------------------------------------- 2. what a Rendering's fields mean
+# ------------------------------------------------------------------------------------ 2. what a Rendering's fields mean
 
 
 @settings(deadline=None, max_examples=25)
@@ -159,11 +177,13 @@ def test_owners_of_an_empty_map_are_none():
 
 
 def test_a_point_wholly_behind_another_is_hidden():
-    clip = torch.tensor([[[0.0, 0, 1], [0, 0, 2], [0.5, 0.5, 2], [-0.5, -0.5, 2]]])  # the centroid lies on the first two's line
+    clip = torch.tensor(
+        [[[0.0, 0, 1], [0, 0, 2], [0.5, 0.5, 2], [-0.5, -0.5, 2]]]
+    )  # the centroid lies on the first two's line
     assert render(clip, 64).visible.tolist() == [[True, False, True, True]]
 
 
-# ---------------------------------------------------------------------------------- 3. the camera fits, units do not matter
+# ------------------------------------------------------------------------------ 3. the camera fits, units do not matter
 
 
 @st.composite
@@ -214,7 +234,7 @@ def test_any_unit_and_any_place_look_the_same(seed, power, offset):
     assert (render(clip, 56).pixel == render(moved, 56).pixel).float().mean() > 0.97
 
 
-# ------------------------------------------------------------------------------------ 4. frames, order of points, cameras
+# ---------------------------------------------------------------------------------- 4. frames, order of points, cameras
 
 
 def test_rendering_twice_gives_the_same_bits():
@@ -255,7 +275,9 @@ def test_yaw_carries_the_camera_around_the_vertical_axis():
     seen = lambda yaw: render(pair, 64, fit_camera(pair, 64, yaw))
     assert seen(0).visible.tolist() == [[True, True]]
     assert seen(0).pixel[0, 0, 0] < 32 < seen(0).pixel[0, 1, 0]
-    assert seen(math.pi / 2).visible.tolist() == [[True, False]]  # it looks along +x now, so the left one hides the right one
+    assert seen(math.pi / 2).visible.tolist() == [
+        [True, False]
+    ]  # it looks along +x now, so the left one hides the right one
     assert seen(-math.pi / 2).visible.tolist() == [[False, True]]
     assert seen(math.pi).pixel[0, 1, 0] < 32 < seen(math.pi).pixel[0, 0, 0]  # from behind, left and right change places
 
@@ -270,7 +292,7 @@ def test_moving_the_camera_is_turning_the_clip(yaw):
     torch.testing.assert_close(camera.project(clip)[0], fit_camera(turned, 60).project(turned)[0], atol=2e-3, rtol=0)
 
 
-# --------------------------------------------------------------------------------------------------- 5. degenerate clips
+# -------------------------------------------------------------------------------------------------- 5. degenerate clips
 
 
 def test_one_point_is_drawn_in_the_middle():
@@ -337,13 +359,15 @@ def test_a_wrong_shape_is_refused(shape):
         render(torch.zeros(shape))
 
 
-@pytest.mark.parametrize("wrong", [{"size": 0}, {"size": -3}, {"size": 12.5}, {"radius": -1.0}, {"radius": math.nan}, {"radius": math.inf}])
+@pytest.mark.parametrize(
+    "wrong", [{"size": 0}, {"size": -3}, {"size": 12.5}, {"radius": -1.0}, {"radius": math.nan}, {"radius": math.inf}]
+)
 def test_a_wrong_size_or_radius_is_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         render(cloud(1, 5), **wrong)
 
 
-# ---------------------------------------------------------------------------------------------------- numpy, torch, CUDA
+# --------------------------------------------------------------------------------------------------- numpy, torch, CUDA
 
 
 def test_numpy_and_torch_give_the_same_bits():

@@ -1,13 +1,16 @@
 """A point's class is read from the tokens around it, and what is counted is what was right.
 
 Claims proved:
-1. mIoU, mAcc and OA are those of ten points counted by hand; ignored points are in none of the counts, a class that no test
+1. mIoU, mAcc and OA are those of ten points counted by hand; ignored points are in none of the counts, a class that no
+test
    point has is in none of the means; a row survives JSON.
 2. The interval of mIoU draws whole clips: it covers the number, and is as wide as a plain loop says.
-3. A linear head reads what tokens linearly hold, and nothing from noise; it sees the training clips alone; one seed gives one
+3. A linear head reads what tokens linearly hold, and nothing from noise; it sees the training clips alone; one seed
+gives one
    result. Its scores at the points are those of a head on interpolated features.
 4. Augmentation scales, turns about the vertical and jitters by what the decision says, about each clip's own centroid.
-5. The converged head is at the minimum that scikit-learn finds, wherever it starts; its penalty is chosen on training clips alone, by
+5. The converged head is at the minimum that scikit-learn finds, wherever it starts; its penalty is chosen on training
+clips alone, by
    individuals it has not seen; it reads what a short training has not reached yet.
 6. End-to-end training fits labelled clips, changes the encoder, and goes on after an interruption bit for bit.
 """
@@ -31,14 +34,26 @@ from cross4d_lib.evaluation import segment_all
 from cross4d_lib.evaluation import segmentation as room
 from cross4d_lib.evaluation.converged import fit_softmax, leave_out, segment_converged
 from cross4d_lib.evaluation.readability import place_code, readability
-from cross4d_lib.evaluation.segmentation import IGNORED, LabelledTokens, SegmentationResult, class_iou, confusion, label_tokens, miou_interval, point_labels, resampled_miou, segment_finetuned, segment_frozen
+from cross4d_lib.evaluation.segmentation import (
+    IGNORED,
+    LabelledTokens,
+    SegmentationResult,
+    class_iou,
+    confusion,
+    label_tokens,
+    miou_interval,
+    point_labels,
+    resampled_miou,
+    segment_finetuned,
+    segment_frozen,
+)
 
 CLASSES = 3
 
 
 def labelled(clips=12, tokens=8, dim=6, seed=0, spread=0.3, hold=True):
-    """Tokens of one frame with a class each, its axis in their features (``hold``) beside noise; every token has five points of
-    its class, each with that token alone."""
+    """Tokens of one frame with a class each, its axis in their features (``hold``) beside noise; every token has five
+    points of its class, each with that token alone."""
     rng = np.random.default_rng(seed)
     classes = rng.integers(0, CLASSES, (clips, tokens))
     features = spread * rng.standard_normal((clips, tokens, dim))
@@ -46,7 +61,12 @@ def labelled(clips=12, tokens=8, dim=6, seed=0, spread=0.3, hold=True):
         features += 4 * np.eye(dim)[classes]
     owner = np.tile(np.repeat(np.arange(tokens), 5), (clips, 1, 1))  # (clips, 1, 5 tokens)
     labels = np.take_along_axis(classes[:, None], owner, 2)
-    return LabelledTokens(torch.tensor(features).float(), torch.tensor(owner)[..., None].int(), torch.ones(*owner.shape, 1), torch.tensor(labels))
+    return LabelledTokens(
+        torch.tensor(features).float(),
+        torch.tensor(owner)[..., None].int(),
+        torch.ones(*owner.shape, 1),
+        torch.tensor(labels),
+    )
 
 
 TRAIN, TEST = labelled(), labelled(6, seed=1)
@@ -60,7 +80,8 @@ SAID = torch.tensor([0, 0, 0, 1, 1, 1, 2, 0, 0, 2])
 
 
 def test_ten_points_by_hand():
-    """Two are ignored. Class 0: 3 right of 4, 4 said; 1: 2 of 3, 3 said; 2: 0 of 1, 1 said; 3: no point. IoU 3/5, 2/4, 0/2."""
+    """Two are ignored. Class 0: 3 right of 4, 4 said; 1: 2 of 3, 3 said; 2: 0 of 1, 1 said; 3: no point. IoU 3/5, 2/4,
+    0/2."""
     table = confusion(SAID, TRUE, 4)
     assert table.tolist() == [[3, 1, 0, 0], [0, 2, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
     result = SegmentationResult(table[None])
@@ -101,8 +122,8 @@ def random_counts(clips=25, seed=0):
 
 
 def test_resampling_draws_whole_clips():
-    """A plain loop: clips drawn one by one, their counts added, mIoU of the sum. Both draw 2,000 times, so quantiles agree to a few
-    hundredths of the interval's width and the means to 4 standard errors."""
+    """A plain loop: clips drawn one by one, their counts added, mIoU of the sum. Both draw 2,000 times, so quantiles
+    agree to a few hundredths of the interval's width and the means to 4 standard errors."""
     result, rng = random_counts(), np.random.default_rng(7)
     loop = []
     for _ in range(2000):
@@ -117,16 +138,26 @@ def test_resampling_draws_whole_clips():
 
 def test_the_interval_is_deterministic_and_narrows_with_its_level():
     result = random_counts()
-    assert result.interval == miou_interval(result.counts) == miou_interval(result.counts.tolist()) != miou_interval(result.counts, seed=1)
+    assert (
+        result.interval
+        == miou_interval(result.counts)
+        == miou_interval(result.counts.tolist())
+        != miou_interval(result.counts, seed=1)
+    )
     low, high = miou_interval(result.counts, 0.5)
     assert result.interval[0] < low < result.miou < high < result.interval[1]
-    assert miou_interval(np.repeat(result.counts[:1], 5, 0)) == pytest.approx((class_iou(result.counts[0]).mean(),) * 2)  # equal clips: no doubt
+    assert miou_interval(np.repeat(result.counts[:1], 5, 0)) == pytest.approx(
+        (class_iou(result.counts[0]).mean(),) * 2
+    )  # equal clips: no doubt
 
 
 def test_a_class_missing_from_a_draw_is_left_out_of_its_mean():
-    """Class 1 lives in one of two clips, and is never right: a draw without that clip has mIoU 1, one with it alone 0, both 1/2 of
-    (1/2 + 0) where 0 loses its points to it."""
-    first, second = confusion(torch.tensor([0, 0]), torch.tensor([0, 0]), 2), confusion(torch.tensor([0, 0]), torch.tensor([1, 1]), 2)
+    """Class 1 lives in one of two clips, and is never right: a draw without that clip has mIoU 1, one with it alone 0,
+    both 1/2 of (1/2 + 0) where 0 loses its points to it."""
+    first, second = (
+        confusion(torch.tensor([0, 0]), torch.tensor([0, 0]), 2),
+        confusion(torch.tensor([0, 0]), torch.tensor([1, 1]), 2),
+    )
     counts = SegmentationResult(np.stack([first, second])).counts
     assert set(np.unique(resampled_miou(counts, 200))) == {0.0, 0.25, 1.0}
 
@@ -143,9 +174,13 @@ def test_what_tokens_linearly_hold_is_read_and_noise_is_not():
 
 
 def test_standardising_helps_where_scales_differ():
-    """The class in channels a hundred times too small for the rate: z-scores bring them back, with the training clips' mean."""
+    """The class in channels a hundred times too small for the rate: z-scores bring them back, with the training clips'
+    mean."""
     small = lambda tokens: replace(tokens, features=tokens.features * 0.01 + torch.tensor([5.0, 0, 0, 0, 0, 0]))
-    plain, standard = (segment_frozen(small(TRAIN), small(TEST), CLASSES, standardize, epochs=150)[0].oa for standardize in (False, True))
+    plain, standard = (
+        segment_frozen(small(TRAIN), small(TEST), CLASSES, standardize, epochs=150)[0].oa
+        for standardize in (False, True)
+    )
     assert standard == 1.0 and plain < 0.8
     part = replace(TEST, **{name: getattr(TEST, name)[::2] for name in ("features", "index", "weights", "labels")})
     whole, half = (segment_frozen(TRAIN, test, CLASSES, True, epochs=3)[0].confusion for test in (TEST, part))
@@ -163,11 +198,15 @@ def test_one_seed_gives_one_result_and_the_callers_random_state_does_not_matter(
 
 def test_test_labels_never_influence_the_head():
     honest = segment_frozen(TRAIN, TEST, CLASSES, True, epochs=2)[1]
-    assert torch.equal(segment_frozen(TRAIN, replace(TEST, labels=torch.zeros_like(TEST.labels)), CLASSES, True, epochs=2)[1].weight, honest.weight)
+    assert torch.equal(
+        segment_frozen(TRAIN, replace(TEST, labels=torch.zeros_like(TEST.labels)), CLASSES, True, epochs=2)[1].weight,
+        honest.weight,
+    )
 
 
 def test_ignored_points_are_not_trained_on_and_not_counted():
-    """All points of class 2 ignored: the head never says 2, though its tokens are there; nothing of them is in the counts."""
+    """All points of class 2 ignored: the head never says 2, though its tokens are there; nothing of them is in the
+    counts."""
     without = lambda tokens: replace(tokens, labels=torch.where(tokens.labels == 2, IGNORED, tokens.labels))
     result, _ = segment_frozen(without(TRAIN), without(TEST), CLASSES, epochs=150)
     assert result.confusion[:, 2].sum() == result.confusion[:, :, 2].sum() == 0 and result.oa == 1.0
@@ -198,9 +237,18 @@ def test_labelled_tokens_are_the_frozen_encoders(clips):
     encoder = tiny_encoder().train()
     tokens = label_tokens(encoder, clips)
     count = FRAMES * TINY["tokens"]
-    assert tokens.features.shape == (6, count, TINY["dim"]) and tokens.index.shape == tokens.weights.shape == (6, FRAMES, POINTS, POINT_TOKENS)
+    assert tokens.features.shape == (6, count, TINY["dim"]) and tokens.index.shape == tokens.weights.shape == (
+        6,
+        FRAMES,
+        POINTS,
+        POINT_TOKENS,
+    )
     assert encoder.training and not tokens.features.requires_grad and not tokens.features.is_inference()
-    assert tokens.nearest().index.shape[-1] == 1 and torch.equal(tokens.nearest().index[..., 0], tokens.index[..., 0]) and (tokens.nearest().weights == 1).all()
+    assert (
+        tokens.nearest().index.shape[-1] == 1
+        and torch.equal(tokens.nearest().index[..., 0], tokens.index[..., 0])
+        and (tokens.nearest().weights == 1).all()
+    )
     for i in (0, 5):
         assert np.array_equal(tokens.labels[i], clips[i].point_labels)
     frame = tokens.index // TINY["tokens"]
@@ -209,8 +257,17 @@ def test_labelled_tokens_are_the_frozen_encoders(clips):
 
 def test_every_setting_is_measured(clips):
     results = segment_all(tiny_encoder(), clips, clips)
-    assert list(results) == ["linear", "linear, nearest token", "standardized", "standardized, nearest token", "converged"]
-    assert results["converged"].metrics()["penalty"] in CONVERGED_PENALTIES and "penalty" not in results["linear"].metrics()
+    assert list(results) == [
+        "linear",
+        "linear, nearest token",
+        "standardized",
+        "standardized, nearest token",
+        "converged",
+    ]
+    assert (
+        results["converged"].metrics()["penalty"] in CONVERGED_PENALTIES
+        and "penalty" not in results["linear"].metrics()
+    )
     assert all(result.confusion.sum() == 6 * FRAMES * POINTS for result in results.values())
     assert not np.array_equal(results["linear"].confusion, results["standardized"].confusion)
 
@@ -220,11 +277,23 @@ class Toy:
 
     def __init__(self, clips=2, point_classes=("lower", "upper"), ignored=(), labels=True):
         generator = torch.Generator().manual_seed(0)
-        self.source = replace(load_dataset("synthetic-actions", "train", limit=1).source, name="toy", point_classes=point_classes, ignored=ignored)
+        self.source = replace(
+            load_dataset("synthetic-actions", "train", limit=1).source,
+            name="toy",
+            point_classes=point_classes,
+            ignored=ignored,
+        )
         self.ids = [f"clip{i}" for i in range(clips)]
-        template = load_dataset("synthetic-actions", "train", frames=FRAMES, points=POINTS, stride="uniform", limit=1)[0]
+        template = load_dataset("synthetic-actions", "train", frames=FRAMES, points=POINTS, stride="uniform", limit=1)[
+            0
+        ]
         clouds = torch.randn(clips, FRAMES, POINTS, 3, generator=generator).numpy()
-        self.clips = [replace(template, points=cloud, id=name, point_labels=(cloud[..., 1] < 0).astype(np.int64) if labels else None) for cloud, name in zip(clouds, self.ids)]
+        self.clips = [
+            replace(
+                template, points=cloud, id=name, point_labels=(cloud[..., 1] < 0).astype(np.int64) if labels else None
+            )
+            for cloud, name in zip(clouds, self.ids)
+        ]
 
     def __len__(self):
         return len(self.clips)
@@ -238,7 +307,10 @@ class Toy:
 
 def test_ignored_classes_are_labelled_ignored():
     toy = Toy(ignored=(1,))
-    assert torch.equal(point_labels(toy, 0) == IGNORED, torch.tensor(toy[0].point_labels == 1)) and (point_labels(toy, 0) <= 0).all()
+    assert (
+        torch.equal(point_labels(toy, 0) == IGNORED, torch.tensor(toy[0].point_labels == 1))
+        and (point_labels(toy, 0) <= 0).all()
+    )
     toy.clips[0].point_labels[0, 0] = -1  # no label at all
     assert point_labels(toy, 0)[0, 0] == IGNORED
 
@@ -268,7 +340,8 @@ def clouds(batch=40, points=400):
 
 
 def test_without_jitter_augmentation_is_a_scaled_turn_about_the_vertical(monkeypatch):
-    """Undone point by point: heights about the centroid give the scale, the first point the angle, and all points follow both."""
+    """Undone point by point: heights about the centroid give the scale, the first point the angle, and all points
+    follow both."""
     monkeypatch.setattr("cross4d_lib.augment.AUGMENTATION", (SHARE, DEGREES, 0.0))
     points = clouds().double()
     moved = augment(points, torch.Generator().manual_seed(0))
@@ -282,7 +355,10 @@ def test_without_jitter_augmentation_is_a_scaled_turn_about_the_vertical(monkeyp
     torch.testing.assert_close(turn, turn[:, :1, :1].expand_as(turn), rtol=1e-5, atol=1e-5)
     angle = turn[:, 0, 0].angle().rad2deg()
     assert torch.allclose(turn.abs(), torch.ones(()).double(), atol=1e-5)
-    for values, reach in ((scale - 1, SHARE), (angle, DEGREES)):  # within their range, on both sides, and nearly filling it
+    for values, reach in (
+        (scale - 1, SHARE),
+        (angle, DEGREES),
+    ):  # within their range, on both sides, and nearly filling it
         assert values.abs().max() <= reach * (1 + 1e-5) and values.min() < -0.7 * reach and values.max() > 0.7 * reach
     assert abs(np.corrcoef(scale, angle)[0, 1]) < 0.6  # drawn apart
 
@@ -323,9 +399,15 @@ def test_the_minimum_is_scikit_learns():
 
 
 def test_the_converged_head_reads_what_a_short_training_has_not_reached():
-    """A class that lies along a direction in which features hardly vary: 3 epochs do not find it, the minimum does. Noise stays noise."""
+    """A class that lies along a direction in which features hardly vary: 3 epochs do not find it, the minimum does.
+    Noise stays noise."""
     bare, held = labelled(spread=1.0), labelled(6, seed=1, spread=1.0)
-    mixed = lambda tokens: replace(tokens, features=tokens.features @ torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(3)))[0] @ torch.diag(torch.tensor([9.0, 9, 9, 1, 0.1, 0.1])))
+    mixed = lambda tokens: replace(
+        tokens,
+        features=tokens.features
+        @ torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(3)))[0]
+        @ torch.diag(torch.tensor([9.0, 9, 9, 1, 0.1, 0.1])),
+    )
     short = segment_frozen(mixed(bare), mixed(held), CLASSES, False, epochs=3)[0].oa
     result, head = segment_converged(mixed(bare), mixed(held), CLASSES, WHO)
     assert result.oa > short + 0.1 and result.oa > 0.9 and head.out_features == CLASSES
@@ -341,7 +423,8 @@ def test_the_test_clips_choose_nothing():
 
 
 class Store:
-    """Targets by hand with the face of a TargetStore: the class of a token's point, one-hot, beside noise; every third token has none."""
+    """Targets by hand with the face of a TargetStore: the class of a token's point, one-hot, beside noise; every third
+    token has none."""
 
     def __init__(self, dataset, tokens=8, hold=True):
         self.rows, generator = [], torch.Generator().manual_seed(0)
@@ -349,8 +432,18 @@ class Store:
             points, labels = torch.as_tensor(dataset[i].points), torch.as_tensor(dataset[i].point_labels)
             frame = torch.arange(len(points)).repeat_interleave(tokens)
             point = torch.arange(tokens).repeat(len(points))
-            targets = torch.randn(len(frame), 3, generator=generator) + (9 * torch.eye(3)[labels[frame, point]] if hold else 0)
-            self.rows.append({"points": points, "grouping/frame": frame, "grouping/point": point, "targets": targets, "visible": torch.arange(len(frame)) % 3 > 0})
+            targets = torch.randn(len(frame), 3, generator=generator) + (
+                9 * torch.eye(3)[labels[frame, point]] if hold else 0
+            )
+            self.rows.append(
+                {
+                    "points": points,
+                    "grouping/frame": frame,
+                    "grouping/point": point,
+                    "targets": targets,
+                    "visible": torch.arange(len(frame)) % 3 > 0,
+                }
+            )
 
     def __len__(self):
         return len(self.rows)
@@ -360,15 +453,21 @@ class Store:
 
 
 def test_a_class_is_read_where_it_is():
-    """The classes of Toy are a matter of height: they are in the place, and in the targets only where these were made so; a student that
-    knows nothing tells nothing. Every line is asked of the tokens that have a target, and of no others."""
+    """The classes of Toy are a matter of height: they are in the place, and in the targets only where these were made
+    so; a student that knows nothing tells nothing. Every line is asked of the tokens that have a target, and of no
+    others."""
     train, test = Toy(6), Toy(3)
     train.subjects = ["a", "b", "c"] * 2
     for hold in (True, False):
         results = readability({}, train, test, Store(train, hold=hold), Store(test, hold=hold))
         assert list(results) == ["targets", "place"]
-        assert all(result.confusion.sum() == sum(int(row["visible"].sum()) for row in Store(test).rows) for result in results.values())
-        assert results["place"].miou > 0.8 and (results["targets"].miou > 0.95 if hold else results["targets"].miou < 0.65)
+        assert all(
+            result.confusion.sum() == sum(int(row["visible"].sum()) for row in Store(test).rows)
+            for result in results.values()
+        )
+        assert results["place"].miou > 0.8 and (
+            results["targets"].miou > 0.95 if hold else results["targets"].miou < 0.65
+        )
 
 
 def test_the_code_of_a_place_by_hand():
@@ -394,17 +493,22 @@ def weights_of(encoder):
 
 
 def test_two_clips_are_fitted_and_the_encoder_changes():
-    """Upper or lower is in the coordinates: 100 steps on two clips get most of their points right, one step does not."""
+    """Upper or lower is in the coordinates: 100 steps on two clips get most of their points right, one step does
+    not."""
     toy, encoder = Toy(), tiny_encoder()
     before = weights_of(encoder)
     start = segment_finetuned(tiny_encoder(), toy, toy, epochs=1).oa
     result = segment_finetuned(encoder, toy, toy, epochs=100)
     assert result.oa > 0.75 > 0.65 > start and result.confusion.sum() == 2 * FRAMES * POINTS
-    assert all(not torch.equal(encoder.state_dict()[name], before[name]) for name in ("embed.weight", "abstract1.offset.weight"))
+    assert all(
+        not torch.equal(encoder.state_dict()[name], before[name])
+        for name in ("embed.weight", "abstract1.offset.weight")
+    )
 
 
 def test_fine_tuning_is_deterministic_and_goes_on_after_an_interruption(tmp_path, monkeypatch):
-    """Ctrl-C after the first of three epochs; the second call trains the other two, from the same draws of augmentation."""
+    """Ctrl-C after the first of three epochs; the second call trains the other two, from the same draws of
+    augmentation."""
     toy, whole, stopped, other = Toy(), tiny_encoder(), tiny_encoder(), tiny_encoder()
     undisturbed = segment_finetuned(whole, toy, toy, epochs=3)
     train, checkpoint, epochs = room.train, tmp_path / "tune.pt", []
@@ -418,7 +522,11 @@ def test_fine_tuning_is_deterministic_and_goes_on_after_an_interruption(tmp_path
     monkeypatch.setattr(room, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         segment_finetuned(stopped, toy, toy, epochs=3, checkpoint=checkpoint)
-    monkeypatch.setattr(room, "train", lambda *args, **options: train(*args, after_epoch=lambda epoch, row: epochs.append(epoch), **options))
+    monkeypatch.setattr(
+        room,
+        "train",
+        lambda *args, **options: train(*args, after_epoch=lambda epoch, row: epochs.append(epoch), **options),
+    )
     torch.manual_seed(99)
     state = torch.get_rng_state()
     result = segment_finetuned(other, toy, toy, epochs=3, checkpoint=checkpoint)

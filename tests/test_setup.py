@@ -43,15 +43,27 @@ def imports_of(folder):
 
 def tracked_files():
     """Files that git tracks or would (a new one counts); without git, all outside of hidden and built folders."""
-    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True)
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+    )
     if listed.returncode == 0:
         return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
-    return [path for path in ROOT.rglob("*") if path.is_file() and not any(part.startswith(".") or part == "build" for part in path.relative_to(ROOT).parts)]
+    return [
+        path
+        for path in ROOT.rglob("*")
+        if path.is_file() and not any(part.startswith(".") or part == "build" for part in path.relative_to(ROOT).parts)
+    ]
 
 
 def make(*words, **environment):
     """Run make; CompletedProcess. No job server or flags of a make that runs this test reach it."""
-    clean = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ENV", "VENV")}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ENV", "VENV")
+    }
     return subprocess.run(["make", *words], cwd=ROOT, env={**clean, **environment}, capture_output=True, text=True)
 
 
@@ -66,25 +78,48 @@ def test_versions_are_written_in_one_place():
     assert project["tool"]["setuptools"]["dynamic"]["dependencies"] == {"file": "requirements.txt"}
     conda = lines_of("environment.yml")
     assert "name: cross4d" in conda and "  - python=3.11" in conda
-    assert conda[conda.index("  - pip:") + 1 :] == ["      - -r requirements.txt", "      - -r requirements-test.txt", "      - -e ."]
+    assert conda[conda.index("  - pip:") + 1 :] == [
+        "      - -r requirements.txt",
+        "      - -r requirements-test.txt",
+        "      - -e .",
+    ]
     packages = pins("requirements.txt") | pins("requirements-test.txt")
     for name in ("pyproject.toml", "environment.yml", "Makefile"):
-        retyped = [word for word in re.findall(r"([\w-]+)==[\d]", (ROOT / name).read_text()) if normal(word) in packages]
+        retyped = [
+            word for word in re.findall(r"([\w-]+)==[\d]", (ROOT / name).read_text()) if normal(word) in packages
+        ]
         assert not retyped, f"{name} retypes the versions of {retyped}"
 
 
-@pytest.mark.parametrize("folder, files", [("cross4d_lib", ["requirements.txt"]), ("tests", ["requirements.txt", "requirements-test.txt"]), ("benchmarks", ["requirements.txt", "requirements-test.txt"])])
+@pytest.mark.parametrize(
+    "folder, files",
+    [
+        ("cross4d_lib", ["requirements.txt"]),
+        ("tests", ["requirements.txt", "requirements-test.txt"]),
+        ("benchmarks", ["requirements.txt", "requirements-test.txt"]),
+    ],
+)
 def test_what_is_imported_is_pinned(folder, files):
     distributions = packages_distributions()
     pinned = set().union(*map(pins, files))
     for module in imports_of(folder):
         assert module in distributions, f"{folder} imports {module}, which is not installed"
-        assert pinned & set(map(normal, distributions[module])), f"{folder} imports {module}, which {' and '.join(files)} do not name"
+        assert pinned & set(map(normal, distributions[module])), (
+            f"{folder} imports {module}, which {' and '.join(files)} do not name"
+        )
 
 
 def test_torch_is_installed_first_and_alone():
-    installs = [line for line in make("-n", "setup", f"VENV={ROOT / 'build' / 'no-such-venv'}").stdout.splitlines() if "pip install" in line]
-    assert re.search(r"torch==\S+$", installs[0]) and "-r requirements.txt" in installs[1] and installs[-1].endswith("-e .")
+    installs = [
+        line
+        for line in make("-n", "setup", f"VENV={ROOT / 'build' / 'no-such-venv'}").stdout.splitlines()
+        if "pip install" in line
+    ]
+    assert (
+        re.search(r"torch==\S+$", installs[0])
+        and "-r requirements.txt" in installs[1]
+        and installs[-1].endswith("-e .")
+    )
 
 
 def test_a_finished_setup_is_not_repeated_until_the_pins_change(tmp_path):
@@ -110,7 +145,11 @@ def test_conda_needs_an_active_environment():
 
 def test_the_readmes_commands_are_targets():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    commands = re.findall(r"^\s*(?:\$ )?make(?: ([a-z]+))?\b", "\n".join(re.findall(r"```\w*\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)), re.MULTILINE)
+    commands = re.findall(
+        r"^\s*(?:\$ )?make(?: ([a-z]+))?\b",
+        "\n".join(re.findall(r"```\w*\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)),
+        re.MULTILINE,
+    )
     assert {"", "test"} <= set(commands) <= targets | {""}
 
 

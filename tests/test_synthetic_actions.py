@@ -45,14 +45,18 @@ def test_the_dataset_reads_the_same_video_frame_by_frame():
 def test_a_frame_looks_the_same_whichever_others_are_made():
     whole, some = make_video(5, 2, 1), make_video(5, 2, 1, frames=[20, 3])
     assert video_length(5, 2, 1) == len(whole.frames)
-    assert some.frames[0].tobytes() == whole.frames[20].tobytes() and some.frames[1].tobytes() == whole.frames[3].tobytes()
+    assert (
+        some.frames[0].tobytes() == whole.frames[20].tobytes() and some.frames[1].tobytes() == whole.frames[3].tobytes()
+    )
 
 
 def test_the_split_is_cross_subject_and_complete():
     source = load_source("synthetic-actions")
     entries = source.entries(None)
     assert source.stand_in and len(source.classes) == 20 and source.point_classes == PARTS
-    assert [e.id for e in entries] == sorted(e.id for e in entries) and len({source.fingerprint_of(e) for e in entries}) == 600
+    assert [e.id for e in entries] == sorted(e.id for e in entries) and len(
+        {source.fingerprint_of(e) for e in entries}
+    ) == 600
     for split in source.splits:
         kept = [e for e in entries if source.in_split(e, split)]
         assert len(kept) == source.expected[split] == len(CLASSES) * SUBJECTS // 2 * EPISODES
@@ -115,7 +119,9 @@ def test_two_bones_keep_their_lengths_and_reach():
     rng = np.random.default_rng(0)
     root, target, pole = rng.normal(size=(3, 100, 3)) * 0.3
     elbow, hand = two_bones(root, target, 0.3, 0.26, pole)
-    assert np.allclose(np.linalg.norm(elbow - root, axis=1), 0.3) and np.allclose(np.linalg.norm(hand - elbow, axis=1), 0.26)
+    assert np.allclose(np.linalg.norm(elbow - root, axis=1), 0.3) and np.allclose(
+        np.linalg.norm(hand - elbow, axis=1), 0.26
+    )
     distance = np.linalg.norm(target - root, axis=1)
     reachable = (distance < 0.55) & (distance > 0.08)
     assert reachable.sum() > 20 and np.allclose(hand[reachable], target[reachable])
@@ -149,7 +155,8 @@ def test_bodies_differ_between_subjects_and_stay_human():
 
 
 def test_actions_can_be_told_apart_across_subjects():
-    """Nearest class mean of hand and foot trajectories, learnt on subjects 1-5, tested on 6-10: far above chance (5 %)."""
+    """Nearest class mean of hand and foot trajectories, learnt on subjects 1-5, tested on 6-10: far above chance (5
+    %)."""
     ends = [JOINTS.index(name) for name in ("right wrist", "left wrist", "right ankle", "left ankle", "head")]
 
     def trajectory(action, number):
@@ -163,7 +170,9 @@ def test_actions_can_be_told_apart_across_subjects():
     assert np.mean(right) > 0.6
 
 
-@pytest.mark.parametrize("wrong", [dict(action=20), dict(action=-1), dict(subject=-1), dict(frames=[999]), dict(frames=[])])
+@pytest.mark.parametrize(
+    "wrong", [dict(action=20), dict(action=-1), dict(subject=-1), dict(frames=[999]), dict(frames=[])]
+)
 def test_what_does_not_exist_is_refused(wrong):
     with pytest.raises(ConfigError):
         make_video(**{"action": 0, "subject": 1, "episode": 1, **wrong})

@@ -1,14 +1,16 @@
 """The cached targets are what Eq. 1 to 4 say, and a store is whole or says that it is not.
 
 Claims proved:
-1. Formula. A token's target is W^T times the teacher's feature of the patch under the token's point n*(j), for points that
-   own a pixel of the z-buffered render; with several cameras the mean over those that see it; rounded to fp16. Spelled out
-   here in loops over frames, points and pixels.
+1. Formula. A token's target is W^T times the teacher's feature of the patch under the token's point n*(j), for points
+that
+   own a pixel of the z-buffered render; with several cameras the mean over those that see it; rounded to fp16. Spelled
+   out here in loops over frames, points and pixels.
 2. Key. A store's name changes with everything that decides its content, and with nothing else.
 3. No label enters.
-4. Whole or not at all. However a build ends (SIGKILL within any write, full disk, Ctrl-C) and whatever happens to a file
-   later (flipped, cut, lost, swapped), no wrong array is ever read, the next build makes exactly what is missing, and the
-   result is the undisturbed one bit for bit. So it is with several processes or threads building at once.
+4. Whole or not at all. However a build ends (SIGKILL within any write, full disk, Ctrl-C) and whatever happens to a
+file
+   later (flipped, cut, lost, swapped), no wrong array is ever read, the next build makes exactly what is missing, and
+   the result is the undisturbed one bit for bit. So it is with several processes or threads building at once.
 """
 
 import errno
@@ -67,7 +69,9 @@ class Fixed(list):
 
 
 def build(clips, teacher, **changes):
-    return build_targets(clips, teacher, **{"dim": DIM, "size": SIZE, "encoder": tiny_encoder(), "progress": False, **changes})
+    return build_targets(
+        clips, teacher, **{"dim": DIM, "size": SIZE, "encoder": tiny_encoder(), "progress": False, **changes}
+    )
 
 
 def assert_same(store, other):
@@ -98,7 +102,7 @@ def nothing_half_made(cache):
         assert all(isinstance(store.has(i), bool) for i in range(6))
 
 
-# ------------------------------------------------------------------------------------------------ 1. the formula, by hand
+# ---------------------------------------------------------------------------------------------- 1. the formula, by hand
 
 
 def render_by_hand(cloud, camera):
@@ -151,9 +155,13 @@ def targets_by_hand(points, teacher, matrix, tokens, cameras):
         classes.append(features.summary.double().numpy() @ matrix.double().numpy())
         means.append([np.mean([y for (g, _), y in feature_of.items() if g == f], axis=0) for f in range(len(cloud))])
     return {
-        "targets": total / np.maximum(times, 1)[:, None], "visible": times > 0, "class": np.mean(classes, 0), "mean": np.mean(means, 0),
-        "coverage": covered.mean(), "times": times,
-    }  # fmt: skip
+        "targets": total / np.maximum(times, 1)[:, None],
+        "visible": times > 0,
+        "class": np.mean(classes, 0),
+        "mean": np.mean(means, 0),
+        "coverage": covered.mean(),
+        "times": times,
+    }
 
 
 @pytest.mark.parametrize("cameras", [1, 2])
@@ -175,13 +183,19 @@ def test_stored_arrays_are_the_formula_by_hand(clips, teacher, cameras):
 
 
 def test_a_token_believes_the_first_camera_that_sees_it(clips, teacher):
-    """What one camera says stays as it is; what it does not see is told by the next, and as many tokens have a target as under the mean."""
+    """What one camera says stays as it is; what it does not see is told by the next, and as many tokens have a target
+    as under the mean."""
     encoder, matrix = tiny_encoder(), random_projection(teacher.dim, DIM)
-    one, first, mean = (clip_targets(clips[3].points, teacher, matrix, encoder, SIZE, cameras, merge) for cameras, merge in ((1, "mean"), (2, "first"), (2, "mean")))
+    one, first, mean = (
+        clip_targets(clips[3].points, teacher, matrix, encoder, SIZE, cameras, merge)
+        for cameras, merge in ((1, "mean"), (2, "first"), (2, "mean"))
+    )
     assert np.array_equal(first["visible"], mean["visible"]) and first["visible"].sum() > one["visible"].sum()
     assert np.array_equal(first["targets"][one["visible"]], one["targets"][one["visible"]])
     added = first["visible"] & ~one["visible"]  # seen by the second camera alone
-    assert np.array_equal(first["targets"][added], mean["targets"][added]) and not np.array_equal(first["targets"], mean["targets"])
+    assert np.array_equal(first["targets"][added], mean["targets"][added]) and not np.array_equal(
+        first["targets"], mean["targets"]
+    )
     with pytest.raises(ConfigError, match="median"):
         build(clips, teacher, cameras=2, merge="median")
 
@@ -197,7 +211,8 @@ def test_the_store_holds_what_clip_targets_returns(clips, teacher, finished):
 
 
 def test_a_batch_is_what_an_encoder_and_a_loss_read(clips, finished):
-    """The grouping inside equals encoder.group; tokens of the encoder are the tokens of the targets; shapes and types."""
+    """The grouping inside equals encoder.group; tokens of the encoder are the tokens of the targets; shapes and
+    types."""
     encoder, batch = tiny_encoder(), finished.batch([4, 1])
     points = torch.stack([torch.from_numpy(clips[i].points) for i in (4, 1)])
     assert torch.equal(batch.points, points)
@@ -207,9 +222,17 @@ def test_a_batch_is_what_an_encoder_and_a_loss_read(clips, finished):
     given, own = encoder(batch.points, batch.grouping), encoder(points)
     assert torch.equal(given.features, own.features) and torch.equal(given.point, own.point)
     tokens = FRAMES * encoder.config.tokens
-    assert batch.targets.shape == (2, tokens, DIM) and batch.visible.shape == (2, tokens) and batch.visible.dtype == torch.bool
-    assert batch.targets.dtype == batch.summaries["class"].dtype == torch.float32 and batch.summaries["class"].shape == (2, DIM)
-    np.testing.assert_allclose(batch.summaries["mean"][1], finished.read(1)["mean"].astype(np.float64).mean(0), rtol=1e-5, atol=1e-6)
+    assert (
+        batch.targets.shape == (2, tokens, DIM)
+        and batch.visible.shape == (2, tokens)
+        and batch.visible.dtype == torch.bool
+    )
+    assert batch.targets.dtype == batch.summaries["class"].dtype == torch.float32 and batch.summaries[
+        "class"
+    ].shape == (2, DIM)
+    np.testing.assert_allclose(
+        batch.summaries["mean"][1], finished.read(1)["mean"].astype(np.float64).mean(0), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_centring_subtracts_the_mean_over_visible_tokens_of_all_clips(finished):
@@ -218,12 +241,15 @@ def test_centring_subtracts_the_mean_over_visible_tokens_of_all_clips(finished):
     assert 0 < len(visible) < sum(len(a["targets"]) for a in arrays)
     np.testing.assert_allclose(finished.mean["dense"], visible.mean(0), rtol=1e-5, atol=1e-7)
     for name in ("class", "mean"):
-        np.testing.assert_allclose(finished.mean[name], np.mean([a[name].astype(np.float64).mean(0) for a in arrays], 0), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            finished.mean[name], np.mean([a[name].astype(np.float64).mean(0) for a in arrays], 0), rtol=1e-5, atol=1e-6
+        )
     assert np.isclose(finished.coverage, np.mean([a["coverage"] for a in arrays]))
 
 
 def test_indices_keep_their_value_in_the_store(clips, teacher):
-    """int16 holds the indices of up to 32,768 points; a larger frame is stored in int32, whichever indices a clip happens to use."""
+    """int16 holds the indices of up to 32,768 points; a larger frame is stored in int32, whichever indices a clip
+    happens to use."""
     cloud = np.random.default_rng(0).standard_normal((1, 2**15 + 1, 3)).astype(np.float32)
     for points, integer in ((cloud, np.int32), (clips[0].points, np.int16)):
         arrays = clip_targets(points, teacher, random_projection(teacher.dim, DIM), tiny_encoder(), SIZE)
@@ -237,13 +263,27 @@ def test_pca_projects_onto_directions_fitted_once(clips, teacher, monkeypatch):
     matrix = fit_pca(clips, teacher, DIM, SIZE)
     assert torch.equal(store.projection, matrix)
     torch.testing.assert_close(matrix.T @ matrix, torch.eye(DIM), rtol=0, atol=1e-5)
-    assert store.read(2)["targets"].tobytes() == clip_targets(clips[2].points, teacher, matrix, tiny_encoder(), SIZE)["targets"].tobytes()
+    assert (
+        store.read(2)["targets"].tobytes()
+        == clip_targets(clips[2].points, teacher, matrix, tiny_encoder(), SIZE)["targets"].tobytes()
+    )
     chunk_of(store, "targets", 2).unlink()
     monkeypatch.setattr(room, "fit_pca", None)  # a repair reads the matrix from the store
-    assert build(clips, teacher, projection="pca").read(2)["targets"].tobytes() == clip_targets(clips[2].points, teacher, matrix, tiny_encoder(), SIZE)["targets"].tobytes()
+    assert (
+        build(clips, teacher, projection="pca").read(2)["targets"].tobytes()
+        == clip_targets(clips[2].points, teacher, matrix, tiny_encoder(), SIZE)["targets"].tobytes()
+    )
 
 
-@pytest.mark.parametrize(("changes", "says"), [({"projection": "pca", "dim": 25}, "25 principal directions"), ({"projection": "tsne"}, "tsne"), ({"dim": 0}, "0 dimensions"), ({"cameras": 0}, "cameras=0")])
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"projection": "pca", "dim": 25}, "25 principal directions"),
+        ({"projection": "tsne"}, "tsne"),
+        ({"dim": 0}, "0 dimensions"),
+        ({"cameras": 0}, "cameras=0"),
+    ],
+)
 def test_arguments_that_make_no_sense_are_refused_and_leave_nothing(clips, teacher, cache, changes, says):
     with pytest.raises(ConfigError, match=says):
         build(clips, teacher, **changes)
@@ -254,22 +294,52 @@ def test_arguments_that_make_no_sense_are_refused_and_leave_nothing(clips, teach
 
 
 def key(clips=None, teacher="one", encoder=None, dim=DIM, size=SIZE, projection="random", cameras=1, **sampling):
-    clips = clips or load_dataset("synthetic-actions", **{"split": "train", "frames": FRAMES, "points": POINTS, "stride": "uniform", "limit": 6, **sampling})
-    return key_of(store_spec(clips, SimpleNamespace(revision=teacher), encoder or tiny_encoder(), dim, size, projection, cameras))
+    clips = clips or load_dataset(
+        "synthetic-actions",
+        **{"split": "train", "frames": FRAMES, "points": POINTS, "stride": "uniform", "limit": 6, **sampling},
+    )
+    return key_of(
+        store_spec(clips, SimpleNamespace(revision=teacher), encoder or tiny_encoder(), dim, size, projection, cameras)
+    )
 
 
 def test_the_key_changes_with_each_ingredient_of_the_content():
     source = load_source("synthetic-actions")
-    another = ClipDataset(replace(source, fingerprint_of=lambda entry: f"other pixels/{entry.id}"), "train", None, FRAMES, POINTS, "uniform", 0, 6)
+    another = ClipDataset(
+        replace(source, fingerprint_of=lambda entry: f"other pixels/{entry.id}"),
+        "train",
+        None,
+        FRAMES,
+        POINTS,
+        "uniform",
+        0,
+        6,
+    )
     keys = [
-        key(), key(limit=5), key(split="test"), key(frames=FRAMES + 1), key(points=POINTS + 1), key(stride=1), key(seed=1), key(another),
-        key(teacher="another"), key(size=SIZE + PATCH), key(dim=DIM + 1), key(projection="pca"), key(cameras=2),
-        key(encoder=tiny_encoder(tokens=8)), key(encoder=tiny_encoder(neighbours=7)), key(encoder=tiny_encoder(first_level=3)),
-    ]  # fmt: skip
+        key(),
+        key(limit=5),
+        key(split="test"),
+        key(frames=FRAMES + 1),
+        key(points=POINTS + 1),
+        key(stride=1),
+        key(seed=1),
+        key(another),
+        key(teacher="another"),
+        key(size=SIZE + PATCH),
+        key(dim=DIM + 1),
+        key(projection="pca"),
+        key(cameras=2),
+        key(encoder=tiny_encoder(tokens=8)),
+        key(encoder=tiny_encoder(neighbours=7)),
+        key(encoder=tiny_encoder(first_level=3)),
+    ]
     assert len(set(keys)) == len(keys)
 
 
-@pytest.mark.parametrize("decision", ["FIELD_OF_VIEW", "BACK_OFF_MARGIN", "SPLAT", "SHADE_FAR", "SHADE_QUANTILES", "PROJECTION_SEED", "FORMAT"])
+@pytest.mark.parametrize(
+    "decision",
+    ["FIELD_OF_VIEW", "BACK_OFF_MARGIN", "SPLAT", "SHADE_FAR", "SHADE_QUANTILES", "PROJECTION_SEED", "FORMAT"],
+)
 def test_the_key_changes_with_each_decision_of_ours(monkeypatch, decision):
     before = key()
     value = getattr(room, decision)
@@ -278,7 +348,13 @@ def test_the_key_changes_with_each_decision_of_ours(monkeypatch, decision):
 
 
 def test_the_key_changes_with_nothing_else():
-    same = [key(encoder=tiny_encoder(seed=1)), key(encoder=tiny_encoder(dim=32)), key(encoder=tiny_encoder(depth=2)), key(encoder=tiny_encoder(heads=4)), key(encoder=tiny_encoder(widths=(4, 8)))]
+    same = [
+        key(encoder=tiny_encoder(seed=1)),
+        key(encoder=tiny_encoder(dim=32)),
+        key(encoder=tiny_encoder(depth=2)),
+        key(encoder=tiny_encoder(heads=4)),
+        key(encoder=tiny_encoder(widths=(4, 8))),
+    ]
     assert set(same) == {key()}
 
 
@@ -293,7 +369,14 @@ def test_a_key_is_the_hash_of_the_canonical_form():
 def test_no_label_enters_a_store(clips, teacher, finished):
     """Clips with other labels make the same arrays; neither the store nor a Batch has a place for one."""
     entries = [replace(entry, label=(entry.label + 7) % 20) for entry in clips.entries]
-    relabelled = ClipDataset(replace(clips.source, entries=lambda root: entries, in_split=lambda entry, split: True), "train", None, FRAMES, POINTS, "uniform")
+    relabelled = ClipDataset(
+        replace(clips.source, entries=lambda root: entries, in_split=lambda entry, split: True),
+        "train",
+        None,
+        FRAMES,
+        POINTS,
+        "uniform",
+    )
     assert not np.array_equal(relabelled.labels, clips.labels)
     store = build(relabelled, teacher)
     for i in range(len(clips)):
@@ -301,12 +384,14 @@ def test_no_label_enters_a_store(clips, teacher, finished):
         assert all(a[name].tobytes() == b[name].tobytes() for name in b)
     grouping = {f"grouping/{name}" for name in ("first", "near_first", "near_second", "point", "frame")}
     assert finished.read(0).keys() == {"points", "targets", "visible", "class", "mean", "coverage"} | grouping
-    assert {path.parent.relative_to(finished.path).as_posix() for path in finished.path.rglob("zarr.json")} == finished.read(0).keys() | {".", "grouping", "finished", "projection"}
+    assert {
+        path.parent.relative_to(finished.path).as_posix() for path in finished.path.rglob("zarr.json")
+    } == finished.read(0).keys() | {".", "grouping", "finished", "projection"}
     assert set(json.loads((finished.path / "zarr.json").read_text())["attributes"]) == {"spec", "ids", "arrays"}
     assert {field.name for field in fields(Batch)} == {"points", "grouping", "targets", "visible", "summaries"}
 
 
-# ------------------------------------------------------------------------------------------------ 4. whole or not at all
+# ----------------------------------------------------------------------------------------------- 4. whole or not at all
 
 
 def test_opening_a_finished_store_computes_nothing(clips, teacher, finished):
@@ -316,7 +401,12 @@ def test_opening_a_finished_store_computes_nothing(clips, teacher, finished):
     again = build(clips, watched)
     assert watched.calls == len(clips)
     assert_same(again, finished)
-    assert again.measured_bytes() == first.measured_bytes() == sum(f.stat().st_size for f in first.path.rglob("*") if f.is_file()) > 0
+    assert (
+        again.measured_bytes()
+        == first.measured_bytes()
+        == sum(f.stat().st_size for f in first.path.rglob("*") if f.is_file())
+        > 0
+    )
 
 
 def test_threads_change_nothing(clips, teacher, finished, tmp_path):
@@ -324,7 +414,8 @@ def test_threads_change_nothing(clips, teacher, finished, tmp_path):
 
 
 def die_within_write(number):
-    """Be killed within the ``number``-th write of a file, half of it at its final place: worse than zarr's own draft files."""
+    """Be killed within the ``number``-th write of a file, half of it at its final place: worse than zarr's own draft
+    files."""
     put, count = _local._put, iter(range(10**6))
 
     def dying(path, value, exclusive=False):
@@ -353,7 +444,12 @@ def build_elsewhere(clips, teacher_folder, cache, dies_at=None, ready=None, call
 
 def finished_clips(cache):
     """Clips that are whole in the one store under a cache; none when there is no store."""
-    return {(path, i) for path in (cache / "targets").glob("*.zarr") for i in range(6) if TargetStore(path, path.stem, 6).has(i)}
+    return {
+        (path, i)
+        for path in (cache / "targets").glob("*.zarr")
+        for i in range(6)
+        if TargetStore(path, path.stem, 6).has(i)
+    }
 
 
 def goes_on(clips, teacher, cache, finished):
@@ -380,7 +476,9 @@ def test_a_build_killed_again_and_again_gets_there(clips, teacher, teacher_folde
     moments, whole = random.Random(0), set()
     for _ in range(3):
         ready = processes.Barrier(2)
-        process = processes.Process(target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, None, ready, None, 0.05))
+        process = processes.Process(
+            target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, None, ready, None, 0.05)
+        )
         process.start()
         ready.wait(300)
         time.sleep(moments.uniform(0.05, 0.4))
@@ -392,7 +490,12 @@ def test_a_build_killed_again_and_again_gets_there(clips, teacher, teacher_folde
 
 def test_two_processes_building_at_once_share_the_work(clips, teacher_folder, finished, processes, tmp_path):
     ready, calls = processes.Barrier(2), processes.Queue()
-    both = [processes.Process(target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, None, ready, calls, 0.05)) for _ in range(2)]
+    both = [
+        processes.Process(
+            target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, None, ready, calls, 0.05)
+        )
+        for _ in range(2)
+    ]
     for process in both:
         process.start()
     made = [calls.get(timeout=300) for _ in both]
@@ -405,13 +508,15 @@ def test_two_processes_building_at_once_share_the_work(clips, teacher_folder, fi
 
 @pytest.mark.parametrize("call", [1, 2, 4])
 def test_what_another_builder_finished_meanwhile_is_not_made_again(clips, teacher, finished, call):
-    """Another build runs from start to end while this one makes its ``call``-th clip (the first: before its store exists)."""
+    """Another build runs from start to end while this one makes its ``call``-th clip (the first: before its store
+    exists)."""
     watched = Watched(teacher, lambda now: build(clips, teacher) if now == call else None)
     assert_same(build(clips, watched), finished)
     assert watched.calls == call
 
 
-# A full disk, an interruption, a failing teacher: reported, and gone on from ----------------------------------------------
+# A full disk, an interruption, a failing teacher: reported, and gone on from
+# ----------------------------------------------
 
 
 @pytest.mark.parametrize("writes", [0, 20, 48, 59, 65])
@@ -437,7 +542,11 @@ def test_a_really_full_disk(clips, teacher, finished, tmp_path):
     """A file system of 200 KB, which is then given more."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)], capture_output=True, text=True) if shutil.which("mount") else None
+    mounted = (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)], capture_output=True, text=True)
+        if shutil.which("mount")
+        else None
+    )
     if mounted is None or mounted.returncode:
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip() if mounted else 'no mount command'}")
     try:
@@ -470,9 +579,22 @@ def test_a_cache_that_cannot_be_written_is_named(clips, teacher, tmp_path):
         build(clips, teacher, cache=tmp_path / "a file")
 
 
-# Damage after the fact ----------------------------------------------------------------------------------------------------
+# Damage after the fact
+# ----------------------------------------------------------------------------------------------------
 
-ARRAYS = ["points", "targets", "visible", "class", "mean", "coverage", "finished", "grouping/first", "grouping/near_first", "grouping/near_second", "grouping/point"]
+ARRAYS = [
+    "points",
+    "targets",
+    "visible",
+    "class",
+    "mean",
+    "coverage",
+    "finished",
+    "grouping/first",
+    "grouping/near_first",
+    "grouping/near_second",
+    "grouping/point",
+]
 
 
 def flip(chunk, other):

@@ -1,13 +1,16 @@
 """Figures of the dense tasks show what they say.
 
 Claims proved:
-1. Figures 3, 4 and 5 and the plots of tables are drawn, with alt text, no text over the edge or over another, the same bytes each time.
-2. Figure 5 has one PCA for all frames, and its twin compares every frame with the one point of the first frame shown; the ring
+1. Figures 3, 4 and 5 and the plots of tables are drawn, with alt text, no text over the edge or over another, the same
+bytes each time.
+2. Figure 5 has one PCA for all frames, and its twin compares every frame with the one point of the first frame shown;
+the ring
    follows the surface only where points are tracked.
 3. What is ignored is never scored: it is grey in every panel, and no share counts it.
 4. A frozen segmenter says what the encoder with its head said, z-scored or not.
 5. The plots hold the table's numbers: curves, cells, rows of a confusion matrix, dots.
-6. The player holds both clouds at one scale, the prediction moved sideways alone, within 0.5 MB, valid plotly without plotly.js.
+6. The player holds both clouds at one scale, the prediction moved sideways alone, within 0.5 MB, valid plotly without
+plotly.js.
 """
 
 import base64
@@ -34,14 +37,31 @@ from cross4d_lib.report.colours import fit_pca_rgb, similarity
 from cross4d_lib.report.evidence import token_features
 from cross4d_lib.report.segmentation_viewer import segmentation_player
 from cross4d_lib.report.style import PALE, class_colours, save_figure
-from cross4d_lib.report.task_evidence import frozen_segmenter, motion_frames, moving_point, point_probabilities, truth_probability
+from cross4d_lib.report.task_evidence import (
+    frozen_segmenter,
+    motion_frames,
+    moving_point,
+    point_probabilities,
+    truth_probability,
+)
 from cross4d_lib.report.task_figures import figure03, figure04, figure05, on_pale, spread_frames
-from cross4d_lib.report.task_plots import confusion_figure, correspondence_curve, coverage_curves, iou_dots, transfer_matrix
+from cross4d_lib.report.task_plots import (
+    confusion_figure,
+    correspondence_curve,
+    coverage_curves,
+    iou_dots,
+    transfer_matrix,
+)
 from cross4d_lib.report.viewers import PLOTLY
 
 FRAMES, POINTS = 4, 160
 SIZE = {"frames": FRAMES, "points": POINTS, "stride": "uniform"}
-COMMON = {"data": "synthetic-scenes", "kind": "synthetic stand-in", "clip": "8 x 256, stride uniform", "clips_evaluated": 12}
+COMMON = {
+    "data": "synthetic-scenes",
+    "kind": "synthetic stand-in",
+    "clip": "8 x 256, stride uniform",
+    "clips_evaluated": 12,
+}
 
 
 @pytest.fixture(scope="module")
@@ -71,31 +91,92 @@ def segmented(scenes, encoder):
 def correspondence_frame() -> pd.DataFrame:
     curve = lambda top: " ".join(f"{top * (1 - np.exp(-20 * tau)):.4f}" for tau in TAUS)
     lines = [
-        {**COMMON, "method": method, "compared by": by, "gap": gap, "accuracy": top * (1 - np.exp(-0.4)), "chance": 0.02, "curve": curve(top), "chance curve": curve(0.2), "paper": stated}
-        for gap in (8, 15) for method, by, top, stated in (("random", "centred", 0.3, 0.03), ("dense", "centred", 0.7, 0.08), ("dense, zero-shot", "centred", 0.6, np.nan), ("dense", "cosine", 0.5, np.nan), ("raw XYZ", "distance", 0.8, np.nan))
-    ]  # fmt: skip
+        {
+            **COMMON,
+            "method": method,
+            "compared by": by,
+            "gap": gap,
+            "accuracy": top * (1 - np.exp(-0.4)),
+            "chance": 0.02,
+            "curve": curve(top),
+            "chance curve": curve(0.2),
+            "paper": stated,
+        }
+        for gap in (8, 15)
+        for method, by, top, stated in (
+            ("random", "centred", 0.3, 0.03),
+            ("dense", "centred", 0.7, 0.08),
+            ("dense, zero-shot", "centred", 0.6, np.nan),
+            ("dense", "cosine", 0.5, np.nan),
+            ("raw XYZ", "distance", 0.8, np.nan),
+        )
+    ]
     return pd.DataFrame(lines)
 
 
 def coverage_frame() -> pd.DataFrame:
-    settings = {"1 camera": 0.5, "2 cameras": 0.7, "4 cameras": 0.8, "splat x 0.5": 0.7, "splat x 1.0": 0.5, "splat x 3.0": 0.2, "98 px": 0.48, "126 px": 0.5, "504 px": 0.52, "98 px, splat of 126 px": 0.4, "504 px, splat of 126 px": 0.9}
-    return pd.DataFrame([
-        {**COMMON, "data": data, "clip": clip, "setting": setting, "coverage": value * share, "paper": 0.34 if setting == "1 camera" else np.nan}
-        for data, share in (("synthetic-scenes", 1.0), ("synthetic-animals", 0.6)) for clip in ("8 x 256, stride uniform", "16 x 2048, stride 1") for setting, value in settings.items()
-    ])  # fmt: skip
+    settings = {
+        "1 camera": 0.5,
+        "2 cameras": 0.7,
+        "4 cameras": 0.8,
+        "splat x 0.5": 0.7,
+        "splat x 1.0": 0.5,
+        "splat x 3.0": 0.2,
+        "98 px": 0.48,
+        "126 px": 0.5,
+        "504 px": 0.52,
+        "98 px, splat of 126 px": 0.4,
+        "504 px, splat of 126 px": 0.9,
+    }
+    return pd.DataFrame(
+        [
+            {
+                **COMMON,
+                "data": data,
+                "clip": clip,
+                "setting": setting,
+                "coverage": value * share,
+                "paper": 0.34 if setting == "1 camera" else np.nan,
+            }
+            for data, share in (("synthetic-scenes", 1.0), ("synthetic-animals", 0.6))
+            for clip in ("8 x 256, stride uniform", "16 x 2048, stride 1")
+            for setting, value in settings.items()
+        ]
+    )
 
 
 def transfer_frame() -> pd.DataFrame:
     names, value = ("synthetic-actions", "synthetic-animals", "synthetic-interactions"), 0.2
-    return pd.DataFrame([
-        {**COMMON, "source": source, "target": target, "probe": probe, "accuracy": value + 0.2 * (source == target) + 0.1 * k, "std": 0.02, "chance": 0.05, "paper": 0.4 if probe == "standardized" else np.nan}
-        for source in ("random", *names) for k, target in enumerate(names) for probe in ("linear", "standardized")
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                **COMMON,
+                "source": source,
+                "target": target,
+                "probe": probe,
+                "accuracy": value + 0.2 * (source == target) + 0.1 * k,
+                "std": 0.02,
+                "chance": 0.05,
+                "paper": 0.4 if probe == "standardized" else np.nan,
+            }
+            for source in ("random", *names)
+            for k, target in enumerate(names)
+            for probe in ("linear", "standardized")
+        ]
+    )
 
 
 def iou_frame() -> pd.DataFrame:
     names = ["background", "table", "hand", "toy car"]
-    return pd.DataFrame({"test points": [0, 900, 300, 20], "random": [np.nan, 0.5, 0.1, 0.0], "dense": [np.nan, 0.8, 0.4, 0.1], "dense, zero-shot": [np.nan, 0.7, 0.2, 0.0]}, index=names)
+    return pd.DataFrame(
+        {
+            "test points": [0, 900, 300, 20],
+            "random": [np.nan, 0.5, 0.1, 0.0],
+            "dense": [np.nan, 0.8, 0.4, 0.1],
+            "dense, zero-shot": [np.nan, 0.7, 0.2, 0.0],
+        },
+        index=names,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +185,21 @@ def figures(scenes, animal, encoder, segmented) -> dict[str, Figure]:
     truths = [clip.point_labels for clip in clips]
     probabilities = [point_probabilities(clip, segmented[2]) for clip in clips]
     predictions = {"random": [p.argmax(-1) for p in probabilities], "dense, zero-shot": truths}
-    scores = {"random": [truth_probability(p, t) for p, t in zip(probabilities, truths)], "dense, zero-shot": [np.ones_like(t, float) for t in truths]}
+    scores = {
+        "random": [truth_probability(p, t) for p, t in zip(probabilities, truths)],
+        "dense, zero-shot": [np.ones_like(t, float) for t in truths],
+    }
     confusion = segmented[1].confusion.sum(0)
     return {
-        "figure03": figure03([animal, clips[0]], {"dense": encoder, "random": encoder}, ["animals", "scenes"], "a note"),
-        "figure04": figure04(clips, truths, predictions, names, scenes.source.ignored, scores, rows=["one", "two"], note="a note"),
-        "figure04 without scores": figure04(clips[:1], truths[:1], {"random": predictions["random"][:1]}, names, note="a note"),
+        "figure03": figure03(
+            [animal, clips[0]], {"dense": encoder, "random": encoder}, ["animals", "scenes"], "a note"
+        ),
+        "figure04": figure04(
+            clips, truths, predictions, names, scenes.source.ignored, scores, rows=["one", "two"], note="a note"
+        ),
+        "figure04 without scores": figure04(
+            clips[:1], truths[:1], {"random": predictions["random"][:1]}, names, note="a note"
+        ),
         "figure05": figure05(animal, {"dense": encoder, "random": encoder}, note="a note"),
         "figure05 of a depth video": figure05(clips[0], {"dense": encoder}, frames=[0, 3], note="a note"),
         "correspondence_curve": correspondence_curve(correspondence_frame(), note="a note"),
@@ -121,8 +211,17 @@ def figures(scenes, animal, encoder, segmented) -> dict[str, Figure]:
 
 
 NAMES = (
-    "figure03", "figure04", "figure04 without scores", "figure05", "figure05 of a depth video", "correspondence_curve", "coverage_curves", "transfer_matrix", "confusion_figure", "iou_dots",
-)  # fmt: skip
+    "figure03",
+    "figure04",
+    "figure04 without scores",
+    "figure05",
+    "figure05 of a depth video",
+    "correspondence_curve",
+    "coverage_curves",
+    "transfer_matrix",
+    "confusion_figure",
+    "iou_dots",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -131,12 +230,20 @@ def test_figures_are_drawn(figures, tmp_path, name):
     path = save_figure(figure, tmp_path / f"{name}.png", dpi=50)
     image = Image.open(path)
     assert np.asarray(image.convert("L")).std() > 10
-    assert image.text["Description"] == figure.get_label() and len(figure.get_label()) > 80 and "nan" not in figure.get_label()
+    assert (
+        image.text["Description"] == figure.get_label()
+        and len(figure.get_label()) > 80
+        and "nan" not in figure.get_label()
+    )
     if name in ("figure04", "transfer_matrix"):
         assert path.read_bytes() == save_figure(figure, tmp_path / "again.png", dpi=50).read_bytes()
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    written = [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible()]
+    written = [
+        (t.get_text(), t.get_window_extent(canvas.get_renderer()))
+        for t in figure.findobj(Text)
+        if t.get_text().strip() and t.get_visible()
+    ]
     for text, box in written:
         assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1, text
     level = [(text, box) for text, box in written if text not in figure_slanted(figure)]
@@ -220,7 +327,9 @@ def test_curves_are_the_tables(figures):
     panel = figures["correspondence_curve"].axes[0]
     drawn = {line.get_label(): line.get_ydata() for line in panel.lines}
     for method in ("dense", "raw XYZ"):
-        expected = frame[(frame["method"] == method) & (frame["gap"] == 8) & frame["compared by"].isin(["cosine", "distance"])]["curve"].iloc[0]
+        expected = frame[
+            (frame["method"] == method) & (frame["gap"] == 8) & frame["compared by"].isin(["cosine", "distance"])
+        ]["curve"].iloc[0]
         assert np.allclose(drawn[method], [float(v) for v in expected.split()])
     splat, size, cameras = figures["coverage_curves"].axes
     assert list(splat.lines[0].get_xdata()) == [0.5, 1.0, 3.0] and list(splat.lines[0].get_ydata()) == [0.7, 0.5, 0.2]
@@ -230,7 +339,9 @@ def test_curves_are_the_tables(figures):
 
 def test_tables_of_shades_hold_the_numbers(figures):
     matrix = figures["transfer_matrix"].axes[0]
-    assert np.allclose(matrix.images[0].get_array()[0], [0.4, 0.3, 0.4]) and [t.get_text() for t in matrix.get_yticklabels()][-1].startswith("random")
+    assert np.allclose(matrix.images[0].get_array()[0], [0.4, 0.3, 0.4]) and [
+        t.get_text() for t in matrix.get_yticklabels()
+    ][-1].startswith("random")
     ax = confusion_figure(np.array([[3, 1, 0], [0, 0, 0], [2, 2, 4]]), ("a", "b", "c")).axes[0]
     share = ax.images[0].get_array()
     assert np.allclose(share[0], [0.75, 0.25, 0]) and np.allclose(share[2], [0.25, 0.25, 0.5]) and share.mask[1].all()
@@ -253,7 +364,9 @@ def test_the_player_holds_both_clouds(scenes):
 
     clip, source = scenes[0], scenes.source
     prediction = np.full_like(clip.point_labels, 2)
-    data, metadata = segmentation_player(clip, clip.point_labels, prediction, source.point_classes, source.ignored, title="scene")._repr_mimebundle_()
+    data, metadata = segmentation_player(
+        clip, clip.point_labels, prediction, source.point_classes, source.ignored, title="scene"
+    )._repr_mimebundle_()
     figure = data[PLOTLY]
     go.Figure(figure)  # refuses a property it does not know
     assert "<script" not in json.dumps(data) and metadata["image/png"]["alt"] == data["text/plain"]
@@ -267,7 +380,9 @@ def test_the_player_holds_both_clouds(scenes):
         assert np.abs(xyz[POINTS:] - xyz[:POINTS] - [aside, 0, 0]).max() <= 0.0011
         assert np.abs(xyz[:POINTS] - xyz[0] - (clip.points[f] - clip.points[f, 0])).max() <= 0.0011
         codes = decoded(frame["data"][0]["marker"]["color"]).astype(int)
-        assert np.array_equal(codes[:POINTS], np.where(kept[f], clip.point_labels[f] + 1, 0)) and np.array_equal(codes[POINTS:], np.where(kept[f], 3, 0))
+        assert np.array_equal(codes[:POINTS], np.where(kept[f], clip.point_labels[f] + 1, 0)) and np.array_equal(
+            codes[POINTS:], np.where(kept[f], 3, 0)
+        )
     assert [a["text"] for a in figure["layout"]["scene"]["annotations"]] == ["<b>ground truth</b>", "<b>prediction</b>"]
     with pytest.raises(ConfigError):
         segmentation_player(clip, clip.point_labels, prediction[:2], source.point_classes)
@@ -277,5 +392,7 @@ def test_the_player_keeps_its_budget():
     generator = np.random.default_rng(0)
     clip = Clip(generator.standard_normal((24, 1024, 3)).astype(np.float32), "noise")
     labels = generator.integers(0, 12, (24, 1024))
-    data, _ = segmentation_player(clip, labels, labels[::-1], tuple(f"class {k}" for k in range(12)))._repr_mimebundle_()
+    data, _ = segmentation_player(
+        clip, labels, labels[::-1], tuple(f"class {k}" for k in range(12))
+    )._repr_mimebundle_()
     assert len(json.dumps(data)) <= 500_000

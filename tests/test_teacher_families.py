@@ -1,14 +1,20 @@
-"""Eq. 2 for every family: each adapter is exactly the model behind it, and its patches lie where the render says they lie.
+"""Eq. 2 for every family: each adapter is exactly the model behind it, and its patches lie where the render says they
+lie.
 
 Claims proved, on tiny random models that this file saves and on the published sizes:
-1. Patches and summary are those of the raw transformers model on normalised pixels, prefix tokens skipped: registers as many
-   as the configuration says, no class token for video. The grid is row by row: a lit patch changes its own feature most.
-2. Frame f reads temporal token f // tubelet. Odd and single frames are a clip that stands still at its end. A window covers
+1. Patches and summary are those of the raw transformers model on normalised pixels, prefix tokens skipped: registers as
+many
+   as the configuration says, no class token for video. The grid is row by row: a lit patch changes its own feature
+   most.
+2. Frame f reads temporal token f // tubelet. Odd and single frames are a clip that stands still at its end. A window
+covers
    exactly the frames it should. V-JEPA 2 on any grid has the rotary positions of a model built for that grid.
-3. Rendered size: ``image_size`` is always divided exactly, is told from a configuration alone, and is what a run's spec holds.
+3. Rendered size: ``image_size`` is always divided exactly, is told from a configuration alone, and is what a run's spec
+holds.
 4. Text and patches share one space where the checkpoint has the head for it, and only there.
 5. Published sizes: parameters counted, one real forward pass each, no network. What is reduced or untrained says so.
-6. Refusals: gated, no family, remote code, no weights of that name, too little memory, a wrong grid. Remote code runs only
+6. Refusals: gated, no family, remote code, no weights of that name, too little memory, a wrong grid. Remote code runs
+only
    when asked for by name. A teacher that fails half way leaves a store that knows what it lacks.
 7. ``cross4d-tiny`` is the teacher it was before there were families.
 """
@@ -30,27 +36,55 @@ from cross4d_lib.experiments import PROFILES, load_profile, make_spec
 from cross4d_lib.targets import TargetStore
 from cross4d_lib.teachers import Features, Teacher, family_of, image_size, load_teacher, loading, memory
 from cross4d_lib.teachers.frozen import HALF_MEAN, HALF_STD, IMAGENET_MEAN, IMAGENET_STD
-from cross4d_lib.teachers.loading import ADAPTERS
+from cross4d_lib.teachers.load import ADAPTERS
 from cross4d_lib.teachers.published import FAMILIES, PUBLISHED
 from cross4d_lib.teachers.video import padded, window_starts
 
 CLOSE = {"atol": 2e-5, "rtol": 1e-5}  # float32 sums in another order
 D, SIZE = 24, 64  # 4 x 4 patches of 16 px
-SMALL = {"hidden_size": D, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 16, "image_size": SIZE, "initializer_range": 0.2}
+SMALL = {
+    "hidden_size": D,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "patch_size": 16,
+    "image_size": SIZE,
+    "initializer_range": 0.2,
+}
 VIT = {**SMALL, "intermediate_size": 48}
-TEXT = {"vocab_size": 12, "hidden_size": D, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 8, "pad_token_id": 1, "bos_token_id": 2, "eos_token_id": 3}
+TEXT = {
+    "vocab_size": 12,
+    "hidden_size": D,
+    "intermediate_size": 48,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 8,
+    "pad_token_id": 1,
+    "bos_token_id": 2,
+    "eos_token_id": 3,
+}
 TOWER = {name: value for name, value in VIT.items() if name != "initializer_range"}
 
 MAKERS = {
-    "dinov2_with_registers": lambda: tf.Dinov2WithRegistersModel(tf.Dinov2WithRegistersConfig(**SMALL, mlp_ratio=2, num_register_tokens=3)),
+    "dinov2_with_registers": lambda: tf.Dinov2WithRegistersModel(
+        tf.Dinov2WithRegistersConfig(**SMALL, mlp_ratio=2, num_register_tokens=3)
+    ),
     "dinov3_vit": lambda: tf.DINOv3ViTModel(tf.DINOv3ViTConfig(**VIT, num_register_tokens=3)),
-    "vjepa2": lambda: tf.VJEPA2Model(tf.VJEPA2Config(**{k: v for k, v in SMALL.items() if k != "image_size"}, crop_size=SIZE, mlp_ratio=2, pred_hidden_size=12, pred_num_attention_heads=2, pred_num_hidden_layers=1)),
+    "vjepa2": lambda: tf.VJEPA2Model(
+        tf.VJEPA2Config(
+            **{k: v for k, v in SMALL.items() if k != "image_size"},
+            crop_size=SIZE,
+            mlp_ratio=2,
+            pred_hidden_size=12,
+            pred_num_attention_heads=2,
+            pred_num_hidden_layers=1,
+        )
+    ),
     "videomae": lambda: tf.VideoMAEModel(tf.VideoMAEConfig(**VIT, num_frames=4, use_mean_pooling=False)),
     "clip": lambda: tf.CLIPModel(tf.CLIPConfig(text_config=TEXT, vision_config=TOWER, projection_dim=20)),
     "clip_vision_model": lambda: tf.CLIPVisionModel(tf.CLIPVisionConfig(**TOWER)),
     "siglip": lambda: tf.SiglipModel(tf.SiglipConfig(text_config=TEXT, vision_config=TOWER)),
     "siglip_vision_model": lambda: tf.SiglipVisionModel(tf.SiglipVisionConfig(**TOWER)),
-}  # fmt: skip
+}
 IMAGES = [kind for kind in MAKERS if FAMILIES[kind].modality == "image"]
 VIDEOS = [kind for kind in MAKERS if FAMILIES[kind].modality == "video"]
 
@@ -84,7 +118,10 @@ def images(count=2, size=SIZE, seed=0):
 
 
 def normalised(image, kind):
-    mean, std = {"clip": (tf.image_utils.OPENAI_CLIP_MEAN, tf.image_utils.OPENAI_CLIP_STD), "siglip": (HALF_MEAN, HALF_STD)}.get(kind.split("_")[0], (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = {
+        "clip": (tf.image_utils.OPENAI_CLIP_MEAN, tf.image_utils.OPENAI_CLIP_STD),
+        "siglip": (HALF_MEAN, HALF_STD),
+    }.get(kind.split("_")[0], (IMAGENET_MEAN, IMAGENET_STD))
     return (image - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
 
 
@@ -97,10 +134,12 @@ def raw(kind, model, image):
             return out[:, 1 + 3 :], out[:, 0]
         vision = getattr(model, "vision_model", model)
         out = vision(pixels, interpolate_pos_encoding=True)
-        return (vision.post_layernorm(out.last_hidden_state[:, 1:]) if kind.startswith("clip") else out.last_hidden_state), out.pooler_output
+        return (
+            vision.post_layernorm(out.last_hidden_state[:, 1:]) if kind.startswith("clip") else out.last_hidden_state
+        ), out.pooler_output
 
 
-# ----------------------------------------------------------------------------------------------- 1. the model, and where its tokens lie
+# ------------------------------------------------------------------------------- 1. the model, and where its tokens lie
 
 
 @pytest.mark.parametrize("kind", IMAGES)
@@ -118,7 +157,8 @@ def test_image_features_are_the_raw_models(saved, kind, size):
 
 @pytest.mark.parametrize("kind", [*IMAGES, *VIDEOS])
 def test_a_lit_patch_changes_its_own_feature_most(saved, kind):
-    """Row 1, column 2 of 4 x 4: a transposed, flipped or shifted grid, or a register taken for a patch, would light another."""
+    """Row 1, column 2 of 4 x 4: a transposed, flipped or shifted grid, or a register taken for a patch, would light
+    another."""
     teacher = load(saved(kind)[0])
     image = images(4) * 0.2 + 0.4
     lit = image.clone()
@@ -129,7 +169,8 @@ def test_a_lit_patch_changes_its_own_feature_most(saved, kind):
 
 @pytest.mark.parametrize("kind", [*IMAGES, *VIDEOS])
 def test_render_and_teacher_agree_on_the_patch(saved, kind):
-    """A point's patch index is the feature whose token saw the point: moving nothing but that point's pixels moves it most."""
+    """A point's patch index is the feature whose token saw the point: moving nothing but that point's pixels moves it
+    most."""
     teacher = load(saved(kind)[0])
     clip = torch.randn(4, 60, 3, generator=torch.Generator().manual_seed(1)) * torch.tensor([1.0, 1.0, 0.1])
     view = render(clip, teacher.image_size(SIZE))
@@ -156,7 +197,7 @@ def test_registers_are_as_many_as_the_configuration_says(saved, tmp_path):
     torch.testing.assert_close(load(tmp_path)(image).patches.flatten(1, 2), out[:, 1:], **CLOSE)
 
 
-# ------------------------------------------------------------------------------------------------------------------ 2. time
+# -------------------------------------------------------------------------------------------------------------- 2. time
 
 
 def test_vjepa_features_are_the_raw_encoders(saved):
@@ -221,14 +262,19 @@ def test_a_frame_reads_the_window_that_holds_it(saved, batch):
         alone = teacher(image[window]).patches
         for f in frames:
             torch.testing.assert_close(found[f], alone[f - window.start], **CLOSE)
-    assert not torch.allclose(found[6], teacher(image[6:10]).patches[0], atol=1e-3)  # where windows overlap, the earlier counts
+    assert not torch.allclose(
+        found[6], teacher(image[6:10]).patches[0], atol=1e-3
+    )  # where windows overlap, the earlier counts
 
 
 def test_rotary_positions_are_those_of_the_grid_at_hand(saved, tmp_path):
-    """At 48 px a model for 64 px must be the model for 48 px: transformers alone would take column 3 of row 0 for column 0 of row 1."""
+    """At 48 px a model for 64 px must be the model for 48 px: transformers alone would take column 3 of row 0 for
+    column 0 of row 1."""
     folder, model = saved("vjepa2")
     image = images(4, 48)
-    (tmp_path / "config.json").write_text(json.dumps(json.loads((folder / "config.json").read_text()) | {"crop_size": 48}))
+    (tmp_path / "config.json").write_text(
+        json.dumps(json.loads((folder / "config.json").read_text()) | {"crop_size": 48})
+    )
     (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
     built = tf.VJEPA2Model.from_pretrained(tmp_path).eval()
     with torch.no_grad():
@@ -240,7 +286,7 @@ def test_rotary_positions_are_those_of_the_grid_at_hand(saved, tmp_path):
     assert (right - wrong).abs().max() > 1e-3
 
 
-# ------------------------------------------------------------------------------------------------------------------ 3. sizes
+# ------------------------------------------------------------------------------------------------------------- 3. sizes
 
 
 def test_every_published_teacher_has_a_size_that_its_patches_divide():
@@ -250,7 +296,16 @@ def test_every_published_teacher_has_a_size_that_its_patches_divide():
         size = image_size(name, 126)
         assert size == image_size(f"{name}/untrained", 126) and size % vision.patch_size == 0
         assert size == 224 if FAMILIES[published.model_type].fixed_size else abs(size - 126) <= vision.patch_size / 2
-    assert [image_size(name) for name in ("cross4d-tiny", "facebook/dinov2-large", "facebook/vjepa2-vitl-fpc64-256", "MCG-NJU/videomae-base", "who/knows")] == [126, 126, 128, 224, 126]
+    assert [
+        image_size(name)
+        for name in (
+            "cross4d-tiny",
+            "facebook/dinov2-large",
+            "facebook/vjepa2-vitl-fpc64-256",
+            "MCG-NJU/videomae-base",
+            "who/knows",
+        )
+    ] == [126, 126, 128, 224, 126]
     assert image_size("facebook/dinov2-large", 100) == 98 and image_size("facebook/dinov2-large", 1) == 14
 
 
@@ -279,7 +334,7 @@ def test_a_size_that_does_not_fit_is_refused_with_the_one_that_does(saved):
         load(saved("videomae")[0])(images(size=48))
 
 
-# ------------------------------------------------------------------------------------------------------------------ 4. language
+# ---------------------------------------------------------------------------------------------------------- 4. language
 
 
 @pytest.fixture(scope="module", params=["clip", "siglip"])
@@ -289,7 +344,9 @@ def speaking(request, saved):
     words = ["<unk>", "<pad>", "<s>", "</s>", "a", "hand", "foot", "moving"]
     tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<pad>", eos_token="</s>", bos_token="<s>").save_pretrained(folder)
+    tf.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<pad>", eos_token="</s>", bos_token="<s>"
+    ).save_pretrained(folder)
     return request.param, folder, model
 
 
@@ -307,7 +364,9 @@ def test_words_and_patches_share_one_space(speaking):
         one = found.patches[1, 2, 3]
         head = model.visual_projection(one) if kind == "clip" else model.vision_model.head(one[None, None])[0]
     torch.testing.assert_close(aligned[1, 2, 3], normalize(head, dim=-1), **CLOSE)
-    assert aligned.shape == (2, 4, 4, words.shape[1]) and torch.allclose(aligned.norm(dim=-1), torch.ones(2, 4, 4), atol=1e-5)
+    assert aligned.shape == (2, 4, 4, words.shape[1]) and torch.allclose(
+        aligned.norm(dim=-1), torch.ones(2, 4, 4), atol=1e-5
+    )
 
 
 def test_a_summary_is_aligned_as_the_model_itself_aligns_it(saved):
@@ -331,14 +390,23 @@ def test_a_tower_alone_says_what_it_lacks(saved, tmp_path):
         load(tmp_path).text(["a hand"])
 
 
-# ------------------------------------------------------------------------------------------------------------------ 5. published sizes
+# --------------------------------------------------------------------------------------------------- 5. published sizes
 
 PARAMETERS = {  # millions; the hub says 21.6 M for DINOv3 S, 0.3, 0.7 and 1 B for V-JEPA 2 with its predictor
-    "facebook/dinov2-small": 22, "facebook/dinov2-base": 87, "facebook/dinov2-large": 304, "facebook/dinov2-with-registers-large": 304,
-    "facebook/dinov3-vits16-pretrain-lvd1689m": 22, "facebook/dinov3-vitb16-pretrain-lvd1689m": 86, "facebook/dinov3-vitl16-pretrain-lvd1689m": 303,
-    "facebook/vjepa2-vitl-fpc64-256": 326, "facebook/vjepa2-vith-fpc64-256": 654, "facebook/vjepa2-vitg-fpc64-256": 1035,
-    "google/siglip-base-patch16-224": 203, "openai/clip-vit-base-patch16": 150, "openai/clip-vit-base-patch32": 151,
-}  # fmt: skip
+    "facebook/dinov2-small": 22,
+    "facebook/dinov2-base": 87,
+    "facebook/dinov2-large": 304,
+    "facebook/dinov2-with-registers-large": 304,
+    "facebook/dinov3-vits16-pretrain-lvd1689m": 22,
+    "facebook/dinov3-vitb16-pretrain-lvd1689m": 86,
+    "facebook/dinov3-vitl16-pretrain-lvd1689m": 303,
+    "facebook/vjepa2-vitl-fpc64-256": 326,
+    "facebook/vjepa2-vith-fpc64-256": 654,
+    "facebook/vjepa2-vitg-fpc64-256": 1035,
+    "google/siglip-base-patch16-224": 203,
+    "openai/clip-vit-base-patch16": 150,
+    "openai/clip-vit-base-patch32": 151,
+}
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -348,8 +416,12 @@ def test_published_sizes_have_their_parameters(name):
     with torch.device("meta"):
         model = adapter.architecture(config)
     assert round(sum(p.numel() for p in model.parameters()) / 1e6) == PARAMETERS[name]
-    seen = sum(p.numel() for key, p in adapter.kept(model).named_parameters() if "text" not in key and "head" not in key)
-    assert loading.about_parameters(adapter, config) == pytest.approx(seen, rel=0.07)  # what memory is asked for before loading
+    seen = sum(
+        p.numel() for key, p in adapter.kept(model).named_parameters() if "text" not in key and "head" not in key
+    )
+    assert loading.about_parameters(adapter, config) == pytest.approx(
+        seen, rel=0.07
+    )  # what memory is asked for before loading
 
 
 @pytest.fixture
@@ -358,12 +430,23 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", lambda _, where: pytest.fail(f"connected to {where}"))
 
 
-@pytest.mark.parametrize("name", ["facebook/dinov2-with-registers-small", "facebook/dinov3-vits16-pretrain-lvd1689m", "vjepa2-tiny", "videomae-tiny"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "facebook/dinov2-with-registers-small",
+        "facebook/dinov3-vits16-pretrain-lvd1689m",
+        "vjepa2-tiny",
+        "videomae-tiny",
+    ],
+)
 def test_a_published_size_runs_untrained_without_network(name, no_network):
     teacher = load_teacher(f"{name}/untrained")
     size = teacher.image_size(126)
     found = teacher(images(3, size))
-    assert found.patches.shape == (3, size // teacher.patch, size // teacher.patch, teacher.dim) and found.patches.std() > 0.1
+    assert (
+        found.patches.shape == (3, size // teacher.patch, size // teacher.patch, teacher.dim)
+        and found.patches.std() > 0.1
+    )
     assert not teacher.trained and "UNTRAINED" in teacher.description and teacher.name == f"{name}/untrained"
     assert ("reduced size" in teacher.description) == (not PUBLISHED[name].weights)
 
@@ -371,12 +454,17 @@ def test_a_published_size_runs_untrained_without_network(name, no_network):
 def test_untrained_copies_of_a_family_are_fixed_by_their_seed(saved):
     for kind in MAKERS:
         folder = saved(kind)[0]
-        first, again, other, trained = (load(f"{folder}/untrained"), load(f"{folder}/untrained"), load(f"{folder}/untrained", seed=1), load(folder))
+        first, again, other, trained = (
+            load(f"{folder}/untrained"),
+            load(f"{folder}/untrained"),
+            load(f"{folder}/untrained", seed=1),
+            load(folder),
+        )
         assert first.revision == again.revision and len({first.revision, other.revision, trained.revision}) == 3
         assert load(folder).revision == trained.revision and trained.trained
 
 
-# ------------------------------------------------------------------------------------------------------------------ 6. refusals
+# ---------------------------------------------------------------------------------------------------------- 6. refusals
 
 
 def test_reduced_sizes_exist_only_untrained(no_network):
@@ -390,13 +478,23 @@ def test_gated_weights_tell_the_licence_and_how_to_go_on(monkeypatch):
     name = "facebook/dinov3-vits16-pretrain-lvd1689m"
 
     def gated(*_, **__):
-        raise OSError("You are trying to access a gated repo.\nMake sure to have access.") from GatedRepoError("401", response=SimpleNamespace(headers={}, request=None))
+        raise OSError("You are trying to access a gated repo.\nMake sure to have access.") from GatedRepoError(
+            "401", response=SimpleNamespace(headers={}, request=None)
+        )
 
     monkeypatch.setattr(tf.PreTrainedConfig, "get_config_dict", gated)
     with pytest.raises(TeacherError) as caught:
         load_teacher(name)
     message = str(caught.value)
-    for part in (name, "gated", "DINOv3 licence", "hf auth login", f"{name}/untrained", "cross4d-tiny", "give a folder"):
+    for part in (
+        name,
+        "gated",
+        "DINOv3 licence",
+        "hf auth login",
+        f"{name}/untrained",
+        "cross4d-tiny",
+        "give a folder",
+    ):
         assert part in message
     assert not load_teacher(f"{name}/untrained").trained  # which is how to go on
 
@@ -459,7 +557,9 @@ def test_remote_code_runs_only_when_asked_for_by_name(tmp_path, monkeypatch):
     (folder / "modeling_videomaev2.py").write_text(CODE.format(mark=str(mark)))
     stated = {"img_size": 32, "patch_size": 16, "embed_dim": 8, "depth": 2, "tubelet_size": 2, "num_frames": 4}
     auto = {"AutoConfig": "modeling_videomaev2.VideoMAEv2Config", "AutoModel": "modeling_videomaev2.VideoMAEv2"}
-    (folder / "config.json").write_text(json.dumps({"model_type": "VideoMAEv2_Base", "auto_map": auto, "model_config": stated}))
+    (folder / "config.json").write_text(
+        json.dumps({"model_type": "VideoMAEv2_Base", "auto_map": auto, "model_config": stated})
+    )
     (folder / "model.safetensors").write_bytes(b"")
     with pytest.raises(TeacherError, match="its own code.*trust_remote_code=True.*MCG-NJU/videomae"):
         load_teacher(str(folder))
@@ -487,7 +587,9 @@ def test_a_checkpoint_without_its_predictor_is_whole_one_without_a_block_is_not(
     folder, _ = saved("vjepa2")
     weights = load_file(folder / "model.safetensors")
     (tmp_path / "config.json").write_text((folder / "config.json").read_text())
-    keep = lambda test: save_file({k: v for k, v in weights.items() if test(k)}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    keep = lambda test: save_file(
+        {k: v for k, v in weights.items() if test(k)}, tmp_path / "model.safetensors", metadata={"format": "pt"}
+    )
     keep(lambda key: not key.startswith("predictor."))
     assert load(tmp_path).revision == load(folder).revision
     keep(lambda key: "layer.1." not in key)
@@ -499,7 +601,8 @@ def test_a_checkpoint_without_its_predictor_is_whole_one_without_a_block_is_not(
 
 
 def test_batches_follow_free_memory(saved, monkeypatch):
-    """Room for three images: passes of three, the same features. Room for none: refused, before anything is computed."""
+    """Room for three images: passes of three, the same features. Room for none: refused, before anything is
+    computed."""
     teacher = load(saved("dinov3_vit")[0])
     whole = teacher(images(8))
     each = memory.item_bytes(teacher.tokens(SIZE), D, torch.float32)
@@ -527,7 +630,9 @@ class Failing(Teacher):
     def forward(self, image):
         self.calls += 1
         found = self.healthy.forward(image)
-        return self.breaks(found) if self.calls == 4 else found  # the first clip is made twice: once to lay out the store
+        return (
+            self.breaks(found) if self.calls == 4 else found
+        )  # the first clip is made twice: once to lay out the store
 
 
 BREAKS = {
@@ -539,7 +644,8 @@ BREAKS = {
 
 @pytest.mark.parametrize("fault", BREAKS)
 def test_a_teacher_that_fails_half_way_leaves_a_store_that_knows_it(clips, teacher, finished, cache, fault):
-    """The error comes through; what is finished is whole, the rest is known to be missing, and a healthy teacher completes it."""
+    """The error comes through; what is finished is whole, the rest is known to be missing, and a healthy teacher
+    completes it."""
     from conftest import SIZE as RENDER
 
     arguments = {"encoder": tiny_encoder(), "progress": False}
@@ -565,14 +671,19 @@ def test_a_teacher_that_fails_at_once_leaves_nothing(clips, teacher, cache):
     assert not list(cache.rglob("*.zarr*"))
 
 
-# ------------------------------------------------------------------------------------------------------------------ 7. as before
+# --------------------------------------------------------------------------------------------------------- 7. as before
 
 
 def test_cross4d_tinys_revisions_are_what_rows_say_they_were():
-    """The rows on disk were measured before there were families: they hold the revision of the teacher that made them."""
+    """The rows on disk were measured before there were families: they hold the revision of the teacher that made
+    them."""
     from cross4d_lib.experiments.run import load_rows
 
-    told = {row["teacher"]: row["teacher_revision"] for row in load_rows("quick") if row["teacher"].startswith("cross4d-tiny")}
+    told = {
+        row["teacher"]: row["teacher_revision"]
+        for row in load_rows("quick")
+        if row["teacher"].startswith("cross4d-tiny")
+    }
     for name in ("cross4d-tiny", "cross4d-tiny/untrained"):
         teacher = load_teacher(name, dtype=torch.float32)
         assert teacher.revision.rpartition("-")[0] == told[name].rpartition("-")[0]

@@ -1,7 +1,9 @@
-"""Tables 2 and 18 and their figure say which teacher, of which family, trained or not, and put the paper's value on that family's line.
+"""Tables 2 and 18 and their figure say which teacher, of which family, trained or not, and put the paper's value on
+that family's line.
 
 Claims proved, on rows that are made here:
-1. A line a teacher, granularity and probe; an untrained teacher is in capitals, and the paper's value stands only on the paper's probe.
+1. A line a teacher, granularity and probe; an untrained teacher is in capitals, and the paper's value stands only on
+the paper's probe.
 2. Table 18 holds the global runs alone, image and video apart.
 3. Verdicts follow the rows: ahead under all probes, under some, under none, behind; a seed that disagrees is told.
 4. The figure has a column a teacher at that teacher's own render size.
@@ -30,9 +32,22 @@ def write_rows(folder, correct):
         for probe, right in zip(teacher_tables.PROBES, correct(spec.teacher, spec.pretext)):
             metrics[probe] = {"accuracy": right / CLIPS, "correct": "1" * right + "0" * (CLIPS - right)}
         row = {
-            "key": spec.key, "spec": spec.canonical(), "profile": "quick", "dataset": spec.dataset, "target": spec.dataset, "teacher": spec.teacher, "seed": spec.seed, "metrics": metrics, "chance": 0.05,
-            "clips_trained": CLIPS, "clips_evaluated": CLIPS, "device": "cpu", "commit": "0", "dirty": False, "date": "2020-01-01T00:00",
-        }  # fmt: skip
+            "key": spec.key,
+            "spec": spec.canonical(),
+            "profile": "quick",
+            "dataset": spec.dataset,
+            "target": spec.dataset,
+            "teacher": spec.teacher,
+            "seed": spec.seed,
+            "metrics": metrics,
+            "chance": 0.05,
+            "clips_trained": CLIPS,
+            "clips_evaluated": CLIPS,
+            "device": "cpu",
+            "commit": "0",
+            "dirty": False,
+            "date": "2020-01-01T00:00",
+        }
         (folder / "quick" / "runs" / f"{spec.key}.json").write_text(json.dumps(row))
 
 
@@ -58,9 +73,16 @@ def test_lines_and_paper_values(rows):
     assert len(frame) == (1 + 2 * len(rows.teachers)) * 3
     line = frame.loc["dense, vjepa2-tiny (UNTRAINED)", "linear"]
     assert (line["family"], line["modality"], line["paper's teacher"]) == ("V-JEPA 2", "video", "V-JEPA 2")
-    assert line["paper"] == paper.TABLE_2["V-JEPA 2"]["dense"][0] and line["accuracy"] == 30 / CLIPS and line["chance"] == 0.05
+    assert (
+        line["paper"] == paper.TABLE_2["V-JEPA 2"]["dense"][0]
+        and line["accuracy"] == 30 / CLIPS
+        and line["chance"] == 0.05
+    )
     assert np.isnan(frame.loc["dense, vjepa2-tiny (UNTRAINED)", "converged"]["paper"])
-    assert frame.loc["global, cross4d-tiny", "linear"]["paper"] == 0.64 and frame.loc["global, cross4d-tiny", "linear"]["seeds"] == "0 1 2"
+    assert (
+        frame.loc["global, cross4d-tiny", "linear"]["paper"] == 0.64
+        and frame.loc["global, cross4d-tiny", "linear"]["seeds"] == "0 1 2"
+    )
     assert frame.loc["random", "linear"]["family"] == "" and np.isnan(frame.loc["random", "linear"]["paper"])
     untrained = [method for method in frame.index.get_level_values(0) if "UNTRAINED" in method]
     assert len(untrained) == 3 * 2 * sum(name.endswith("/untrained") for name in rows.teachers)
@@ -70,7 +92,10 @@ def test_table18_is_global_by_modality(rows):
     frame = teacher_tables.table18(rows)
     assert set(frame["method"].str.partition(",")[0]) == {"global", "random"}
     linear = frame[frame["probe"] == "linear"].set_index("method")
-    assert linear.loc["global, vjepa2-tiny (UNTRAINED)"]["paper"] == 0.61 and linear.loc["global, cross4d-tiny"]["paper"] == 0.64
+    assert (
+        linear.loc["global, vjepa2-tiny (UNTRAINED)"]["paper"] == 0.61
+        and linear.loc["global, cross4d-tiny"]["paper"] == 0.64
+    )
     assert np.isnan(linear.loc["global, dinov3-tiny (UNTRAINED)"]["paper"])  # the paper's table has two teachers
     assert set(frame["modality"]) == {"", "image", "video"}
 
@@ -78,8 +103,11 @@ def test_table18_is_global_by_modality(rows):
 def test_verdicts_follow_the_rows(rows):
     found = {teacher: verdict(list(probes.values())) for teacher, probes in teacher_tables.by_teacher(rows).items()}
     assert found == dict.fromkeys(rows.teachers, "NOT SHOWN") | {
-        "cross4d-tiny": "HOLDS", "dinov3-tiny/untrained": "REVERSED", "vjepa2-tiny/untrained": "DEPENDS ON THE PROBE", "videomae-tiny/untrained": "REVERSED UNDER SOME PROBES",
-    }  # fmt: skip
+        "cross4d-tiny": "HOLDS",
+        "dinov3-tiny/untrained": "REVERSED",
+        "vjepa2-tiny/untrained": "DEPENDS ON THE PROBE",
+        "videomae-tiny/untrained": "REVERSED UNDER SOME PROBES",
+    }
     one_against = {"linear": {"first": "a", "second": "b", "ahead": "a", "by seed": [0.3, -0.1]}}
     assert verdict(list(one_against.values())) == "HOLDS ON AVERAGE, not for every seed"
     ahead = teacher_tables.against(rows, "cross4d-tiny", "dinov3-tiny/untrained")
@@ -88,7 +116,11 @@ def test_verdicts_follow_the_rows(rows):
 
 def test_without_rows_there_is_no_table(results):
     profile = load_profile("quick")
-    assert not len(teacher_tables.table02(profile)) and not len(teacher_tables.table18(profile)) and teacher_tables.by_teacher(profile) == {}
+    assert (
+        not len(teacher_tables.table02(profile))
+        and not len(teacher_tables.table18(profile))
+        and teacher_tables.by_teacher(profile) == {}
+    )
     assert teacher_tables.against(profile, "cross4d-tiny", "vjepa2-tiny/untrained") == {}
 
 
@@ -96,13 +128,21 @@ def test_table2_asks_for_every_teacher_twice_and_shares_table1s_runs():
     for name in ("quick", "course"):
         profile = load_profile(name)
         asked = {(spec.teacher, spec.pretext) for spec in ARTIFACTS["table02"].runs(profile)}
-        assert asked == {("", "random")} | {(teacher, pretext) for teacher in profile.teachers for pretext in ("global", "dense")}
+        assert asked == {("", "random")} | {
+            (teacher, pretext) for teacher in profile.teachers for pretext in ("global", "dense")
+        }
         for teacher in profile.teachers:
             seeds = {spec.seed for spec in ARTIFACTS["table02"].runs(profile) if spec.teacher == teacher}
-            assert seeds == set(profile.task_seeds if teacher in UNTRAINED_FAMILIES else profile.seeds)  # an untrained twin of ours has them all
-        shared = {spec.key for spec in runs_for(profile, ["table01"])} & {spec.key for spec in runs_for(profile, ["table02"])}
+            assert seeds == set(
+                profile.task_seeds if teacher in UNTRAINED_FAMILIES else profile.seeds
+            )  # an untrained twin of ours has them all
+        shared = {spec.key for spec in runs_for(profile, ["table01"])} & {
+            spec.key for spec in runs_for(profile, ["table02"])
+        }
         assert len(shared) >= 3 * len(profile.seeds)
-        assert {spec.key for spec in runs_for(profile, ["table18"])} < {spec.key for spec in runs_for(profile, ["table02"])}
+        assert {spec.key for spec in runs_for(profile, ["table18"])} < {
+            spec.key for spec in runs_for(profile, ["table02"])
+        }
 
 
 def test_the_hubs_owner_is_left_out_of_a_label():

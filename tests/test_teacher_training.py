@@ -1,18 +1,24 @@
 """Training teachers of our own does what it says.
 
 Claims proved:
-1. Nobody in the pools is in a split of any dataset; the pools depend on their settings alone; normals are those of planes and
+1. Nobody in the pools is in a split of any dataset; the pools depend on their settings alone; normals are those of
+planes and
    spheres; a point's home is where the body carried it from, and a recording has none.
-2. Clothes move points along their normals, by what the recipe says, alike for all frames of a clip; depth noise and steps grow
+2. Clothes move points along their normals, by what the recipe says, alike for all frames of a clip; depth noise and
+steps grow
    with the distance squared; holes, edges and thinning lose what they say; 0 switches each off.
-3. Learning rate and EMA momentum are sane by steps and by the clock: the momentum never passes its bound, and after training the
+3. Learning rate and EMA momentum are sane by steps and by the clock: the momentum never passes its bound, and after
+training the
    EMA lies near the student.
-4. The contrasts are those of the paper of their kind, with no unfair wrong answers; points are looked for at another moment of their own
+4. The contrasts are those of the paper of their kind, with no unfair wrong answers; points are looked for at another
+moment of their own
    clip, where they have homes; all losses of both objectives fall on a toy
    pool, and nothing collapses. Hidden blocks lie on the body, and the student does not see them.
-5. A training that was stopped and taken up equals one that was not, bit for bit; two trainings of one seed are equal, of two
+5. A training that was stopped and taken up equals one that was not, bit for bit; two trainings of one seed are equal,
+of two
    seeds not. Damaged checkpoints and those of other settings are refused.
-6. What is saved opens through ``load_teacher``, within its size; a teacher trained on a reader's data says IN-DOMAIN in its
+6. What is saved opens through ``load_teacher``, within its size; a teacher trained on a reader's data says IN-DOMAIN in
+its
    description, its rows and its tables.
 7. The commands pass on what they are given, and refuse what does not exist.
 """
@@ -38,25 +44,77 @@ from cross4d_lib.datasets.synthetic.subjects import make_subject
 from cross4d_lib.errors import ConfigError, TeacherError
 from cross4d_lib.experiments import load_profile, make_spec
 from cross4d_lib.report.tables import method_of, shown_teacher
+from cross4d_lib.teacher_training.contrasts import contrast, new_model, some_foreground, track_pairs
+from cross4d_lib.teacher_training.disturb import clothe_points, lost_points, measure_depth
+from cross4d_lib.teacher_training.homes import homes
+from cross4d_lib.teacher_training.pool import (
+    FIRST_INDIVIDUAL,
+    individuals,
+    make_pool,
+    moments_of,
+    pool_spec,
+    tasks_of,
+    world_clip,
+)
+from cross4d_lib.teacher_training.prediction import encode_some, hidden_cells, new_video_model
+from cross4d_lib.teacher_training.recipe import (
+    MEGABYTES,
+    ON_CUDA,
+    RECIPES,
+    WORLDS,
+    Bodies,
+    Cloth,
+    Movement,
+    Schedule,
+    Sensor,
+    TeacherRecipe,
+    VideoRecipe,
+    change,
+    named_recipe,
+    parse_change,
+    settings_of,
+)
+from cross4d_lib.teacher_training.run import CHECKPOINT, make_teacher, objective_of
+from cross4d_lib.teacher_training.train import ema_momentum, learning_rate, spread, train
+from cross4d_lib.teacher_training.views import FramePool, random_views, surface_normals
 from cross4d_lib.teachers import home_of, mark_of
-from cross4d_lib.teachers.contrasts import contrast, new_model, some_foreground, track_pairs
-from cross4d_lib.teachers.disturb import clothe_points, lost_points, measure_depth
-from cross4d_lib.teachers.homes import homes
-from cross4d_lib.teachers.loop import ema_momentum, learning_rate, spread, train
-from cross4d_lib.teachers.make import CHECKPOINT, make_teacher, objective_of
-from cross4d_lib.teachers.pool import FIRST_INDIVIDUAL, individuals, make_pool, moments_of, pool_spec, tasks_of, world_clip
-from cross4d_lib.teachers.prediction import encode_some, hidden_cells, new_video_model
-from cross4d_lib.teachers.recipe import MEGABYTES, ON_CUDA, RECIPES, WORLDS, Bodies, Cloth, Movement, Schedule, Sensor, TeacherRecipe, VideoRecipe, change, named_recipe, parse_change, settings_of
-from cross4d_lib.teachers.views import FramePool, random_views, surface_normals
 
 CPU = torch.device("cpu")
 FEW = Bodies(videos=8, frames=4, points=256)
-NO_CLOTH, NO_FAULTS, STILL = Cloth(0.0, 0.0), Sensor(0.0, 0.0, 0, 0.0, 0.0, 1.0), Movement(0.0, 0.0, (1.0, 1.0), 0.0, 0.0, 1.0)
-TOY = TeacherRecipe(hidden_size=24, layers=1, heads=2, image=56, patch=7, tokens=24, clips=4, frames=2, pairs=6, bodies=FEW, schedule=Schedule(steps=30, rate=2e-3, memory_least=20))
+NO_CLOTH, NO_FAULTS, STILL = (
+    Cloth(0.0, 0.0),
+    Sensor(0.0, 0.0, 0, 0.0, 0.0, 1.0),
+    Movement(0.0, 0.0, (1.0, 1.0), 0.0, 0.0, 1.0),
+)
+TOY = TeacherRecipe(
+    hidden_size=24,
+    layers=1,
+    heads=2,
+    image=56,
+    patch=7,
+    tokens=24,
+    clips=4,
+    frames=2,
+    pairs=6,
+    bodies=FEW,
+    schedule=Schedule(steps=30, rate=2e-3, memory_least=20),
+)
 TOY_VIDEO = VideoRecipe(
-    hidden_size=24, layers=1, heads=2, predictor_size=12, predictor_layers=1, predictor_heads=1, image=64, patch=8, frames=4, clips=4, context=48, targets=24,
-    bodies=replace(FEW, even=True), schedule=Schedule(steps=30, rate=2e-3, memory_least=20),
-)  # fmt: skip
+    hidden_size=24,
+    layers=1,
+    heads=2,
+    predictor_size=12,
+    predictor_layers=1,
+    predictor_heads=1,
+    image=64,
+    patch=8,
+    frames=4,
+    clips=4,
+    context=48,
+    targets=24,
+    bodies=replace(FEW, even=True),
+    schedule=Schedule(steps=30, rate=2e-3, memory_least=20),
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -77,32 +135,43 @@ def dice(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-# ----------------------------------------------------------------------------------------------------------- 1. the pools
+# --------------------------------------------------------------------------------------------------------- 1. the pools
 
 
 def test_nobody_in_a_pool_is_in_a_dataset():
     """The largest pool that a recipe makes, against everybody in every split."""
     largest = max((named_recipe(model, "cuda").bodies for model in RECIPES), key=lambda bodies: bodies.videos)
     pooled = individuals(largest)
-    numbers = {"synthetic-actions": 1, "synthetic-interactions": 1, "synthetic-animals": 1, "synthetic-scenes": 1}  # place of the individual in a handle
+    numbers = {
+        "synthetic-actions": 1,
+        "synthetic-interactions": 1,
+        "synthetic-animals": 1,
+        "synthetic-scenes": 1,
+    }  # place of the individual in a handle
     for world in WORLDS:
         used = {entry.handle[numbers[world]] for entry in load_dataset(world, "train").videos_found}
         assert used and not used & pooled[world] and len(pooled[world]) >= largest.videos // len(WORLDS)
     # the two worlds of people draw bodies from one row of numbers
     people = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10} | {interactions.FIRST_BODY + n for n in range(1, 13)}
-    assert not people & (pooled["synthetic-actions"] | {interactions.FIRST_BODY + n for n in pooled["synthetic-interactions"]})
+    assert not people & (
+        pooled["synthetic-actions"] | {interactions.FIRST_BODY + n for n in pooled["synthetic-interactions"]}
+    )
     assert make_subject(FIRST_INDIVIDUAL) not in [make_subject(n) for n in people]
 
 
 def test_pools_are_functions_of_their_settings(pool, monkeypatch):
-    monkeypatch.setattr("cross4d_lib.teachers.pool.ProcessPoolExecutor", lambda workers, context: ThreadPoolExecutor(workers))
+    monkeypatch.setattr(
+        "cross4d_lib.teacher_training.pool.ProcessPoolExecutor", lambda workers, context: ThreadPoolExecutor(workers)
+    )
     again = make_pool(FEW, workers=2)
     assert all(torch.equal(getattr(pool, name), getattr(again, name)) for name in vars(pool))  # whoever makes them
     assert pool.points.shape == pool.normals.shape == (32, 256, 3) and pool.frames == 4
     assert pool.clip.tolist() == sorted(4 * list(range(8))) and pool.world.tolist() == 2 * sorted(4 * list(range(4)))
     for world in WORLDS:
         clip, home = world_clip(world, 3, FEW)
-        assert np.array_equal(clip, world_clip(world, 3, FEW)[0]) and not np.array_equal(clip, world_clip(world, 4, FEW)[0])
+        assert np.array_equal(clip, world_clip(world, 3, FEW)[0]) and not np.array_equal(
+            clip, world_clip(world, 4, FEW)[0]
+        )
         assert not np.array_equal(clip, world_clip(world, 3, replace(FEW, turn=0.0))[0]) or world == "synthetic-animals"
         np.testing.assert_allclose(home[0], clip[0], atol=1e-4)
     with pytest.raises(ConfigError, match="synthetic-cats"):
@@ -114,7 +183,9 @@ def test_a_pool_is_kept_by_its_content(tmp_path, pool):
     (file,) = (tmp_path / "pools").iterdir()
     file_time = file.stat().st_mtime_ns
     opened = make_pool(FEW, cache=tmp_path, workers=1)
-    assert file.stat().st_mtime_ns == file_time and all(torch.equal(getattr(made, n), getattr(opened, n)) for n in vars(pool))
+    assert file.stat().st_mtime_ns == file_time and all(
+        torch.equal(getattr(made, n), getattr(opened, n)) for n in vars(pool)
+    )
     assert pool_spec(FEW) != pool_spec(replace(FEW, turn=1.0))
 
 
@@ -134,7 +205,9 @@ def test_normals_of_a_plane_and_a_sphere():
     flat = np.c_[rng.uniform(-1, 1, (400, 2)), np.zeros(400)] @ np.linalg.qr(rng.normal(size=(3, 3)))[0].T
     plane = (flat + [0.3, 0.1, 5.0]).astype(np.float32)
     normals = surface_normals(plane)
-    assert np.abs((normals * flat[[0]]).sum(1)).max() < 1e-3 and np.abs(normals @ (flat[1] - flat[0])).max() < 1e-3  # square to the plane
+    assert (
+        np.abs((normals * flat[[0]]).sum(1)).max() < 1e-3 and np.abs(normals @ (flat[1] - flat[0])).max() < 1e-3
+    )  # square to the plane
     np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-5)
     assert ((normals * plane).sum(1) < 0).all()  # towards the camera
     ball = rng.normal(size=(2000, 3))
@@ -151,11 +224,29 @@ def test_homes_are_where_the_body_carried_a_point_from():
     at = np.array([[0.0, 0.0, 3.0], [2.0, 0.0, 3.0], [-2.0, 0.0, 3.0]])  # of the ball, the capsule, the box
     moved = at + rng.normal(size=(3, 3)) * 0.2
     half = np.array([[0.0, 0.0, 0.0], [0.0, 0.4, 0.0]])
-    ends = np.array([[at[k] - half[k], at[k] + half[k]] for k in range(2)]), np.array([[moved[k] - turns[k] @ half[k], moved[k] + turns[k] @ half[k]] for k in range(2)])
+    ends = (
+        np.array([[at[k] - half[k], at[k] + half[k]] for k in range(2)]),
+        np.array([[moved[k] - turns[k] @ half[k], moved[k] + turns[k] @ half[k]] for k in range(2)]),
+    )
     flat = np.tile([0.0, 0.0, 1.0], (2, 1))
-    capsules = Capsules(np.stack(ends), np.array([[0.3, 0.3], [0.2, 0.1]]), np.stack([flat, np.stack([turns[k] @ flat[k] for k in range(2)])]), np.array([1.0, 0.5]), np.zeros(2, np.int64))
-    solids = Solids(np.array([BOX]), np.stack([np.eye(3), turns[2]])[:, None], np.stack([at[2], moved[2]])[:, None], np.array([[0.3, 0.2, 0.1]]), np.zeros(1, np.int64))
-    surface = {1: np.array([[0.0, 0.1, 0.0875]]) + at[1], 2: np.array([[0.3, 0.1, 0.05]]) + at[2]}  # a place on the capsule and on the box
+    capsules = Capsules(
+        np.stack(ends),
+        np.array([[0.3, 0.3], [0.2, 0.1]]),
+        np.stack([flat, np.stack([turns[k] @ flat[k] for k in range(2)])]),
+        np.array([1.0, 0.5]),
+        np.zeros(2, np.int64),
+    )
+    solids = Solids(
+        np.array([BOX]),
+        np.stack([np.eye(3), turns[2]])[:, None],
+        np.stack([at[2], moved[2]])[:, None],
+        np.array([[0.3, 0.2, 0.1]]),
+        np.zeros(1, np.int64),
+    )
+    surface = {
+        1: np.array([[0.0, 0.1, 0.0875]]) + at[1],
+        2: np.array([[0.3, 0.1, 0.05]]) + at[2],
+    }  # a place on the capsule and on the box
     first = np.concatenate(list(surface.values()))
     second = np.concatenate([moved[k] + (place - at[k]) @ turns[k].T for k, place in surface.items()])
     np.testing.assert_allclose(homes(np.stack([first, second]), capsules, solids), np.stack([first, first]), atol=1e-5)
@@ -178,13 +269,15 @@ def test_batches_are_drawn_as_they_say(pool):
     clips = pool.clip[rows].view(2, 3)
     assert (clips == clips[:, :1]).all() and len(set(clips[:, 0].tolist())) == 2 and len(set(rows.tolist())) == 6
     assert len(set(pool.world[rows].tolist())) == 1
-    assert len({tuple(pool.world[pool.draw(2, 1, True, dice(seed))].tolist()) for seed in range(20)}) == 4  # every world has its turn
+    assert (
+        len({tuple(pool.world[pool.draw(2, 1, True, dice(seed))].tolist()) for seed in range(20)}) == 4
+    )  # every world has its turn
     video = pool.draw(8, 4, False, dice(), in_order=True).view(8, 4)
     assert (video.diff(dim=1) == 1).all() and len(set(pool.world[video[:, 0]].tolist())) == 4
     assert len(pool.draw(100, 2, True, dice())) == 4  # a world of two clips has no more
 
 
-# ---------------------------------------------------------------------------------------------------- 2. clothes and sensors
+# ----------------------------------------------------------------------------------------------- 2. clothes and sensors
 
 
 def test_clothes_move_points_along_their_normals_by_what_the_recipe_says():
@@ -197,7 +290,9 @@ def test_clothes_move_points_along_their_normals_by_what_the_recipe_says():
     assert (along.std(1) < 1e-6).all() and along.min() >= -1e-7 and 0.019 < along.max() <= 0.02  # one thickness a clip
     assert along.mean() == pytest.approx(0.01, rel=0.1)
     along = ((clothe_points(points, normals, clip, Cloth(0.0, 0.01, (0.04, 0.2)), dice()) - points) * normals).sum(-1)
-    assert along.mean().abs() < 2e-4 and along.square().mean().sqrt() == pytest.approx(0.01 / math.sqrt(3), rel=0.1)  # E[b^2] = most^2 / 3
+    assert along.mean().abs() < 2e-4 and along.square().mean().sqrt() == pytest.approx(
+        0.01 / math.sqrt(3), rel=0.1
+    )  # E[b^2] = most^2 / 3
     assert clothe_points(points, normals, clip, NO_CLOTH, dice()) is points
 
 
@@ -206,7 +301,11 @@ def test_folds_are_smooth_and_belong_to_the_wearer():
     points[..., 0] = torch.linspace(0, 1, 200)
     normals = torch.tensor([0.0, 0.0, 1.0]).expand_as(points)
     height = clothe_points(points, normals, torch.tensor([0, 0, 1, 1]), Cloth(0.0, 0.02, (0.1, 0.2)), dice())[..., 2]
-    assert torch.equal(height[0], height[1]) and torch.equal(height[2], height[3]) and not torch.allclose(height[0], height[2])
+    assert (
+        torch.equal(height[0], height[1])
+        and torch.equal(height[2], height[3])
+        and not torch.allclose(height[0], height[2])
+    )
     assert height.diff(dim=1).abs().max() < 2 * math.pi / 0.1 / 200 * height.abs().max() * 3  # no jump
 
 
@@ -214,9 +313,13 @@ def test_noise_and_steps_grow_with_the_distance_squared():
     near, far = torch.full((4000, 400), 1.0), torch.full((4000, 400), 2.0)
     noise = Sensor(noise=0.01, step=0.0)
     spread_of = lambda depth: (measure_depth(depth, noise, dice()) - depth).square().mean().sqrt().item()
-    assert spread_of(near) == pytest.approx(0.01 / math.sqrt(3), rel=0.05) and spread_of(far) / spread_of(near) == pytest.approx(4, rel=0.01)
+    assert spread_of(near) == pytest.approx(0.01 / math.sqrt(3), rel=0.05) and spread_of(far) / spread_of(
+        near
+    ) == pytest.approx(4, rel=0.01)
     step, places = Sensor(noise=0.0, step=0.02), torch.linspace(0, 0.2, 4000)
-    gaps = lambda depth: torch.stack([row.unique().diff().median() for row in measure_depth((depth + places).expand(50, -1), step, dice())])
+    gaps = lambda depth: torch.stack(
+        [row.unique().diff().median() for row in measure_depth((depth + places).expand(50, -1), step, dice())]
+    )
     assert 0 < gaps(1.0).max() < 0.02 * 1.2**2 and (gaps(2.0) / gaps(1.0)).median() == pytest.approx(4, rel=0.25)
     assert ((measure_depth(near, step, dice()) - near).abs() <= 0.011).all()  # half a step off at most
     assert torch.equal(measure_depth(far, NO_FAULTS, dice()), far)
@@ -233,12 +336,15 @@ def test_holes_are_round_and_edges_are_the_grazing_points():
     assert lost.sum(1).float().mean() == pytest.approx(area, rel=0.25)  # a hole at the border is cut
     grazing = torch.linspace(-1, 1, 1000).expand(2000, -1)
     lost = lost_points(pixels[:1, :1000].expand(2000, -1, -1), grazing, 60, Sensor(holes=0, edges=0.8), dice())
-    assert not lost[grazing.abs() >= 0.25].any() and lost[grazing.abs() < 0.25].float().mean() == pytest.approx(0.4, rel=0.1)
+    assert not lost[grazing.abs() >= 0.25].any() and lost[grazing.abs() < 0.25].float().mean() == pytest.approx(
+        0.4, rel=0.1
+    )
     assert not lost_points(pixels, 0 * facing, 60, NO_FAULTS, dice()).any()
 
 
 def test_each_disturbance_can_be_switched_off(pool):
-    """With all off, the views of a frame are one picture; each alone makes them differ, thinning takes points from both."""
+    """With all off, the views of a frame are one picture; each alone makes them differ, thinning takes points from
+    both."""
     bare = replace(TOY, cloth=NO_CLOTH, sensor=NO_FAULTS, movement=STILL)
     rows = torch.tensor([0, 5, 10])
 
@@ -247,7 +353,9 @@ def test_each_disturbance_can_be_switched_off(pool):
     assert torch.equal(image[:3], image[3:]) and torch.equal(pixels[:3], pixels[3:])
     assert views(replace(bare, sensor=replace(NO_FAULTS, thin=0.2)))[2].shape[1] < 256 == visible.shape[1]
     clothed = views(replace(bare, cloth=Cloth(0.05, 0.02)))
-    assert torch.equal(clothed[1][:3], clothed[1][3:]) and not torch.equal(clothed[1], pixels)  # the same clothes in both views
+    assert torch.equal(clothed[1][:3], clothed[1][3:]) and not torch.equal(
+        clothed[1], pixels
+    )  # the same clothes in both views
     for faults in (replace(NO_FAULTS, holes=2, hole=0.15), replace(NO_FAULTS, edges=1.0)):
         image, _, visible = views(replace(bare, sensor=faults))
         assert not torch.equal(visible[:3], visible[3:])
@@ -258,33 +366,50 @@ def test_each_disturbance_can_be_switched_off(pool):
     assert not torch.equal(image[:3], image[3:]) and torch.equal(image[:3] > 0, image[3:] > 0)
     plain, image = views(bare)[0][:, 0], views(replace(bare, movement=replace(STILL, shade=1.0)))[0][:, 0]
     assert torch.equal(image > 0, plain > 0)
-    for one, other in zip(plain, image):  # each picture's grey is a line of what it was, and no view's line is another's
+    for one, other in zip(
+        plain, image
+    ):  # each picture's grey is a line of what it was, and no view's line is another's
         x, y = one[one > 0], other[other > 0]
         inner = (x > x.min()) & (x < x.max())  # what lies beyond the ends had one grey before
         slope = torch.cov(torch.stack([x, y])[:, inner])[0, 1] / x[inner].var()
-        assert 1 / 3 - 1e-3 <= slope <= 1 + 1e-3 and torch.allclose(y[inner] - y[inner].mean(), slope * (x[inner] - x[inner].mean()), atol=1e-4)
+        assert 1 / 3 - 1e-3 <= slope <= 1 + 1e-3 and torch.allclose(
+            y[inner] - y[inner].mean(), slope * (x[inner] - x[inner].mean()), atol=1e-4
+        )
     mean = torch.stack([one[one > 0].mean() for one in image])
     assert ((mean[:3] - mean[3:]).abs() > 0.02).any()
-    together = random_views(pool, torch.arange(4), replace(bare, movement=Movement(30.0)), dice(), views=1, together=4)[1]
-    alone = [random_views(pool, torch.arange(f, f + 1), replace(bare, movement=STILL), dice(), views=1)[1] for f in range(4)]
+    together = random_views(pool, torch.arange(4), replace(bare, movement=Movement(30.0)), dice(), views=1, together=4)[
+        1
+    ]
+    alone = [
+        random_views(pool, torch.arange(f, f + 1), replace(bare, movement=STILL), dice(), views=1)[1] for f in range(4)
+    ]
     shift = torch.stack([together[f] - alone[f][0] for f in range(4)]).float().mean(1)
     assert (shift - shift[0]).abs().max() < 2  # one camera for the frames of a video
 
 
-# ---------------------------------------------------------------------------------------------------------- 3. the schedules
+# ----------------------------------------------------------------------------------------------------- 3. the schedules
 
 
 def test_the_rate_rises_falls_and_ends_at_zero():
     schedule = Schedule(rate=1e-3, warmup=0.1)
     rates = [learning_rate(done, schedule) for done in np.linspace(0, 1, 1001)]
-    assert 0 < rates[0] < 2e-5 and max(rates) == pytest.approx(1e-3, rel=0.01) and np.argmax(rates) == pytest.approx(100, abs=2) and rates[-1] == pytest.approx(0, abs=1e-12)
+    assert (
+        0 < rates[0] < 2e-5
+        and max(rates) == pytest.approx(1e-3, rel=0.01)
+        and np.argmax(rates) == pytest.approx(100, abs=2)
+        and rates[-1] == pytest.approx(0, abs=1e-12)
+    )
     assert (np.diff(rates[:100]) > 0).all() and (np.diff(rates[101:]) < 0).all()
 
 
 def test_the_momentum_stays_below_its_bound():
     schedule = Schedule()
     momenta = [ema_momentum(step, schedule) for step in range(100_000)]
-    assert momenta[0] == pytest.approx(0.996) and max(momenta) == momenta[-1] == pytest.approx(0.998) and (np.diff(momenta) >= 0).all()
+    assert (
+        momenta[0] == pytest.approx(0.996)
+        and max(momenta) == momenta[-1] == pytest.approx(0.998)
+        and (np.diff(momenta) >= 0).all()
+    )
     for steps in (1500, 5000):  # what is left of the first weights after a training
         assert np.prod(momenta[:steps]) < 0.01
 
@@ -305,43 +430,73 @@ class Line:
 def test_after_training_the_ema_lies_near_the_student(minutes, monkeypatch):
     """400 steps, told by their number or by a clock on which a step takes 3 ms."""
     ticks = count()
-    monkeypatch.setattr("cross4d_lib.teachers.loop.time", SimpleNamespace(perf_counter=lambda: 0.003 * next(ticks)))
+    monkeypatch.setattr(
+        "cross4d_lib.teacher_training.train.time", SimpleNamespace(perf_counter=lambda: 0.003 * next(ticks))
+    )
     objective = Line()
-    log, over = train(objective, Schedule(steps=400, rate=0.05, weight_decay=0.0, memory_least=20, memory_most=250), 0, {}, CPU, minutes)
+    log, over = train(
+        objective,
+        Schedule(steps=400, rate=0.05, weight_decay=0.0, memory_least=20, memory_most=250),
+        0,
+        {},
+        CPU,
+        minutes,
+    )
     student, slow = objective.trained[0].item(), objective.slow[0].item()
     assert over and student == pytest.approx(3, abs=0.1) and slow == pytest.approx(student, abs=0.05)
     assert max(row["momentum"] for row in log) <= 1 - 1 / 250 and log[-1]["rate"] < 2e-3 and log[-1]["final"]
     assert log[-1]["step"] in (399, 400) and log[-1]["minutes"] == pytest.approx(0.02, rel=0.01)
 
 
-# ---------------------------------------------------------------------------------------------------------- 4. the objectives
+# ---------------------------------------------------------------------------------------------------- 4. the objectives
 
 
 def test_contrast_by_hand():
-    student, target = nn.functional.normalize(torch.randn(5, 8, generator=dice()), dim=1), nn.functional.normalize(torch.randn(5, 8, generator=dice(1)), dim=1)
+    student, target = (
+        nn.functional.normalize(torch.randn(5, 8, generator=dice()), dim=1),
+        nn.functional.normalize(torch.randn(5, 8, generator=dice(1)), dim=1),
+    )
     likeness = student @ target.T / 0.1
     by_hand = torch.stack([torch.logsumexp(likeness[i], 0) - likeness[i, i] for i in range(5)]).mean()
     torch.testing.assert_close(contrast(student, target, 0.1), by_hand)
     same = torch.eye(5, dtype=torch.bool)
     same[0, 3] = True
     unfair = likeness[0, [0, 1, 2, 4]]
-    by_hand = torch.stack([torch.logsumexp(unfair, 0) - likeness[0, 0], *(torch.logsumexp(likeness[i], 0) - likeness[i, i] for i in range(1, 5))]).mean()
+    by_hand = torch.stack(
+        [
+            torch.logsumexp(unfair, 0) - likeness[0, 0],
+            *(torch.logsumexp(likeness[i], 0) - likeness[i, i] for i in range(1, 5)),
+        ]
+    ).mean()
     torch.testing.assert_close(contrast(student, target, 0.1, same), by_hand)
     assert same[2, 2]  # what it was given is as it was
 
 
 def test_an_images_own_feature_is_no_wrong_answer(pool):
-    """With an EMA that equals the student, equal views and no mask, the own image answers as well as the right one: it halves
-    the share of the right one where it counts as wrong."""
-    bare = replace(TOY, cloth=NO_CLOTH, sensor=NO_FAULTS, movement=STILL, mask=0.0, tokens=64, one_world=False, temperature=0.02)
-    found = {own: objective_of(replace(bare, own_view=own), pool, CPU).losses(0.0, dice(), torch.autocast("cpu", enabled=False))[0] for own in (False, True)}
-    for name in ("class", "mean"):  # of a row: log(1 + rest) where the own image does not count, log(2 + rest) where it does
-        assert math.log(2) - 0.01 < found[True][name].item() and found[True][name].item() == pytest.approx(math.log(1 + math.exp(found[False][name].item())), abs=0.2)
+    """With an EMA that equals the student, equal views and no mask, the own image answers as well as the right one: it
+    halves the share of the right one where it counts as wrong."""
+    bare = replace(
+        TOY, cloth=NO_CLOTH, sensor=NO_FAULTS, movement=STILL, mask=0.0, tokens=64, one_world=False, temperature=0.02
+    )
+    found = {
+        own: objective_of(replace(bare, own_view=own), pool, CPU).losses(
+            0.0, dice(), torch.autocast("cpu", enabled=False)
+        )[0]
+        for own in (False, True)
+    }
+    for name in (
+        "class",
+        "mean",
+    ):  # of a row: log(1 + rest) where the own image does not count, log(2 + rest) where it does
+        assert math.log(2) - 0.01 < found[True][name].item() and found[True][name].item() == pytest.approx(
+            math.log(1 + math.exp(found[False][name].item())), abs=0.2
+        )
     assert found[True]["patch"] > found[False]["patch"]
 
 
 def test_places_are_looked_for_at_another_moment():
-    """Three places of a body in two views: the second point is hidden in the partner, the third has moved past the tolerance."""
+    """Three places of a body in two views: the second point is hidden in the partner, the third has moved past the
+    tolerance."""
     home = torch.tensor([[[0.0, 0, 0], [1.0, 0, 0], [2.0, 0, 0]], [[2.2, 0, 0], [0.01, 0, 0], [1.0, 0, 0]]])
     usable = torch.tensor([[True, True, True], [True, True, False]])
     asked, found, real = track_pairs(home, usable, torch.tensor([1, 0]), 3, 0.1, dice())
@@ -350,14 +505,24 @@ def test_places_are_looked_for_at_another_moment():
 
 
 def test_tracks_are_told_apart_within_their_clip(pool):
-    """A recording, or a recipe without tracks, has no such loss; with a body that stands still and views that equal each other, the other
-    moment is as easy as the same one."""
+    """A recording, or a recipe without tracks, has no such loss; with a body that stands still and views that equal
+    each other, the other moment is as easy as the same one."""
     still = replace(TOY, cloth=NO_CLOTH, sensor=NO_FAULTS, movement=STILL, mask=0.0, tokens=64, track=6, frames=4)
-    names = lambda recipe, pool: set(objective_of(recipe, pool, CPU).losses(0.0, dice(), torch.autocast("cpu", enabled=False))[0])
-    assert names(still, pool) == {"class", "mean", "patch", "track"} and names(replace(still, track=0), pool) == {"class", "mean", "patch"}
+    names = lambda recipe, pool: set(
+        objective_of(recipe, pool, CPU).losses(0.0, dice(), torch.autocast("cpu", enabled=False))[0]
+    )
+    assert names(still, pool) == {"class", "mean", "patch", "track"} and names(replace(still, track=0), pool) == {
+        "class",
+        "mean",
+        "patch",
+    }
     assert names(still, replace(pool, home=pool.home[:, :0])) == {"class", "mean", "patch"}
-    frozen = replace(pool, **{name: getattr(pool, name)[::4].repeat_interleave(4, 0) for name in ("points", "normals", "home")})
-    loss = lambda pool: objective_of(still, pool, CPU).losses(0.0, dice(), torch.autocast("cpu", enabled=False))[0]["track"]
+    frozen = replace(
+        pool, **{name: getattr(pool, name)[::4].repeat_interleave(4, 0) for name in ("points", "normals", "home")}
+    )
+    loss = lambda pool: objective_of(still, pool, CPU).losses(0.0, dice(), torch.autocast("cpu", enabled=False))[0][
+        "track"
+    ]
     assert loss(frozen) < loss(pool)
     nobody = replace(pool, home=torch.rand(pool.home.shape, generator=dice()).half() * 100)
     assert loss(nobody) == 0
@@ -373,10 +538,28 @@ def test_foreground_is_drawn_by_chance_and_never_empty():
     assert shown.sum() == 8 and (keep[shown] < 8).all()
 
 
-LEARNING = replace(TOY, hidden_size=64, layers=2, image=84, patch=14, clips=8, frames=4, pairs=12, track=12, one_world=False, sensor=NO_FAULTS, movement=Movement(growth=1.0), schedule=Schedule(steps=24))
+LEARNING = replace(
+    TOY,
+    hidden_size=64,
+    layers=2,
+    image=84,
+    patch=14,
+    clips=8,
+    frames=4,
+    pairs=12,
+    track=12,
+    one_world=False,
+    sensor=NO_FAULTS,
+    movement=Movement(growth=1.0),
+    schedule=Schedule(steps=24),
+)
 
 
-@pytest.mark.parametrize("recipe", [LEARNING, replace(TOY_VIDEO, schedule=replace(TOY_VIDEO.schedule, steps=110, rate=4e-3))], ids=["image", "video"])
+@pytest.mark.parametrize(
+    "recipe",
+    [LEARNING, replace(TOY_VIDEO, schedule=replace(TOY_VIDEO.schedule, steps=110, rate=4e-3))],
+    ids=["image", "video"],
+)
 def test_losses_fall_and_nothing_collapses(pool, recipe):
     log, _ = train(objective_of(recipe, pool, CPU), recipe.schedule, 0, {}, CPU)
     names = [name for name in ("class", "mean", "patch", "track", "prediction") if name in log[0]]
@@ -408,16 +591,33 @@ def test_hidden_blocks_lie_on_the_body_and_are_not_seen(pool):
     with torch.no_grad():
         torch.testing.assert_close(encode_some(model, video, places), encode_some(model, other, places))
         everything = torch.arange(128).expand(2, -1)
-        torch.testing.assert_close(encode_some(model, video, everything), model(video, skip_predictor=True).last_hidden_state, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            encode_some(model, video, everything),
+            model(video, skip_predictor=True).last_hidden_state,
+            atol=1e-5,
+            rtol=1e-4,
+        )
 
 
-# ---------------------------------------------------------------------------------------------------------------- 5. resume
+# ------------------------------------------------------------------------------------------------------------ 5. resume
 
 
 def trained(recipe, pool, checkpoint=None, pause=None, schedule=None):
     objective = objective_of(recipe, pool, CPU)
-    log, over = train(objective, schedule or recipe.schedule, recipe.seed, {"recipe": asdict(recipe)}, CPU, checkpoint=checkpoint, pause=pause)
-    return {**{f"trained.{k}": v for k, v in objective.trained.state_dict().items()}, **objective.slow.state_dict()}, log, over
+    log, over = train(
+        objective,
+        schedule or recipe.schedule,
+        recipe.seed,
+        {"recipe": asdict(recipe)},
+        CPU,
+        checkpoint=checkpoint,
+        pause=pause,
+    )
+    return (
+        {**{f"trained.{k}": v for k, v in objective.trained.state_dict().items()}, **objective.slow.state_dict()},
+        log,
+        over,
+    )
 
 
 def equal(a, b):
@@ -479,7 +679,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(pool):
         train(objective, Schedule(steps=3), 0, {}, CPU)
 
 
-# ------------------------------------------------------------------------------------------------- 6. what is saved, and marks
+# ------------------------------------------------------------------------------------------ 6. what is saved, and marks
 
 
 def toy_changes(recipe):
@@ -487,19 +687,38 @@ def toy_changes(recipe):
     return {name: value for name, value in settings_of(recipe).items()} | {"schedule.steps": 3}
 
 
-@pytest.mark.parametrize("model, recipe, label", [("cross4d-tiny", TOY, "DINOv2"), ("cross4d-tiny-video", TOY_VIDEO, "V-JEPA 2")])
+@pytest.mark.parametrize(
+    "model, recipe, label", [("cross4d-tiny", TOY, "DINOv2"), ("cross4d-tiny-video", TOY_VIDEO, "V-JEPA 2")]
+)
 def test_a_saved_teacher_opens_and_a_finished_one_is_left_alone(tmp_path, model, recipe, label):
     out = tmp_path / "ours"
     assert make_teacher(out, model, toy_changes(recipe), device="cpu", workers=1, probes=0)
-    assert sorted(f.name for f in out.iterdir()) == ["README.md", "config.json", "model.safetensors", "preprocessor_config.json", "training.json"]
+    assert sorted(f.name for f in out.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "preprocessor_config.json",
+        "training.json",
+    ]
     teacher = load_teacher(str(out), dtype=torch.float32)
-    assert teacher.description.startswith(label) and teacher.trained and mark_of(str(out)) == "" and "DOMAIN" not in teacher.description
+    assert (
+        teacher.description.startswith(label)
+        and teacher.trained
+        and mark_of(str(out)) == ""
+        and "DOMAIN" not in teacher.description
+    )
     image = torch.rand(4, 3, recipe.image, recipe.image, generator=dice())
     features = teacher(image)
     grid = recipe.image // recipe.patch
     assert features.patches.shape == (4, grid, grid, 24)
     held = json.loads((out / "training.json").read_text())
-    assert held["finished"] and held["model"] == model and held["recipe"]["schedule"]["steps"] == 3 and held["log"][-1]["step"] == 2 and held["in_domain"] is None
+    assert (
+        held["finished"]
+        and held["model"] == model
+        and held["recipe"]["schedule"]["steps"] == 3
+        and held["log"][-1]["step"] == 2
+        and held["in_domain"] is None
+    )
     before = (out / "model.safetensors").stat().st_mtime_ns
     assert make_teacher(out, model, toy_changes(recipe), device="cpu", workers=1, probes=0)
     assert (out / "model.safetensors").stat().st_mtime_ns == before
@@ -513,7 +732,9 @@ def test_a_paused_training_is_taken_up_by_the_same_call(tmp_path):
     assert (tmp_path / "ours" / CHECKPOINT).is_file()
     assert make_teacher(tmp_path / "ours", **arguments) and not (tmp_path / "ours" / CHECKPOINT).exists()
     assert make_teacher(tmp_path / "whole", **arguments)
-    assert (tmp_path / "ours" / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+    assert (tmp_path / "ours" / "model.safetensors").read_bytes() == (
+        tmp_path / "whole" / "model.safetensors"
+    ).read_bytes()
 
 
 def test_a_training_may_start_from_a_teachers_weights(tmp_path, depth_videos):
@@ -526,20 +747,36 @@ def test_a_training_may_start_from_a_teachers_weights(tmp_path, depth_videos):
         assert all(torch.equal(tensor, first.model.state_dict()[name]) for name, tensor in model.state_dict().items())
     assert make_teacher(tmp_path / "further", changes=toy_changes(further), **arguments)
     held = json.loads((tmp_path / "further" / "training.json").read_text())
-    assert held["start"] == load_teacher(str(tmp_path / "first")).revision and held["start"] in (tmp_path / "further" / "README.md").read_text()
+    assert (
+        held["start"] == load_teacher(str(tmp_path / "first")).revision
+        and held["start"] in (tmp_path / "further" / "README.md").read_text()
+    )
     with pytest.raises(ConfigError, match="other sizes"):
         make_teacher(tmp_path / "wider", changes=toy_changes(further) | {"hidden_size": 48}, **arguments)
-    make_teacher(tmp_path / "domain", changes=toy_changes(TOY) | {"bodies.points": 64}, data="msr-action3d", device="cpu", probes=0)
-    make_teacher(tmp_path / "from domain", changes=toy_changes(replace(TOY, start=str(tmp_path / "domain"))), **arguments)
+    make_teacher(
+        tmp_path / "domain",
+        changes=toy_changes(TOY) | {"bodies.points": 64},
+        data="msr-action3d",
+        device="cpu",
+        probes=0,
+    )
+    make_teacher(
+        tmp_path / "from domain", changes=toy_changes(replace(TOY, start=str(tmp_path / "domain"))), **arguments
+    )
     assert mark_of(str(tmp_path / "from domain")) == "IN-DOMAIN"  # what it began with saw the reader's data
 
 
-@pytest.mark.parametrize("name, first", [("cross4d-tiny-shade", "cross4d-tiny"), ("cross4d-tiny-long", "cross4d-tiny-shade"), ("cross4d-tiny-video", "")])
+@pytest.mark.parametrize(
+    "name, first",
+    [("cross4d-tiny-shade", "cross4d-tiny"), ("cross4d-tiny-long", "cross4d-tiny-shade"), ("cross4d-tiny-video", "")],
+)
 def test_a_shipped_teacher_is_its_recipes(name, first):
     from cross4d_lib.teachers import SHIPPED
 
     held = json.loads((SHIPPED[name] / "training.json").read_text())
-    assert held["recipe"] == json.loads(json.dumps(asdict(RECIPES[name]))) and held["model"] == name and held["finished"]
+    assert (
+        held["recipe"] == json.loads(json.dumps(asdict(RECIPES[name]))) and held["model"] == name and held["finished"]
+    )
     assert held.get("start", "") == (load_teacher(first, dtype=torch.float32).revision if first else "")
     assert ("grey scale of its own" in (SHIPPED[name] / "README.md").read_text()) == bool(first)
 
@@ -547,19 +784,37 @@ def test_a_shipped_teacher_is_its_recipes(name, first):
 def test_a_teacher_of_a_readers_data_says_so_everywhere(tmp_path, depth_videos):
 
     out = tmp_path / "ours"
-    assert make_teacher(out, changes=toy_changes(TOY) | {"bodies.points": 64, "bodies.videos": 99}, data="msr-action3d", device="cpu", probes=0)
+    assert make_teacher(
+        out,
+        changes=toy_changes(TOY) | {"bodies.points": 64, "bodies.videos": 99},
+        data="msr-action3d",
+        device="cpu",
+        probes=0,
+    )
     held = json.loads((out / "training.json").read_text())
     clips = load_dataset("msr-action3d", "train", frames=4, points=64, stride="uniform")
-    assert held["in_domain"] == {"dataset": "msr-action3d", "split": "train", "data_hash": clips.fingerprint(), "clips": len(clips)}
+    assert held["in_domain"] == {
+        "dataset": "msr-action3d",
+        "split": "train",
+        "data_hash": clips.fingerprint(),
+        "clips": len(clips),
+    }
     assert held["recipe"]["bodies"]["worlds"] == [] and "IN-DOMAIN" in (out / "README.md").read_text()
     teacher = load_teacher(str(out))
     assert "IN-DOMAIN" in teacher.description and clips.fingerprint() in teacher.description
-    assert mark_of(str(out)) == "IN-DOMAIN" and mark_of(f"{out}/untrained") == "UNTRAINED" and mark_of("cross4d-tiny") == ""
+    assert (
+        mark_of(str(out)) == "IN-DOMAIN"
+        and mark_of(f"{out}/untrained") == "UNTRAINED"
+        and mark_of("cross4d-tiny") == ""
+    )
     assert "IN-DOMAIN" not in load_teacher(f"{out}/untrained").description
     spec = make_spec(load_profile("quick"), "synthetic-actions", "dense", 0, teacher=str(out))
     assert method_of(spec) == "dense (IN-DOMAIN teacher)"
     assert method_of(replace(spec, teacher="cross4d-tiny/untrained")) == "dense (UNTRAINED teacher)"
-    assert shown_teacher({"teacher": "here", "teacher_mark": "IN-DOMAIN"}) == "here (IN-DOMAIN)" and shown_teacher({"teacher": "cross4d-tiny"}) == "cross4d-tiny"
+    assert (
+        shown_teacher({"teacher": "here", "teacher_mark": "IN-DOMAIN"}) == "here (IN-DOMAIN)"
+        and shown_teacher({"teacher": "cross4d-tiny"}) == "cross4d-tiny"
+    )
 
 
 def test_no_label_is_read_from_a_readers_data(depth_videos):
@@ -569,7 +824,11 @@ def test_no_label_is_read_from_a_readers_data(depth_videos):
     for entry in clips.entries:
         object.__setattr__(entry, "label", 0)
     again = make_pool(replace(FEW, worlds=(), points=64, videos=len(clips)), clips)
-    assert all(torch.equal(getattr(pool, name), getattr(again, name)) for name in vars(pool)) and pool.points.shape == (4 * len(clips), 64, 3)
+    assert all(torch.equal(getattr(pool, name), getattr(again, name)) for name in vars(pool)) and pool.points.shape == (
+        4 * len(clips),
+        64,
+        3,
+    )
 
 
 @pytest.mark.parametrize("model", RECIPES)
@@ -581,14 +840,30 @@ def test_named_models_are_within_their_size(model):
         assert 2 * sum(p.numel() for p in made.parameters()) <= MEGABYTES[model] * 1e6
 
 
-# -------------------------------------------------------------------------------------------------------------- 7. recipes
+# ----------------------------------------------------------------------------------------------------------- 7. recipes
 
 
 def test_settings_are_changed_by_name_and_wrong_ones_refused():
-    recipe = named_recipe("cross4d-tiny", changes=dict(map(parse_change, ["sensor.holes=0", "movement.scale=(0.5, 1.0)", "rate=3"][:2])))
-    assert recipe.sensor.holes == 0 and recipe.movement.scale == (0.5, 1.0) and recipe == change(change(RECIPES["cross4d-tiny"], "sensor.holes", 0), "movement.scale", (0.5, 1.0))
-    assert named_recipe("cross4d-tiny", "cuda").clips == ON_CUDA["cross4d-tiny"]["clips"] and change(recipe, "cloth.folds", 0).cloth.folds == 0.0
-    for name, value in (("sensor", 0), ("sensor.hole.size", 0), ("colour", 1), ("clips", "many"), ("clips", 1.5), ("movement.scale", (1.0,))):
+    recipe = named_recipe(
+        "cross4d-tiny", changes=dict(map(parse_change, ["sensor.holes=0", "movement.scale=(0.5, 1.0)", "rate=3"][:2]))
+    )
+    assert (
+        recipe.sensor.holes == 0
+        and recipe.movement.scale == (0.5, 1.0)
+        and recipe == change(change(RECIPES["cross4d-tiny"], "sensor.holes", 0), "movement.scale", (0.5, 1.0))
+    )
+    assert (
+        named_recipe("cross4d-tiny", "cuda").clips == ON_CUDA["cross4d-tiny"]["clips"]
+        and change(recipe, "cloth.folds", 0).cloth.folds == 0.0
+    )
+    for name, value in (
+        ("sensor", 0),
+        ("sensor.hole.size", 0),
+        ("colour", 1),
+        ("clips", "many"),
+        ("clips", 1.5),
+        ("movement.scale", (1.0,)),
+    ):
         with pytest.raises(ConfigError):
             change(recipe, name, value)
     for text in ("sensor.holes", ""):
@@ -600,21 +875,63 @@ def test_settings_are_changed_by_name_and_wrong_ones_refused():
 
 def test_the_command_passes_on_what_it_is_given(monkeypatch, tmp_path, capsys):
     given = []
-    monkeypatch.setattr("cross4d_lib.teachers.make.make_teacher", lambda *arguments: given.append(arguments) or False)
+    monkeypatch.setattr(
+        "cross4d_lib.teacher_training.run.make_teacher", lambda *arguments: given.append(arguments) or False
+    )
     out = tmp_path / "ours"
-    assert cli.main(["train-teacher", "--out", str(out), "--model", "cross4d-small", "--worlds", "synthetic-animals", "--minutes", "3", "--pause", "1", "--seed", "4", "--set", "sensor.holes=0", "--device", "cpu"]) == 0
+    assert (
+        cli.main(
+            [
+                "train-teacher",
+                "--out",
+                str(out),
+                "--model",
+                "cross4d-small",
+                "--worlds",
+                "synthetic-animals",
+                "--minutes",
+                "3",
+                "--pause",
+                "1",
+                "--seed",
+                "4",
+                "--set",
+                "sensor.holes=0",
+                "--device",
+                "cpu",
+            ]
+        )
+        == 0
+    )
     (call,) = given
-    assert call[:8] == (out, "cross4d-small", {"seed": 4, "bodies.worlds": ["synthetic-animals"], "sensor.holes": 0}, None, "train", 3.0, 1.0, "cpu")
+    assert call[:8] == (
+        out,
+        "cross4d-small",
+        {"seed": 4, "bodies.worlds": ["synthetic-animals"], "sensor.holes": 0},
+        None,
+        "train",
+        3.0,
+        1.0,
+        "cpu",
+    )
     assert "the same command goes on" in capsys.readouterr().out
     assert cli.main(["train-teacher", "--out", str(out), "--set", "nonsense"]) == 2
     assert cli.main(["train-teacher", "--model", "cross4d-tiny"]) == 2 and "add --out FOLDER" in capsys.readouterr().err
-    assert cli.main(["train-teacher", "--data", "msr-action3d"]) == 0 and given[-1][:4] == (home_of("msr-action3d"), "in-domain", {}, "msr-action3d")
+    assert cli.main(["train-teacher", "--data", "msr-action3d"]) == 0 and given[-1][:4] == (
+        home_of("msr-action3d"),
+        "in-domain",
+        {},
+        "msr-action3d",
+    )
 
 
 def test_a_teacher_of_a_datasets_own_clips_is_found_by_its_name(tmp_path, monkeypatch, teacher_folder):
-    """``in-domain/DATASET`` is the folder the command makes; without it the mend is that command. Its name alone marks it, and a run's
-    name does not change with what lies there, for a reader of the rows has not got it."""
-    name, spec = "in-domain/msr-action3d", lambda: make_spec(load_profile("quick"), "synthetic-actions", "dense", 0, teacher="in-domain/msr-action3d")
+    """``in-domain/DATASET`` is the folder the command makes; without it the mend is that command. Its name alone marks
+    it, and a run's name does not change with what lies there, for a reader of the rows has not got it."""
+    name, spec = (
+        "in-domain/msr-action3d",
+        lambda: make_spec(load_profile("quick"), "synthetic-actions", "dense", 0, teacher="in-domain/msr-action3d"),
+    )
     monkeypatch.setenv("CROSS4D_CACHE", str(tmp_path))
     before = spec().key
     with pytest.raises(TeacherError, match="cross4d train-teacher --data msr-action3d"):
@@ -629,4 +946,3 @@ def test_a_teacher_of_a_datasets_own_clips_is_found_by_its_name(tmp_path, monkey
     assert load_teacher(f"{name}/untrained").description.endswith("UNTRAINED (random weights)")
     assert mark_of(name) == "IN-DOMAIN" and mark_of(f"{name}/untrained") == "UNTRAINED" and spec().key == before
     assert method_of(spec()) == "dense (IN-DOMAIN teacher)"
-

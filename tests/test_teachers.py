@@ -1,16 +1,21 @@
 """Eq. 2: a teacher is exactly the frozen Hugging Face model behind it, and the projection keeps what the loss looks at.
 
 Claims proved:
-1. Patches are ``last_hidden_state[:, 1:]`` and the summary the class token of the raw Dinov2Model on normalised pixels, at
+1. Patches are ``last_hidden_state[:, 1:]`` and the summary the class token of the raw Dinov2Model on normalised pixels,
+at
    its own image size and, with bicubically interpolated positions, at any other multiple of the patch.
 2. What an image's features are depends on nothing else: not on the batch it came in, nor on who asked first.
-3. A model that reads foreground only equals the full model where all is foreground; elsewhere it equals the full model run
+3. A model that reads foreground only equals the full model where all is foreground; elsewhere it equals the full model
+run
    on the foreground tokens alone, and its empty patches are 0.
-4. No gradient ever. The revision changes with weights, settings and preprocessing, and with nothing else. ``/untrained`` is
+4. No gradient ever. The revision changes with weights, settings and preprocessing, and with nothing else.
+``/untrained`` is
    another model, fixed by its seed, that says what it is.
-5. A teacher that cannot be loaded, or does not fit its render, is refused with file, reason and mend; no network is tried
+5. A teacher that cannot be loaded, or does not fit its render, is refused with file, reason and mend; no network is
+tried
    when offline.
-6. The random projection is one fixed matrix that nearly keeps angles (Johnson-Lindenstrauss); the PCA is orthonormal, has
+6. The random projection is one fixed matrix that nearly keeps angles (Johnson-Lindenstrauss); the PCA is orthonormal,
+has
    fixed signs, and no projection of its size reconstructs better.
 
 The models are tiny, random and made here.
@@ -52,7 +57,16 @@ def one_thread():
 def save_model(folder, patch=14, seed=100, **settings):
     """A tiny random Dinov2 in a folder, as save_pretrained writes it. Returns the raw model."""
     torch.manual_seed(seed)
-    config = Dinov2Config(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=IMAGE, patch_size=patch, mlp_ratio=2, initializer_range=0.2, **settings)
+    config = Dinov2Config(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=IMAGE,
+        patch_size=patch,
+        mlp_ratio=2,
+        initializer_range=0.2,
+        **settings,
+    )
     model = Dinov2Model(config).eval()
     model.save_pretrained(folder)
     return model
@@ -69,7 +83,9 @@ def model7(tmp_path_factory):
     """Patch 7, foreground tokens only, its own mean and standard deviation."""
     folder = tmp_path_factory.mktemp("dinov2-7")
     model = save_model(folder, 7, seed=101, foreground_tokens_only=True)
-    (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.6, 0.7]}))
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps({"image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.6, 0.7]})
+    )
     return folder, model
 
 
@@ -97,7 +113,7 @@ def normalised(image, mean=IMAGENET_MEAN, std=IMAGENET_STD):
     return (image - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
 
 
-# ------------------------------------------------------------------------------------ 1. the teacher is the model behind it
+# -------------------------------------------------------------------------------- 1. the teacher is the model behind it
 
 
 @pytest.mark.parametrize("size", [IMAGE, 84, 28])
@@ -115,12 +131,15 @@ def test_features_are_the_raw_models_last_hidden_state(model14, size):
 
 
 def test_positions_are_interpolated_bicubically(model14):
-    """At 84 px the 4 x 4 position embeddings become 6 x 6; on pixels of the mean colour nothing else tells patches apart."""
+    """At 84 px the 4 x 4 position embeddings become 6 x 6; on pixels of the mean colour nothing else tells patches
+    apart."""
     folder, model = model14
     grey = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1).expand(1, 3, 84, 84)
     with torch.no_grad():
         positions = model.embeddings.position_embeddings[:, 1:].unflatten(1, (4, 4)).permute(0, 3, 1, 2)
-        positions = torch.nn.functional.interpolate(positions, size=(6, 6), mode="bicubic", align_corners=False).flatten(2).mT  # (1, 36, 32)
+        positions = (
+            torch.nn.functional.interpolate(positions, size=(6, 6), mode="bicubic", align_corners=False).flatten(2).mT
+        )  # (1, 36, 32)
         first = model.embeddings.cls_token + model.embeddings.position_embeddings[:, :1]
         patch = model.embeddings.patch_embeddings.projection.bias + positions
         expected = model.layernorm(model.encoder(torch.cat([first, patch], 1)).last_hidden_state)
@@ -169,11 +188,13 @@ def test_a_shipped_teacher_is_what_it_says(name):
     assert (SHIPPED[name] / "model.safetensors").stat().st_size <= 12e6
     assert f"# {name}\n" in (SHIPPED[name] / "README.md").read_text()
     assert load(SHIPPED[name]).revision == teacher.revision  # by name or by folder, the same model
-    packed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["cross4d_lib.teachers"]
+    packed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
+        "cross4d_lib.teachers"
+    ]
     assert any(fnmatch(f"{name}/model.safetensors", pattern) for pattern in packed)  # an installed library has it too
 
 
-# ------------------------------------------------------------------------------- 2. an image's features are its own affair
+# ---------------------------------------------------------------------------- 2. an image's features are its own affair
 
 
 @pytest.mark.parametrize("model", ["model14", "model7"])
@@ -195,7 +216,7 @@ def test_loading_and_reading_twice_gives_the_same_bits(model7):
     assert torch.equal(first.summary, again.summary) and torch.equal(first.summary, other.summary)
 
 
-# ------------------------------------------------------------------------------------------------------ 3. foreground only
+# --------------------------------------------------------------------------------------------------- 3. foreground only
 
 
 def test_where_all_is_foreground_it_is_the_full_model(model7):
@@ -236,12 +257,15 @@ def test_foreground_patches_by_hand():
     image[0, :, 0, 2] = 0.5  # one pixel in patch 1 of 2 x 2
     image[1, :, 2:, :] = 0.5  # patches 2 and 3, whole
     assert foreground_share(image, 2).tolist() == [[0, 0.25, 0, 0], [0, 0, 1, 1]]
-    assert foreground_patches(image, 2).tolist() == [[0, 1], [2, 3]]  # two each; the first image fills up with its lowest empty one
+    assert foreground_patches(image, 2).tolist() == [
+        [0, 1],
+        [2, 3],
+    ]  # two each; the first image fills up with its lowest empty one
     assert foreground_patches(image, 2, most=1).tolist() == [[1], [2]]
     assert foreground_patches(torch.zeros(1, 3, 4, 4), 2).tolist() == [[0]]
 
 
-# --------------------------------------------------------------------------- 4. frozen, named by revision, untrained twins
+# ------------------------------------------------------------------------ 4. frozen, named by revision, untrained twins
 
 
 def test_there_is_never_a_gradient(model14):
@@ -254,7 +278,9 @@ def test_there_is_never_a_gradient(model14):
 
 def test_the_revision_names_the_model(model14, copy14):
     revision = load(model14[0]).revision
-    assert revision == load(model14[0], batch=1).revision == load(copy14).revision  # where it lies and how it is read is nothing
+    assert (
+        revision == load(model14[0], batch=1).revision == load(copy14).revision
+    )  # where it lies and how it is read is nothing
     assert load(copy14, dtype=torch.bfloat16).revision != revision  # other features
 
     def changed(edit):
@@ -274,7 +300,9 @@ def test_the_revision_names_the_model(model14, copy14):
         one_weight,
         lambda: edit_config(num_attention_heads=4),  # the same weights, cut into other heads
         lambda: edit_config(foreground_tokens_only=True),
-        lambda: (copy14 / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.5] * 3})),
+        lambda: (copy14 / "preprocessor_config.json").write_text(
+            json.dumps({"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+        ),
     ]
     revisions = [revision, *map(changed, edits)]
     assert len(set(revisions)) == len(revisions)
@@ -305,13 +333,17 @@ def test_untrained_needs_no_weights(copy14):
     assert not load(f"{copy14}/untrained").trained
 
 
-# ------------------------------------------------------------------------------------------------------------- 5. refusals
+# ---------------------------------------------------------------------------------------------------------- 5. refusals
 
 
 def refusal(name, **options):
     with pytest.raises(TeacherError) as caught:
         load(name, **options)
-    assert str(name).removesuffix("/untrained").removeprefix("./") in caught.value.where and caught.value.what and caught.value.mend
+    assert (
+        str(name).removesuffix("/untrained").removeprefix("./") in caught.value.where
+        and caught.value.what
+        and caught.value.mend
+    )
     return str(caught.value)
 
 
@@ -381,14 +413,18 @@ def test_offline_a_hub_id_is_refused_without_trying_the_network(monkeypatch):
 
     tried = []
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **_: tried.append(where) or pytest.fail(f"looked up {where}"))
-    monkeypatch.setattr(socket.socket, "connect", lambda _, where: tried.append(where) or pytest.fail(f"connected to {where}"))
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *where, **_: tried.append(where) or pytest.fail(f"looked up {where}")
+    )
+    monkeypatch.setattr(
+        socket.socket, "connect", lambda _, where: tried.append(where) or pytest.fail(f"connected to {where}")
+    )
     for name in ("nobody-here/no-such-dinov2", "nobody-here/no-such-dinov2/untrained"):
         assert "offline, give a folder, or use cross4d-tiny" in refusal(name)
     assert not tried
 
 
-# ---------------------------------------------------------------------------------------------------------- 6. projections
+# ------------------------------------------------------------------------------------------------------- 6. projections
 
 
 def test_the_random_projection_is_one_fixed_matrix():
@@ -407,16 +443,19 @@ def test_the_random_projection_is_one_fixed_matrix():
 
 
 def test_the_random_projection_keeps_all_pairs_of_a_clip():
-    """Johnson-Lindenstrauss. For unit x, y with cosine c, (xW)(yW)^T = (1 + c)/2 A - (1 - c)/2 B, where A and B are means of
-    d_p squared standard Gaussians. Each leaves 1 by more than eps with probability < 2 exp(-d_p (eps^2/4 - eps^3/6)), and if
-    neither does, the error is at most eps. Over n(n+1)/2 pairs, failing once in a thousand matrices, that gives eps; a cosine
-    also divides by two lengths, whose squares lie in 1 +- eps, so its error is at most 2 eps / (1 - eps)."""
+    """Johnson-Lindenstrauss. For unit x, y with cosine c, (xW)(yW)^T = (1 + c)/2 A - (1 - c)/2 B, where A and B are
+    means of d_p squared standard Gaussians. Each leaves 1 by more than eps with probability < 2 exp(-d_p (eps^2/4 -
+    eps^3/6)), and if neither does, the error is at most eps. Over n(n+1)/2 pairs, failing once in a thousand matrices,
+    that gives eps; a cosine also divides by two lengths, whose squares lie in 1 +- eps, so its error is at most 2 eps /
+    (1 - eps)."""
     count, dim_in, dim_out = 40, 1024, 384
     fails = lambda eps: count * (count + 1) / 2 * 4 * math.exp(-dim_out * (eps**2 / 4 - eps**3 / 6))
     eps = next(k / 1000 for k in range(1, 1000) if fails(k / 1000) < 1e-3)
     assert eps < 0.5  # the bound says something
     generator = torch.Generator().manual_seed(5)
-    features = torch.randn(count, dim_in, generator=generator) + 2 * torch.randn(dim_in, generator=generator)  # a common part, as teachers have
+    features = torch.randn(count, dim_in, generator=generator) + 2 * torch.randn(
+        dim_in, generator=generator
+    )  # a common part, as teachers have
     unit = torch.nn.functional.normalize(features, dim=-1)
     there = unit @ random_projection(dim_in, dim_out)
     assert (there @ there.T - unit @ unit.T).abs().max() < eps
@@ -425,8 +464,9 @@ def test_the_random_projection_keeps_all_pairs_of_a_clip():
 
 
 def test_the_random_projection_nearly_keeps_angles():
-    """How nearly: the cosine of d_p pairs of Gaussians (a sample correlation) scatters by (1 - c^2) / sqrt(d_p) around c. Over
-    500 pairs with known c the standardised error has root mean square 1 (five standard errors: +- 0.16) and none is beyond 5."""
+    """How nearly: the cosine of d_p pairs of Gaussians (a sample correlation) scatters by (1 - c^2) / sqrt(d_p) around
+    c. Over 500 pairs with known c the standardised error has root mean square 1 (five standard errors: +- 0.16) and
+    none is beyond 5."""
     dim_in, dim_out, pairs = 1024, 384, 500
     generator = torch.Generator().manual_seed(6)
     c = torch.linspace(-0.9, 0.9, pairs)
@@ -454,7 +494,9 @@ def test_pca_is_orthonormal_and_reconstructs_best(seed, count, dim_in, data):
     basis = pca_projection(features, dim_out)
     assert basis.shape == (dim_in, dim_out) and basis.dtype == torch.float32
     torch.testing.assert_close(basis.T @ basis, torch.eye(dim_out), atol=1e-5, rtol=0)
-    best = torch.linalg.svdvals(features.double() - features.double().mean(0))[dim_out:].square().sum().item()  # Eckart-Young
+    best = (
+        torch.linalg.svdvals(features.double() - features.double().mean(0))[dim_out:].square().sum().item()
+    )  # Eckart-Young
     scale = reconstruction_error(features, torch.zeros(dim_in, 1))
     assert reconstruction_error(features, basis) == pytest.approx(best, abs=1e-5 * scale)
     rival = torch.linalg.qr(torch.randn(dim_in, dim_out, generator=generator)).Q
@@ -463,11 +505,18 @@ def test_pca_is_orthonormal_and_reconstructs_best(seed, count, dim_in, data):
 
 def test_pca_directions_come_in_order_and_with_fixed_signs():
     generator = torch.Generator().manual_seed(3)
-    features = torch.randn(200, 6, generator=generator) * torch.tensor([1.0, 5, 3, 0.5, 8, 2])  # far apart, so directions are settled
+    features = torch.randn(200, 6, generator=generator) * torch.tensor(
+        [1.0, 5, 3, 0.5, 8, 2]
+    )  # far apart, so directions are settled
     basis = pca_projection(features, 4)
     assert basis.abs().argmax(0).tolist() == [4, 1, 2, 5]
     assert (basis.gather(0, basis.abs().argmax(0, keepdim=True)) > 0).all()
-    for same in (features.flip(0), features + 7, 3 * features, -features):  # the same cloud: reordered, moved, grown, mirrored
+    for same in (
+        features.flip(0),
+        features + 7,
+        3 * features,
+        -features,
+    ):  # the same cloud: reordered, moved, grown, mirrored
         torch.testing.assert_close(pca_projection(same, 4), basis, atol=1e-5, rtol=0)
 
 

@@ -1,13 +1,16 @@
 """A point is found again where its feature says so, and counted right where the surface says so.
 
 Claims proved:
-1. Features that name the point find it at every gap and tolerance; features that name another one find it as often as chance;
+1. Features that name the point find it at every gap and tolerance; features that name another one find it as often as
+chance;
    raw coordinates fail by as much as a translation by hand says.
-2. Accuracy and chance equal a plain loop over frames, points and tolerances; both only grow with the tolerance. Neither depends
+2. Accuracy and chance equal a plain loop over frames, points and tolerances; both only grow with the tolerance. Neither
+depends
    on the unit, nor on where the cloud lies.
 3. Only the first queries are asked, and all points answer.
 4. A dataset gives one line a clip; gaps beyond the clip and points without identity are refused by name.
-5. The encoder's features at the points are the weighted mean of its tokens'; the coordinates of tokens are those of the nearest.
+5. The encoder's features at the points are the weighted mean of its tokens'; the coordinates of tokens are those of the
+nearest.
 """
 
 from dataclasses import replace
@@ -35,7 +38,9 @@ def moving(frames=FRAMES, points=POINTS, seed=0, drift=0.0):
 
 def wobbling(frames=FRAMES, points=POINTS, seed=0):
     """Every point goes its own way."""
-    return moving(frames, points, seed) + 0.05 * torch.randn(frames, points, 3, generator=torch.Generator().manual_seed(seed + 1))
+    return moving(frames, points, seed) + 0.05 * torch.randn(
+        frames, points, 3, generator=torch.Generator().manual_seed(seed + 1)
+    )
 
 
 def names(points=POINTS, frames=FRAMES):
@@ -56,7 +61,12 @@ def brute_force(points, features, gap, likeness, queries):
             if likeness == "distance":
                 match = min(range(points.shape[1]), key=lambda m: ((features[f, n] - features[f + gap, m]) ** 2).sum())
             else:
-                cosine = lambda m: features[f, n] @ features[f + gap, m] / np.linalg.norm(features[f, n]) / np.linalg.norm(features[f + gap, m])
+                cosine = lambda m: (
+                    features[f, n]
+                    @ features[f + gap, m]
+                    / np.linalg.norm(features[f, n])
+                    / np.linalg.norm(features[f + gap, m])
+                )
                 match = max(range(points.shape[1]), key=cosine)
             far = np.sqrt(((later - later[n]) ** 2).sum(1))
             right += far[match] <= reach
@@ -77,7 +87,8 @@ def test_features_that_name_the_point_find_it(likeness, gap):
 
 def test_raw_coordinates_lose_what_moves_by_one_place():
     """Ten points on a line, 1 apart, carried 1 to the right: each is taken for its left neighbour, which now lies where
-    it was; the first for itself, as nothing is left of it. The diagonal is 9: tau 0.1 reaches 0.9, nothing but the first is right."""
+    it was; the first for itself, as nothing is left of it. The diagonal is 9: tau 0.1 reaches 0.9, nothing but the
+    first is right."""
     line = torch.zeros(2, 10, 3)
     line[0, :, 0] = torch.arange(10.0)
     line[1, :, 0] = torch.arange(10.0) + 1
@@ -89,8 +100,8 @@ def test_raw_coordinates_lose_what_moves_by_one_place():
 
 
 def test_the_tolerance_is_of_the_later_frames_diagonal():
-    """Two points 3-4-0 apart, swapped features: every match is 5 off; the later frame is ten times as large with a third point,
-    diagonal 100: 5 is within tau .05 and above, though the earlier frame's diagonal is 10."""
+    """Two points 3-4-0 apart, swapped features: every match is 5 off; the later frame is ten times as large with a
+    third point, diagonal 100: 5 is within tau .05 and above, though the earlier frame's diagonal is 10."""
     early = torch.tensor([[0.0, 0, 0], [3, 4, 0], [6, 8, 0]])
     late = torch.tensor([[0.0, 0, 0], [3, 4, 0], [60, 80, 0]])
     features = torch.stack([torch.eye(3), torch.eye(3)[[1, 0, 2]]])
@@ -103,7 +114,12 @@ def test_features_that_name_another_point_are_right_by_chance():
     """Twenty random permutations of the names from frame to frame: within 4 standard errors of what chance says."""
     scores, chance = [], 0
     for seed in range(20):
-        features = torch.stack([torch.eye(POINTS)[torch.randperm(POINTS, generator=torch.Generator().manual_seed(100 * seed + f))] for f in range(FRAMES)])
+        features = torch.stack(
+            [
+                torch.eye(POINTS)[torch.randperm(POINTS, generator=torch.Generator().manual_seed(100 * seed + f))]
+                for f in range(FRAMES)
+            ]
+        )
         accuracy, chance = clip_correspondence(moving(), features, 1)
         scores.append(accuracy[-1])
     assert 0.02 < chance[-1] < 0.2 and abs(np.mean(scores) - chance[-1]) < 4 * np.sqrt(chance[-1] / (20 * 4 * POINTS))
@@ -116,9 +132,16 @@ def test_features_that_name_another_point_are_right_by_chance():
 @pytest.mark.parametrize("gap", [1, 3])
 def test_accuracy_and_chance_are_a_plain_loop(likeness, gap):
     points = wobbling()
-    features = points if likeness == "distance" else points[..., :1] * 3 + torch.randn(FRAMES, POINTS, 6, generator=torch.Generator().manual_seed(5)) + 1
+    features = (
+        points
+        if likeness == "distance"
+        else points[..., :1] * 3 + torch.randn(FRAMES, POINTS, 6, generator=torch.Generator().manual_seed(5)) + 1
+    )
     for queries in (7, POINTS, 1000):
-        found, expected = clip_correspondence(points, features, gap, likeness, queries), brute_force(points, features, gap, likeness, queries)
+        found, expected = (
+            clip_correspondence(points, features, gap, likeness, queries),
+            brute_force(points, features, gap, likeness, queries),
+        )
         for ours, theirs in zip(found, expected):
             assert ours == pytest.approx(theirs, abs=1e-5)
             assert (np.diff(ours) >= 0).all()  # only grows with tau
@@ -134,10 +157,13 @@ def test_centring_sees_what_the_common_mean_hides():
 
 @pytest.mark.parametrize("unit, place", [(1e-3, 0.0), (1e3, 0.0), (1.0, 300.0)])
 def test_neither_unit_nor_place_matters(unit, place):
-    """Many points, so that distances are not taken one by one: they must not be rounded by the cloud's distance from the origin."""
+    """Many points, so that distances are not taken one by one: they must not be rounded by the cloud's distance from
+    the origin."""
     points = wobbling(3, 120)
     elsewhere = unit * points + place
-    for ours, theirs in zip(clip_correspondence(elsewhere, elsewhere, 1, "distance"), brute_force(points, points, 1, "distance", 120)):
+    for ours, theirs in zip(
+        clip_correspondence(elsewhere, elsewhere, 1, "distance"), brute_force(points, points, 1, "distance", 120)
+    ):
         assert ours == pytest.approx(theirs, abs=0.005)
 
 
@@ -146,7 +172,11 @@ def test_queries_are_the_first_points_and_all_points_answer():
     features = torch.stack([torch.eye(POINTS), torch.eye(POINTS)])
     features[1, 5:] = features[1, 5:].flip(0)
     points = moving(2)
-    assert clip_correspondence(points, features, 1, queries=5)[0][0] == 1 > clip_correspondence(points, features, 1, queries=POINTS)[0][0]
+    assert (
+        clip_correspondence(points, features, 1, queries=5)[0][0]
+        == 1
+        > clip_correspondence(points, features, 1, queries=POINTS)[0][0]
+    )
     swapped = torch.stack([torch.eye(POINTS), torch.eye(POINTS).flip(0)])
     assert clip_correspondence(points, swapped, 1, queries=5)[0][0] == 0
 
@@ -172,13 +202,18 @@ class Tracked:
 def test_one_line_a_clip_and_gap():
     dataset = Tracked(wobbling(), wobbling(seed=3), moving(drift=0.02))
     result = correspondence(coordinates, dataset, gaps=(1, 2), likeness="distance")
-    assert result.acc.keys() == result.chance.keys() == {1, 2} and result.acc[1].shape == result.chance[2].shape == (3, len(TAUS))
+    assert result.acc.keys() == result.chance.keys() == {1, 2} and result.acc[1].shape == result.chance[2].shape == (
+        3,
+        len(TAUS),
+    )
     for i in range(3):
         cloud = torch.tensor(dataset[i].points)
         for gap in (1, 2):
             accuracy, chance = clip_correspondence(cloud, cloud, gap, "distance")
             assert np.array_equal(result.acc[gap][i], accuracy) and np.array_equal(result.chance[gap][i], chance)
-    assert np.array_equal(result.at(2), result.acc[2][:, AT]) and np.array_equal(result.at(2, 0.1), result.acc[2][:, -1])
+    assert np.array_equal(result.at(2), result.acc[2][:, AT]) and np.array_equal(
+        result.at(2, 0.1), result.acc[2][:, -1]
+    )
     assert 0.02 in TAUS and GAPS == (8, 15)
 
 

@@ -1,10 +1,12 @@
 """One training loop: AdamW, warm-up and cosine, exactly repeatable and exactly resumable.
 
 Claims proved:
-1. The learning rate rises linearly over the warm-up, is the given one at its end, half of it in the middle of the rest, and
+1. The learning rate rises linearly over the warm-up, is the given one at its end, half of it in the middle of the rest,
+and
    nears 0; AdamW is run with it, decays matrices only, and never takes a gradient longer than the clip.
 2. Same seed, same result, bit for bit; another seed, another one.
-3. Wherever a run stops (an exception, SIGKILL, also within the writing of a checkpoint), it goes on to the weights and the
+3. Wherever a run stops (an exception, SIGKILL, also within the writing of a checkpoint), it goes on to the weights and
+the
    log of a run that did not stop, bit for bit. A checkpoint of another run, or a damaged one, is refused.
 4. Pretraining lowers its loss, touches nothing but the encoder, and runs in bfloat16 and float32.
 5. Blocks that training frees are used again without the system's clearing them, unless the user has own settings.
@@ -53,7 +55,8 @@ def straight(finished):
 
 
 def line_fit(steps=1, checkpoint=None, scale=1.0, **options):
-    """train() on the smallest thing that learns: a linear map towards a target, on 8 "clips". Returns module and log."""
+    """train() on the smallest thing that learns: a linear map towards a target, on 8 "clips". Returns module and
+    log."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = nn.Linear(4, 3)
@@ -65,7 +68,13 @@ def line_fit(steps=1, checkpoint=None, scale=1.0, **options):
         error = (predicted.float() - y[indices]).square().mean()
         return {"loss": error, "root": error.sqrt()}
 
-    log = train(nn.ModuleDict({"line": module}), losses, 8, Optimisation(**{"epochs": steps, "batch": 8, "half": False, **options}), checkpoint)
+    log = train(
+        nn.ModuleDict({"line": module}),
+        losses,
+        8,
+        Optimisation(**{"epochs": steps, "batch": 8, "half": False, **options}),
+        checkpoint,
+    )
     return module, log
 
 
@@ -80,7 +89,8 @@ def test_the_defaults_are_the_papers():
 
 @pytest.mark.parametrize("steps", [40, 100, 2000])
 def test_the_learning_rate_at_its_landmarks(steps):
-    """5 % of the steps rise in equal parts; then half a cosine: full at its start, cos 60 deg at a third, half in the middle."""
+    """5 % of the steps rise in equal parts; then half a cosine: full at its start, cos 60 deg at a third, half in the
+    middle."""
     rate, rise = 5e-4, steps // 20
     rates = [learning_rate(step, steps, rate, 0.05) for step in range(steps)]
     assert rates[:rise] == pytest.approx([rate * (k + 1) / rise for k in range(rise)])
@@ -101,14 +111,18 @@ def test_the_loop_uses_that_rate_and_decays_matrices_only(tmp_path):
         line_fit(steps, tmp_path / f"{steps}.pt", epochs=7 if steps == 7 else 1)
         weights, others = torch.load(tmp_path / f"{steps}.pt", weights_only=True)["optimiser"]["param_groups"]
         assert weights["lr"] == others["lr"] == learning_rate(steps - 1, steps, 5e-4, 0.05)
-        assert (weights["weight_decay"], others["weight_decay"]) == (1e-4, 0.0) and len(weights["params"]) == len(others["params"]) == 1
+        assert (weights["weight_decay"], others["weight_decay"]) == (1e-4, 0.0) and len(weights["params"]) == len(
+            others["params"]
+        ) == 1
 
 
 @pytest.mark.parametrize(("scale", "clipped"), [(1e4, True), (1e-6, False)])
 def test_a_gradient_is_never_longer_than_the_clip(tmp_path, scale, clipped):
     """After one step Adam's first moment is (1 - beta1) g = 0.1 g, g the clipped gradient: its length tells."""
     line_fit(1, tmp_path / "one.pt", scale)
-    moments = [state["exp_avg"] for state in torch.load(tmp_path / "one.pt", weights_only=True)["optimiser"]["state"].values()]
+    moments = [
+        state["exp_avg"] for state in torch.load(tmp_path / "one.pt", weights_only=True)["optimiser"]["state"].values()
+    ]
     length = math.sqrt(sum(moment.square().sum().item() for moment in moments)) / 0.1
     assert length == pytest.approx(GRADIENT_CLIP, rel=1e-4) if clipped else length < GRADIENT_CLIP
 
@@ -179,8 +193,10 @@ def test_an_interrupted_run_goes_on_bit_for_bit(finished, straight, tmp_path, st
 
 
 def test_an_augmented_run_is_another_and_goes_on_bit_for_bit(finished, straight, tmp_path, monkeypatch):
-    """The clips that the student sees are moved, tokens and targets are not: with movements of size 0 it is the plain run, up to rounding.
-    Its draws belong to the run, wherever the caller's random numbers stand, and outlive an interruption."""
+    """The clips that the student sees are moved, tokens and targets are not: with movements of size 0 it is the plain
+    run, up to rounding. Its draws belong to the run, wherever the caller's random numbers stand, and outlive an
+    interruption."""
+
     class Stop(Exception):
         pass
 
@@ -193,10 +209,25 @@ def test_an_augmented_run_is_another_and_goes_on_bit_for_bit(finished, straight,
         before, encoder = torch.get_rng_state(), tiny_encoder()
         if checkpoint:
             with pytest.raises(Stop):
-                pretrain(tiny_encoder(), finished, seed=3, augmented=True, checkpoint=checkpoint, after_epoch=stopping, **OPTIONS)
-        ends.append((pretrain(encoder, finished, seed=3, augmented=True, checkpoint=checkpoint, **OPTIONS).epochs, weights_of(encoder)))
+                pretrain(
+                    tiny_encoder(),
+                    finished,
+                    seed=3,
+                    augmented=True,
+                    checkpoint=checkpoint,
+                    after_epoch=stopping,
+                    **OPTIONS,
+                )
+        ends.append(
+            (
+                pretrain(encoder, finished, seed=3, augmented=True, checkpoint=checkpoint, **OPTIONS).epochs,
+                weights_of(encoder),
+            )
+        )
         assert torch.equal(torch.get_rng_state(), before)
-    assert ends[0][0] == ends[1][0] and same_weights(ends[0][1], ends[1][1]) and not same_weights(ends[0][1], straight[0])
+    assert (
+        ends[0][0] == ends[1][0] and same_weights(ends[0][1], ends[1][1]) and not same_weights(ends[0][1], straight[0])
+    )
     with pytest.raises(ConfigError, match="augmented"):
         pretrain(tiny_encoder(), finished, seed=3, checkpoint=tmp_path / "run.pt", **OPTIONS)
     monkeypatch.setattr("cross4d_lib.augment.AUGMENTATION", (0.0, 0.0, 0.0))
@@ -207,13 +238,21 @@ def test_an_augmented_run_is_another_and_goes_on_bit_for_bit(finished, straight,
 def test_a_finished_run_is_not_trained_again(finished, straight, tmp_path):
     pretrain(tiny_encoder(), finished, seed=3, checkpoint=tmp_path / "run.pt", **OPTIONS)
     epochs = []
-    pretrain(tiny_encoder(), finished, seed=3, checkpoint=tmp_path / "run.pt", after_epoch=lambda epoch, row: epochs.append(epoch), **OPTIONS)
+    pretrain(
+        tiny_encoder(),
+        finished,
+        seed=3,
+        checkpoint=tmp_path / "run.pt",
+        after_epoch=lambda epoch, row: epochs.append(epoch),
+        **OPTIONS,
+    )
     assert epochs == []
     goes_on(finished, tmp_path / "run.pt", straight)
 
 
 def pretrain_elsewhere(path, key, clips, checkpoint, dies_at, ready):
-    """A run in a process of its own. dies_at : epoch within whose checkpoint it is killed, half of it written; None: slow."""
+    """A run in a process of its own. dies_at : epoch within whose checkpoint it is killed, half of it written; None:
+    slow."""
     torch.set_num_threads(1)
     save, writes = torch.save, iter(range(1, 100))
 
@@ -233,7 +272,10 @@ def pretrain_elsewhere(path, key, clips, checkpoint, dies_at, ready):
 def test_a_killed_run_goes_on_bit_for_bit(finished, straight, processes, tmp_path, dies_at):
     """Within the writing of a checkpoint, or at a random moment."""
     ready = processes.Event()
-    process = processes.Process(target=pretrain_elsewhere, args=(finished.path, finished.key, len(finished), tmp_path / "run.pt", dies_at, ready))
+    process = processes.Process(
+        target=pretrain_elsewhere,
+        args=(finished.path, finished.key, len(finished), tmp_path / "run.pt", dies_at, ready),
+    )
     process.start()
     assert ready.wait(300)
     if dies_at is None:
@@ -245,9 +287,16 @@ def test_a_killed_run_goes_on_bit_for_bit(finished, straight, processes, tmp_pat
 
 
 OTHER = [
-    {"seed": 4}, {"epochs": EPOCHS + 1}, {"batch": 3}, {"rate": 1e-3}, {"half": True}, {"granularity": "global"}, {"variance_weight": 0.0},
-    {"centre": False}, {"summary": "mean"},
-]  # fmt: skip
+    {"seed": 4},
+    {"epochs": EPOCHS + 1},
+    {"batch": 3},
+    {"rate": 1e-3},
+    {"half": True},
+    {"granularity": "global"},
+    {"variance_weight": 0.0},
+    {"centre": False},
+    {"summary": "mean"},
+]
 
 
 @pytest.fixture
@@ -275,7 +324,9 @@ def test_a_damaged_checkpoint_is_refused(finished, checkpoint, damage):
     if damage == "of another kind":
         torch.save({"weights": torch.zeros(3)}, checkpoint)
     else:
-        checkpoint.write_bytes({"cut": content[: len(content) // 2], "empty": b"", "text": b"not a checkpoint", "flipped": content}[damage])
+        checkpoint.write_bytes(
+            {"cut": content[: len(content) // 2], "empty": b"", "text": b"not a checkpoint", "flipped": content}[damage]
+        )
     with pytest.raises(ConfigError, match="damaged checkpoint.*delete it"):
         pretrain(tiny_encoder(), finished, seed=3, checkpoint=checkpoint, **OPTIONS)
 
@@ -290,7 +341,10 @@ def test_pretraining_lowers_its_loss(finished, granularity, summary, half):
     encoder = tiny_encoder()
     before = weights_of(encoder)
     log = pretrain(encoder, finished, granularity, summary=summary, epochs=25, batch=6, rate=5e-3, half=half)
-    assert log.epochs[-1]["loss"] < 0.8 * log.epochs[0]["loss"] and log.epochs[-1]["cosine"] < 0.8 * log.epochs[0]["cosine"]
+    assert (
+        log.epochs[-1]["loss"] < 0.8 * log.epochs[0]["loss"]
+        and log.epochs[-1]["cosine"] < 0.8 * log.epochs[0]["cosine"]
+    )
     assert all(math.isfinite(value) for row in log.epochs for value in row.values())
     changed = {name for name, tensor in encoder.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == before.keys()  # every weight takes part
@@ -328,7 +382,7 @@ def test_a_frozen_part_stays_frozen(finished):
 
 
 def test_what_cannot_be_pretrained_is_refused(finished, tmp_path):
-    with pytest.raises(ConfigError, match="granularity 'frame'.*\"dense\" or \"global\""):
+    with pytest.raises(ConfigError, match='granularity \'frame\'.*"dense" or "global"'):
         pretrain(tiny_encoder(), finished, "frame")
     with pytest.raises(TypeError, match="learning_rate"):
         pretrain(tiny_encoder(), finished, learning_rate=1.0)
@@ -340,7 +394,8 @@ def test_what_cannot_be_pretrained_is_refused(finished, tmp_path):
 
 
 def page_faults(environment):
-    """Is freed memory kept, and page faults of ten times 64 MB asked for and freed, once the heap has settled; in a process of its own."""
+    """Is freed memory kept, and page faults of ten times 64 MB asked for and freed, once the heap has settled; in a
+    process of its own."""
     program = (
         "import resource, torch; from cross4d_lib.allocator import keep_freed_memory as keep\n"
         "kept, work, faults = keep(), lambda: torch.ones(2**24), lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
@@ -350,7 +405,12 @@ def page_faults(environment):
         "print(int(kept), faults() - before)"
     )
     clean = {name: value for name, value in os.environ.items() if name not in OWN_SETTINGS}
-    return map(int, subprocess.run([sys.executable, "-c", program], env=clean | environment, capture_output=True, text=True, check=True).stdout.split())
+    return map(
+        int,
+        subprocess.run(
+            [sys.executable, "-c", program], env=clean | environment, capture_output=True, text=True, check=True
+        ).stdout.split(),
+    )
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")

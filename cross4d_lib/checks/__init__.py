@@ -1,7 +1,8 @@
 """Feedback on the exercises: ``check("02.disc", my_answer)`` says right, not yet (and why), or not answered.
 
-Every notebook's checks stand in a file of its own, ``nb02.py`` and so on; each is a function that raises AssertionError with
-a sentence of help, or returns nothing. Our own answers are in ``solutions/``, and a test holds them to the same checks.
+Every notebook's checks stand in a file of its own, ``nb02.py`` and so on; each is a function that raises AssertionError
+with a sentence of help, or returns nothing. Our own answers are in ``solutions/``, and a test holds them to the same
+checks.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ..experiments import ARTIFACTS
-from ..pretexts.cosine import cosine_loss
+from ..pretexts.dense_global import cosine_loss
 from . import exercise
 
 
@@ -13,7 +13,9 @@ def where(answer):
     """The name of the notebook that shows Table 15 (a str)."""
     assert isinstance(answer, str), 'Give the notebook\'s name in quotes, such as "01_clips".'
     wanted = ARTIFACTS["table15"].notebook
-    assert answer.removesuffix(".ipynb") == wanted, "Table 15 counts the points that several cameras see. Look for table15 in the map above."
+    assert answer.removesuffix(".ipynb") == wanted, (
+        "Table 15 counts the points that several cameras see. Look for table15 in the map above."
+    )
 
 
 @exercise("00.cache_megabytes")
@@ -24,7 +26,9 @@ def cache_megabytes(answer):
         clips, tokens, dim = (int(generator.integers(1, most)) for most in (1000, 3000, 1024))
         wanted, given = clips * tokens * dim * 2 / 1e6, float(answer(clips, tokens, dim))
         assert abs(given * 2 - wanted) > 1e-6 * wanted, "You are off by a factor of two: an fp16 number takes 2 bytes."
-        assert abs(given - wanted) <= 1e-6 * wanted, f"{clips} clips of {tokens} tokens at d_p = {dim} take {wanted:.1f} MB (1 MB is a million bytes); yours is {given:.1f}."
+        assert abs(given - wanted) <= 1e-6 * wanted, (
+            f"{clips} clips of {tokens} tokens at d_p = {dim} take {wanted:.1f} MB (1 MB is a million bytes); yours is {given:.1f}."
+        )
 
 
 @exercise("00.dense_loss")
@@ -38,4 +42,6 @@ def dense_loss(answer):
         wanted, every = cosine_loss(predicted[visible], target[visible]).item(), cosine_loss(predicted, target).item()
         given = float(answer(predicted, target, visible))
         assert abs(given - every) > 1e-5, "You average over all tokens. Occluded ones have no target and do not count."
-        assert abs(given - wanted) < 1e-5, f"On a test case the loss is {wanted:.4f}, yours is {given:.4f}. It is the mean of 1 - cos over the visible tokens, and cos divides by both lengths."
+        assert abs(given - wanted) < 1e-5, (
+            f"On a test case the loss is {wanted:.4f}, yours is {given:.4f}. It is the mean of 1 - cos over the visible tokens, and cos divides by both lengths."
+        )

@@ -27,7 +27,9 @@ def pixel_of(answer):
             depth[row, column] = generator.integers(500, 4000)
             given = tuple(int(number) for number in answer(back_project(depth, 0.001)[0], rows, columns))
             assert given != (column, row) or row == column, "You return (column, row); the answer is (row, column)."
-            assert given == (row, column), f"A point seen in row {row}, column {column} of {rows} x {columns} pixels gives {given}. Invert x = (u - columns / 2) z / f, scale f with the columns, and round to the nearest."
+            assert given == (row, column), (
+                f"A point seen in row {row}, column {column} of {rows} x {columns} pixels gives {given}. Invert x = (u - columns / 2) z / f, scale f with the columns, and round to the nearest."
+            )
 
 
 @exercise("01.padded_share")
@@ -39,18 +41,27 @@ def padded_share(answer):
         wanted = np.mean([frame_indices(length, frames, stride)[1] > 0 for length in lengths])
         given = float(answer(lengths, frames, stride))
         assert 0 <= given <= 1, f"A share lies between 0 and 1; yours is {given:.3f}."
-        assert abs(given - wanted) < 1e-9, f"With {frames} frames and stride {stride} the share is {wanted:.3f}, yours is {given:.3f}. The last frame of the window is (frames - 1) * stride after the first."
+        assert abs(given - wanted) < 1e-9, (
+            f"With {frames} frames and stride {stride} the share is {wanted:.3f}, yours is {given:.3f}. The last frame of the window is (frames - 1) * stride after the first."
+        )
 
 
 @exercise("01.folds")
 def folds(answer):
-    """A function of the clips' subjects (a list) that returns [(train indices, test indices), ...], one pair a subject, sorted."""
+    """A function of the clips' subjects (a list) that returns [(train indices, test indices), ...], one pair a subject,
+    sorted."""
     subjects = ["s03", "s01", "s03", "s02", "s01", "s10", "s03"]
     given = list(answer(subjects))
     people = sorted(set(subjects))
-    assert len(given) == len(people), f"There are {len(people)} subjects, so {len(people)} folds; yours are {len(given)}."
+    assert len(given) == len(people), (
+        f"There are {len(people)} subjects, so {len(people)} folds; yours are {len(given)}."
+    )
     for person, (train, test) in zip(people, given):
         train, test = sorted(map(int, train)), sorted(map(int, test))
-        assert all(subjects[i] == person for i in test), f"The fold of {person} tests on other people. Are your folds sorted by subject?"
+        assert all(subjects[i] == person for i in test), (
+            f"The fold of {person} tests on other people. Are your folds sorted by subject?"
+        )
         assert not {subjects[i] for i in train} & {person}, f"{person} is on both sides of a fold."
-        assert sorted(train + test) == list(range(len(subjects))), f"In the fold of {person} a clip is missing or counted twice."
+        assert sorted(train + test) == list(range(len(subjects))), (
+            f"In the fold of {person} a clip is missing or counted twice."
+        )

@@ -21,14 +21,17 @@ def crossing(answer):
 
 @exercise("04.worst_distance")
 def worst_distance(answer):
-    """A function of points (N, 3) and a number of samples: the largest distance to the nearest farthest-point sample."""
+    """A function of points (N, 3) and a number of samples: the largest distance to the nearest farthest-point
+    sample."""
     points = some_points(60)
     for samples in (1, 5, 20):
         wanted = torch.cdist(points, points[farthest_point_sample(points, samples)]).min(1).values.max().item()
         given = float(answer(points, samples))
         assert given >= 0, f"A distance is not negative; yours is {given:.3f}."
         assert abs(given - wanted**2) > 1e-4 or abs(given - wanted) < 1e-4, "That is the squared distance."
-        assert abs(given - wanted) < 1e-4, f"With {samples} samples it is {wanted:.3f}, yours is {given:.3f}. For each point the smallest distance to a sample, then the largest of these."
+        assert abs(given - wanted) < 1e-4, (
+            f"With {samples} samples it is {wanted:.3f}, yours is {given:.3f}. For each point the smallest distance to a sample, then the largest of these."
+        )
 
 
 @exercise("04.block_parameters")
@@ -37,12 +40,15 @@ def block_parameters(answer):
     for dim in (8, 64, 256):
         given, wanted = int(answer(dim)), count_parameters(Block(dim, 1, 4))
         assert given != 12 * dim * dim, "The matrices are all there. Now count the biases and the two LayerNorms."
-        assert given == wanted, f"A block of width {dim} has {wanted:,} parameters, yours {given:,}. A linear layer a -> b has a·b weights and b biases, a LayerNorm twice its width."
+        assert given == wanted, (
+            f"A block of width {dim} has {wanted:,} parameters, yours {given:,}. A linear layer a -> b has a·b weights and b biases, a LayerNorm twice its width."
+        )
 
 
 @exercise("04.receptive_field")
 def receptive_field(answer):
-    """A function of an encoder, a clip (T, N, 3) and a frame: how many different points of it reach a token of that frame."""
+    """A function of an encoder, a clip (T, N, 3) and a frame: how many different points of it reach a token of that
+    frame."""
     encoder = Point4D(tokens=3, dim=16, depth=1, heads=2, neighbours=4, first_level=2)
     points = some_points(4, 50, seed=1)
     groups = encoder.group(points[None])
@@ -50,5 +56,9 @@ def receptive_field(answer):
         middle = groups["near_second"][0, f]
         wanted = len(groups["near_first"][0, f, middle].unique())
         given = int(answer(encoder, points, f))
-        assert given != groups["near_first"][0, f, middle].numel() or given == wanted, "Count every point once: two tokens may share it."
-        assert given == wanted, f"In frame {f} of a test clip it is {wanted} points, yours is {given}. near_second leads from tokens to centres of the first level, near_first from these to points."
+        assert given != groups["near_first"][0, f, middle].numel() or given == wanted, (
+            "Count every point once: two tokens may share it."
+        )
+        assert given == wanted, (
+            f"In frame {f} of a test clip it is {wanted} points, yours is {given}. near_second leads from tokens to centres of the first level, near_first from these to points."
+        )

@@ -15,7 +15,9 @@ def clips_needed(answer):
     assert isinstance(answer, int), "Give a whole number of clips."
     wanted = 0.25 * (1.96 / 0.03) ** 2
     assert answer > 100, "Far too few. Solve 1.96 sqrt(p (1 - p) / n) = 0.03 for n."
-    assert math.floor(wanted) <= answer <= math.ceil(wanted) + 1, "Solve 1.96 sqrt(p (1 - p) / n) = 0.03 for n, with p = 1/2."
+    assert math.floor(wanted) <= answer <= math.ceil(wanted) + 1, (
+        "Solve 1.96 sqrt(p (1 - p) / n) = 0.03 for n, with p = 1/2."
+    )
 
 
 @exercise("06.in_parts")
@@ -27,12 +29,18 @@ def in_parts(answer):
     frame = torch.arange(frames).repeat_interleave(each)
     order = torch.randperm(frames * each, generator=generator)  # tokens need not come frame by frame
     shape = (2, frames * each)
-    tokens = Tokens(features[:, order], torch.zeros(*shape, 3), frame[order].expand(shape), torch.zeros(shape, dtype=torch.long))
+    tokens = Tokens(
+        features[:, order], torch.zeros(*shape, 3), frame[order].expand(shape), torch.zeros(shape, dtype=torch.long)
+    )
     for parts in (1, 2, 4):
         wanted = features.unflatten(1, (parts, -1)).mean(2).flatten(1)
         given = answer(tokens, parts)
-        assert given.shape == wanted.shape, f"For {parts} parts the shape is {tuple(wanted.shape)}, yours {tuple(given.shape)}."
-        assert torch.allclose(given, wanted, atol=1e-5), f"Wrong for {parts} parts. Use tokens.frame: token j belongs to part frame[j] * parts // T; the order of the tokens says nothing."
+        assert given.shape == wanted.shape, (
+            f"For {parts} parts the shape is {tuple(wanted.shape)}, yours {tuple(given.shape)}."
+        )
+        assert torch.allclose(given, wanted, atol=1e-5), (
+            f"Wrong for {parts} parts. Use tokens.frame: token j belongs to part frame[j] * parts // T; the order of the tokens says nothing."
+        )
 
 
 @exercise("06.balanced")
@@ -42,7 +50,9 @@ def balanced(answer):
     predictions = np.array([0, 0, 0, 0, 0, 0, 2, 1, 0])
     given = float(answer(predictions, labels))
     assert abs(given - 7 / 9) > 1e-9, "That is the plain accuracy: every clip counts the same. Here every class should."
-    assert abs(given - 0.5) < 1e-9, f"Classes 0, 2, 5 are right in 6 of 6, 1 of 2, 0 of 1: the mean is 0.5, yours is {given:.3f}. A class without a test clip does not count."
+    assert abs(given - 0.5) < 1e-9, (
+        f"Classes 0, 2, 5 are right in 6 of 6, 1 of 2, 0 of 1: the mean is 0.5, yours is {given:.3f}. A class without a test clip does not count."
+    )
 
 
 @exercise("06.sign_test")
@@ -54,4 +64,6 @@ def sign_test(answer):
         n, k = wins + losses, max(wins, losses)
         wanted = min(1.0, 2 * sum(math.comb(n, i) for i in range(k, n + 1)) / 2**n) if n else 1.0
         given = float(answer(first, second))
-        assert abs(given - wanted) < 1e-6, f"{wins} clips for the first alone, {losses} for the second alone, {ties} for both: p = {wanted:.4f}, yours is {given:.4f}. Clips that both or neither get right say nothing; the others fall like coins."
+        assert abs(given - wanted) < 1e-6, (
+            f"{wins} clips for the first alone, {losses} for the second alone, {ties} for both: p = {wanted:.4f}, yours is {given:.4f}. Clips that both or neither get right say nothing; the others fall like coins."
+        )

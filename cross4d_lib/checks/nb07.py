@@ -14,7 +14,9 @@ def render_size(answer):
         wanted, given = nearest_multiple(patch, near), answer(patch, near)
         assert given % patch == 0, f"{given} px are not whole patches of {patch}."
         assert given > 0, "An image of 0 px shows nothing: one patch at least."
-        assert given == wanted, f"For patches of {patch} and {near} px the nearest is {wanted}, yours is {given}. Round, do not floor."
+        assert given == wanted, (
+            f"For patches of {patch} and {near} px the nearest is {wanted}, yours is {given}. Round, do not floor."
+        )
 
 
 @exercise("07.on_grid")
@@ -32,13 +34,18 @@ def on_grid(answer):
 
 @exercise("07.of_frames")
 def of_frames(answer):
-    """A function of temporal tokens (T', h, w, D), tubelet and number of frames: (T, h, w, D), frame f from token f // tubelet."""
+    """A function of temporal tokens (T', h, w, D), tubelet and number of frames: (T, h, w, D), frame f from token f //
+    tubelet."""
     for count, tubelet, frames in ((3, 2, 6), (3, 2, 5), (2, 4, 7), (1, 2, 1)):
         tokens = torch.arange(count, dtype=torch.float32).view(-1, 1, 1, 1).expand(count, 2, 2, 3)
         given = answer(tokens, tubelet, frames)
-        assert given.shape == (frames, 2, 2, 3), f"{frames} frames were asked for, the shape is ({frames}, 2, 2, 3), yours {tuple(given.shape)}."
+        assert given.shape == (frames, 2, 2, 3), (
+            f"{frames} frames were asked for, the shape is ({frames}, 2, 2, 3), yours {tuple(given.shape)}."
+        )
         read = given[:, 0, 0, 0].int().tolist()
-        assert read == [f // tubelet for f in range(frames)], f"Tubelets of {tubelet}: frame f reads token f // {tubelet}; yours read {read}."
+        assert read == [f // tubelet for f in range(frames)], (
+            f"Tubelets of {tubelet}: frame f reads token f // {tubelet}; yours read {read}."
+        )
 
 
 @exercise("07.windows")
@@ -46,7 +53,13 @@ def windows(answer):
     """A function of frames and window length: first frames of the windows, the last of which ends with the clip."""
     for frames, length in ((16, 16), (24, 16), (32, 16), (10, 4)):
         given = list(answer(frames, length))
-        assert all(0 <= start <= frames - length for start in given), f"A window of {length} from {given} leaves a clip of {frames} frames."
+        assert all(0 <= start <= frames - length for start in given), (
+            f"A window of {length} from {given} leaves a clip of {frames} frames."
+        )
         covered = {f for start in given for f in range(start, start + length)}
-        assert covered == set(range(frames)), f"Frames {sorted(set(range(frames)) - covered)} of {frames} are in no window."
-        assert given == window_starts(frames, length), f"For {frames} frames in windows of {length}: {window_starts(frames, length)}, yours {given}. One after another, no more than are needed; the last ends with the clip."
+        assert covered == set(range(frames)), (
+            f"Frames {sorted(set(range(frames)) - covered)} of {frames} are in no window."
+        )
+        assert given == window_starts(frames, length), (
+            f"For {frames} frames in windows of {length}: {window_starts(frames, length)}, yours {given}. One after another, no more than are needed; the last ends with the clip."
+        )

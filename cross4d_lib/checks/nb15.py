@@ -12,35 +12,57 @@ from . import exercise
 def kept(answer):
     """Expected fixed points of a random permutation of 16, and of 64 (a pair of numbers)."""
     assert len(answer) == 2, "Give two numbers, for 16 tokens and for 64."
-    assert all(abs(float(value) - 1) < 1e-9 for value in answer), "Each of n tokens keeps its own with chance 1/n. Add the n chances up."
+    assert all(abs(float(value) - 1) < 1e-9 for value in answer), (
+        "Each of n tokens keeps its own with chance 1/n. Add the n chances up."
+    )
 
 
 @exercise("15.nearest_in_time")
 def nearest_in_time(answer):
-    """A function of place (M, 3), frame (M,), visible (M,), j: the nearest visible token among the nearest other frames that have one."""
-    place = torch.tensor([[0.0, 0, 0], [3.0, 0, 0], [0.1, 0, 0], [2.9, 0, 0], [0.2, 0, 0], [5.0, 0, 0], [0.0, 0, 0], [9.0, 0, 0]])
+    """A function of place (M, 3), frame (M,), visible (M,), j: the nearest visible token among the nearest other frames
+    that have one."""
+    place = torch.tensor(
+        [[0.0, 0, 0], [3.0, 0, 0], [0.1, 0, 0], [2.9, 0, 0], [0.2, 0, 0], [5.0, 0, 0], [0.0, 0, 0], [9.0, 0, 0]]
+    )
     frame = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
     seen = torch.ones(8, dtype=torch.bool)
     hidden = torch.tensor([True, True, False, False, True, True, True, True])  # frame 1 has none
     late = torch.tensor([False, False, False, False, False, False, True, True])
     cases = (
-        (seen, 0, 2, "the nearest token of frame 1"), (seen, 3, 1, "frames 0 and 2 are equally near in time: the earlier one first, and of frame 0 the nearest in space"),
-        (seen, 7, 5, "frame 2 is the only neighbour of the last"), (hidden, 0, 4, "frame 1 has no visible token, so frame 2 is asked"), (hidden, 5, 7, "frame 1 is hidden; frame 3 is as near"),
+        (seen, 0, 2, "the nearest token of frame 1"),
+        (
+            seen,
+            3,
+            1,
+            "frames 0 and 2 are equally near in time: the earlier one first, and of frame 0 the nearest in space",
+        ),
+        (seen, 7, 5, "frame 2 is the only neighbour of the last"),
+        (hidden, 0, 4, "frame 1 has no visible token, so frame 2 is asked"),
+        (hidden, 5, 7, "frame 1 is hidden; frame 3 is as near"),
         (late, 6, -1, "no other frame has a visible token"),
-    )  # fmt: skip
+    )
     for visible, j, wanted, why in cases:
         given = int(answer(place, frame, visible, j))
-        assert given == wanted, f"Token {j} of frame {int(frame[j])}, visible {visible.int().tolist()}: it is {wanted} ({why}), yours is {given}."
+        assert given == wanted, (
+            f"Token {j} of frame {int(frame[j])}, visible {visible.int().tolist()}: it is {wanted} ({why}), yours is {given}."
+        )
 
 
 @exercise("15.share")
 def share(answer):
-    """A function of three arrays (seeds, clips): (control - start) / (dense - start), NaN where dense is not above the start."""
+    """A function of three arrays (seeds, clips): (control - start) / (dense - start), NaN where dense is not above the
+    start."""
     rows = lambda *counts: np.array([np.arange(10) < count for count in counts])
-    assert abs(float(answer(rows(8, 6), rows(2, 4), rows(5, 5))) - 0.5) < 1e-9, "Means over seeds and clips are .7, .3 and .5: half of the way."
-    assert abs(float(answer(rows(8, 6), rows(2, 4), rows(1, 1))) + 0.5) < 1e-9, "A control below the start has gone the wrong way: -0.5 here."
+    assert abs(float(answer(rows(8, 6), rows(2, 4), rows(5, 5))) - 0.5) < 1e-9, (
+        "Means over seeds and clips are .7, .3 and .5: half of the way."
+    )
+    assert abs(float(answer(rows(8, 6), rows(2, 4), rows(1, 1))) + 0.5) < 1e-9, (
+        "A control below the start has gone the wrong way: -0.5 here."
+    )
     for start in (rows(7, 7), rows(9, 9)):
-        assert math.isnan(float(answer(rows(8, 6), start, rows(5, 5)))), "Where dense is not above the start there is no way to share: NaN."
+        assert math.isnan(float(answer(rows(8, 6), start, rows(5, 5)))), (
+            "Where dense is not above the start there is no way to share: NaN."
+        )
 
 
 @exercise("15.fair_split")
@@ -50,4 +72,6 @@ def fair_split(answer):
         first, second = answer(neither, place, meaning, both)
         assert abs(first + second - (both - neither)) < 1e-9, "The two must add up to the whole gap, both - neither."
         wanted = ((place - neither) + (both - meaning)) / 2
-        assert abs(first - wanted) < 1e-9, f"Place is worth {place - neither:+.2f} when added first and {both - meaning:+.2f} when added last: {wanted:+.2f} on average, yours is {first:+.2f}."
+        assert abs(first - wanted) < 1e-9, (
+            f"Place is worth {place - neither:+.2f} when added first and {both - meaning:+.2f} when added last: {wanted:+.2f} on average, yours is {first:+.2f}."
+        )

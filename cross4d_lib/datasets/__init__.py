@@ -40,12 +40,23 @@ def load_source(name: str) -> Source:
     return getattr(import_module(f".{module}", __name__), attribute or "SOURCE")
 
 
-def load_dataset(name: str, split: str = "train", root=None, frames: int = 24, points: int = 2048, stride: Stride = 1, seed: int = 0, limit: int | None = None) -> ClipDataset:
+def load_dataset(
+    name: str,
+    split: str = "train",
+    root=None,
+    frames: int = 24,
+    points: int = 2048,
+    stride: Stride = 1,
+    seed: int = 0,
+    limit: int | None = None,
+) -> ClipDataset:
     """A split of a dataset as clips of ``frames`` x ``points`` (Table 8: MSR-Action3D 24 x 2048, stride 1).
 
     name : see ``dataset_names()``. split : "train" or "test"; a dataset's file says by what rule,
-    and which other splits it has. root : the dataset's folder; None looks in $CROSS4D_DATA/<name> (embedded datasets need neither).
-    stride : frames between two frames of a clip, or "uniform" to spread them over the whole video. seed : of the point sampling. limit : keep that many clips, spread over the classes.
+    and which other splits it has. root : the dataset's folder; None looks in $CROSS4D_DATA/<name> (embedded datasets
+    need neither).
+    stride : frames between two frames of a clip, or "uniform" to spread them over the whole video. seed : of the point
+    sampling. limit : keep that many clips, spread over the classes.
 
     Raises ConfigError on an unknown name or split, DataError on missing or unusable files.
     """

@@ -1,13 +1,14 @@
 """``animals``: rigged models in DeformingThings4D's form, with the part of the body that each vertex belongs to.
 
-168 clips of 15 species, 16 frames each, made from CC0 models by skinning; a small companion to DeformingThings4D, whose licence
-forbids passing it on. Horse and HorseWhite share their mesh and motions (colour is all that differs), so no method tells these two
-categories apart by points. Reader, splits and tasks are ``deforming_things4d``'s. Beside the folder ``animals`` lies ``animals-parts``:
-``<identity>.npy``, the joint (V,) that moves each vertex most, and ``<identity>.names.json``, the joints' names.
+168 clips of 15 species, 16 frames each, made from CC0 models by skinning; a small companion to DeformingThings4D, whose
+licence forbids passing it on. Horse and HorseWhite share their mesh and motions (colour is all that differs), so no
+method tells these two categories apart by points. Reader, splits and tasks are ``deforming_things4d``'s. Beside the
+folder ``animals`` lies ``animals-parts``: ``<identity>.npy``, the joint (V,) that moves each vertex most, and
+``<identity>.names.json``, the joints' names.
 
-Joints become 13 parts by name (``part_of``). Shoulder, hip and thigh count as the upper leg; shank, foot and the joints that pull
-the foot (``IK...``, ``FF``, ``FFB``) as the lower one; horns as the head; every bone of the trunk as the torso. Sides are the
-animal's own.
+Joints become 13 parts by name (``part_of``). Shoulder, hip and thigh count as the upper leg; shank, foot and the joints
+that pull the foot (``IK...``, ``FF``, ``FFB``) as the lower one; horns as the head; every bone of the trunk as the
+torso. Sides are the animal's own.
 """
 
 from __future__ import annotations
@@ -26,16 +27,22 @@ from . import deforming_things4d as dt4d
 from .base import Entry, file_digest
 
 NAME = "animals"
-PARTS = ("head", "ear", "neck", "torso", "tail") + tuple(f"{end} {side} {half} leg" for end in ("front", "back") for side in ("left", "right") for half in ("upper", "lower"))
+PARTS = ("head", "ear", "neck", "torso", "tail") + tuple(
+    f"{end} {side} {half} leg" for end in ("front", "back") for side in ("left", "right") for half in ("upper", "lower")
+)
 
 TRUNK = r"Head|\w*Horns?|(Ear|Neck|Tail|Torso)\d*|Back|Body|Hips|Shoulders|RootNode|\w*Armature"
-UPPER_LEG, LOWER_LEG = r"(Front|Back)(Shoulder|Leg|UpperLeg|UpLeg)\.(L|R)", r"(?:(?:IK)?(Front|Back)(Leg|LowerLeg|LowLeg|Foot)|(FFB?))\.(L|R)"
+UPPER_LEG, LOWER_LEG = (
+    r"(Front|Back)(Shoulder|Leg|UpperLeg|UpLeg)\.(L|R)",
+    r"(?:(?:IK)?(Front|Back)(Leg|LowerLeg|LowLeg|Foot)|(FFB?))\.(L|R)",
+)
 MAX_PARTS_BYTES = 2**26  # of one file of labels; the 15 have some kilobytes
 EXPORT = "export the parts of the animals again"
 
 
 def part_of(joint: str) -> int | None:
-    """The part, an index into PARTS, that a joint's name stands for, or None: ``FrontUpLeg.L`` -> ``front left upper leg``."""
+    """The part, an index into PARTS, that a joint's name stands for, or None: ``FrontUpLeg.L`` -> ``front left upper
+    leg``."""
     joint = joint.removesuffix("_end")
     if match := re.fullmatch(UPPER_LEG, joint):
         return _leg(match[1], match[3], "upper")
@@ -60,26 +67,41 @@ def part_files(entry: Entry) -> tuple[Path, Path]:
     above = Path(entry.handle.path).resolve().parents
     parts = next((up.parent / f"{up.name}-parts" for up in above if (up.parent / f"{up.name}-parts").is_dir()), None)
     if parts is None:
-        raise DataError("no folder of parts beside the animals", entry.handle.path, f"put animals-parts beside the folder animals, or load {dt4d.NAME!r} from that folder, which needs no parts")
+        raise DataError(
+            "no folder of parts beside the animals",
+            entry.handle.path,
+            f"put animals-parts beside the folder animals, or load {dt4d.NAME!r} from that folder, which needs no parts",
+        )
     return parts / f"{entry.subject}.npy", parts / f"{entry.subject}.names.json"
 
 
 def read_parts(labels: Path, names: Path, vertices: int) -> np.ndarray:
-    """The part of every vertex, (V,) int64, indices into PARTS. Raises DataError on files that are none, or of another mesh."""
+    """The part of every vertex, (V,) int64, indices into PARTS. Raises DataError on files that are none, or of another
+    mesh."""
     for path in (labels, names):
         if not path.is_file() or path.stat().st_size > MAX_PARTS_BYTES:
             raise DataError("no such file of parts, or one too large", path, EXPORT)
     try:
-        joints = np.array(np.load(labels, mmap_mode="r", allow_pickle=False))  # mapped: a shape larger than the file is refused
+        joints = np.array(
+            np.load(labels, mmap_mode="r", allow_pickle=False)
+        )  # mapped: a shape larger than the file is refused
         known = {int(number): part_of(name) for number, name in json.loads(names.read_text()).items()}
-    except Exception as error:  # a header of .npy is Python's own notation, and damage to it has as many names as Python has errors
+    except (
+        Exception
+    ) as error:  # a header of .npy is Python's own notation, and damage to it has as many names as Python has errors
         raise DataError(f"damaged ({type(error).__name__}: {error})", labels, EXPORT) from error
     if joints.shape != (vertices,) or joints.dtype.kind not in "iu":
-        raise DataError(f"joints of shape {joints.shape} and type {joints.dtype}, for {vertices} vertices", labels, EXPORT)
+        raise DataError(
+            f"joints of shape {joints.shape} and type {joints.dtype}, for {vertices} vertices", labels, EXPORT
+        )
     used, place = np.unique(joints, return_inverse=True)
     unknown = [int(joint) for joint in used if known.get(int(joint)) is None]
     if unknown:
-        raise DataError(f"joints {unknown[:8]} have no name, or one that is no part of an animal", names, f"name them as the others, or extend {NAME}.part_of")
+        raise DataError(
+            f"joints {unknown[:8]} have no name, or one that is no part of an animal",
+            names,
+            f"name them as the others, or extend {NAME}.part_of",
+        )
     return np.array([known[int(joint)] for joint in used], np.int64)[place]
 
 

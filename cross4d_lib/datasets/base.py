@@ -23,7 +23,8 @@ from ..errors import ConfigError, DataError
 
 @dataclass(frozen=True)
 class Entry:
-    """One video of a dataset before it is read. ``handle`` is what the source's ``read`` needs: a path, or parameters."""
+    """One video of a dataset before it is read. ``handle`` is what the source's ``read`` needs: a path, or
+    parameters."""
 
     id: str
     label: int
@@ -42,8 +43,9 @@ class Source:
     so that what is missing can be said. stand_in : True where this library makes the data. rigged :
     True where it is animated models, not recordings or the published set. point_classes : names of the
     per-point labels, in label order, or empty. ignored : those of them that no segmentation is trained or scored on.
-    fingerprint_of(entry) : what identifies its content (a generator's version, or a file's digest). folder : its folder in $CROSS4D_DATA where that is not its name. deals_subjects : a ``limit`` deals
-    the subjects out over the classes (see ``spread``), where a class has more subjects than its share of the limit.
+    fingerprint_of(entry) : what identifies its content (a generator's version, or a file's digest). folder : its folder
+    in $CROSS4D_DATA where that is not its name. deals_subjects : a ``limit`` deals the subjects out over the classes
+    (see ``spread``), where a class has more subjects than its share of the limit.
     """
 
     name: str
@@ -89,11 +91,19 @@ def dataset_root(name: str, root: str | os.PathLike | None) -> Path:
     if root is None:
         base = os.environ.get("CROSS4D_DATA")
         if not base:
-            raise DataError(f"no folder given for {name}", "$CROSS4D_DATA is not set", f"set CROSS4D_DATA to the folder that holds {name}/, or pass root=, or use an embedded dataset such as synthetic-actions")
+            raise DataError(
+                f"no folder given for {name}",
+                "$CROSS4D_DATA is not set",
+                f"set CROSS4D_DATA to the folder that holds {name}/, or pass root=, or use an embedded dataset such as synthetic-actions",
+            )
         root = Path(base) / name
     folder = Path(root)
     if not folder.is_dir():
-        raise DataError(f"the folder of {name} is not there", folder, "check CROSS4D_DATA or root=; `cross4d doctor` lists what is present")
+        raise DataError(
+            f"the folder of {name} is not there",
+            folder,
+            "check CROSS4D_DATA or root=; `cross4d doctor` lists what is present",
+        )
     return folder
 
 
@@ -103,9 +113,21 @@ class ClipDataset(Sequence):
     Attributes: source, split, frames, points, stride, seed, root; ids, labels (n,) int64, subjects; classes.
     """
 
-    def __init__(self, source: Source, split: str, root=None, frames: int = 24, points: int = 2048, stride: Stride = 1, seed: int = 0, limit: int | None = None):
+    def __init__(
+        self,
+        source: Source,
+        split: str,
+        root=None,
+        frames: int = 24,
+        points: int = 2048,
+        stride: Stride = 1,
+        seed: int = 0,
+        limit: int | None = None,
+    ):
         if split not in source.splits:
-            raise ConfigError(f"{source.name} has no split {split!r}", "load_dataset", f"one of {', '.join(source.splits)}")
+            raise ConfigError(
+                f"{source.name} has no split {split!r}", "load_dataset", f"one of {', '.join(source.splits)}"
+            )
         if limit is not None and limit < 1:
             raise ConfigError(f"limit={limit} keeps no clip", "load_dataset", "limit >= 1, or None for all")
         self.source, self.split, self.root = source, split, root
@@ -113,7 +135,11 @@ class ClipDataset(Sequence):
         self.videos_found = source.entries(root)
         self.entries = [e for e in self.videos_found if source.in_split(e, split)]
         if not self.entries:
-            raise DataError(f"no video of split {split!r} among {len(self.videos_found)} found", f"{source.name} in {root}", "check the folder against the README's data section")
+            raise DataError(
+                f"no video of split {split!r} among {len(self.videos_found)} found",
+                f"{source.name} in {root}",
+                "check the folder against the README's data section",
+            )
         if limit is not None:
             self.entries = spread(self.entries, limit, source.deals_subjects)
         self._clips: dict[int, Clip] = {}
@@ -126,7 +152,9 @@ class ClipDataset(Sequence):
             raise IndexError(f"clip {i} of {len(self)}")
         i %= len(self)
         if i not in self._clips:
-            self._clips[i] = sample_clip(self.source.read(self.entries[i]), self.frames, self.points, self.stride, self.seed)
+            self._clips[i] = sample_clip(
+                self.source.read(self.entries[i]), self.frames, self.points, self.stride, self.seed
+            )
         return self._clips[i]
 
     @property
@@ -152,7 +180,9 @@ class ClipDataset(Sequence):
         part._clips = {}
         part.__dict__.pop("_fingerprint", None)
         if not part.entries:
-            raise ConfigError(f"no clip of subjects {sorted(subjects)}", repr(self), f"some of {sorted(set(self.subjects))}")
+            raise ConfigError(
+                f"no clip of subjects {sorted(subjects)}", repr(self), f"some of {sorted(set(self.subjects))}"
+            )
         return part
 
     def found(self) -> str:
@@ -161,7 +191,8 @@ class ClipDataset(Sequence):
         return f"{len(self)}{of(self.split)} ({self.split}), {len(self.videos_found)}{of('all')} in all"
 
     def counts(self) -> dict[str, int]:
-        """What sampling repeated over the whole split: clips, clips and frames padded, points repeated. Reads every clip."""
+        """What sampling repeated over the whole split: clips, clips and frames padded, points repeated. Reads every
+        clip."""
         clips = [self[i] for i in range(len(self))]
         return {
             "clips": len(clips),
@@ -173,9 +204,14 @@ class ClipDataset(Sequence):
     def settings(self) -> dict:
         """Everything that decides the clips' content, JSON-ready: the dataset's part of a run's and a store's key."""
         return {
-            "dataset": self.source.name, "split": self.split, "frames": self.frames, "points": self.points,
-            "stride": self.stride, "seed": self.seed, "videos": self.fingerprint(),
-        }  # fmt: skip
+            "dataset": self.source.name,
+            "split": self.split,
+            "frames": self.frames,
+            "points": self.points,
+            "stride": self.stride,
+            "seed": self.seed,
+            "videos": self.fingerprint(),
+        }
 
     def fingerprint(self) -> str:
         """A hash of ids, labels and contents of the split's videos (16 hex digits)."""
@@ -191,8 +227,8 @@ class ClipDataset(Sequence):
 def spread(entries: list[Entry], limit: int, deal: bool = False) -> list[Entry]:
     """``limit`` entries, taken in turn from every class, so a small subset still holds them all; order by id is kept.
 
-    deal : each class starts with the subject after the one at which the class before it ended, so that subjects are as even
-    as classes although no class holds all of them. Without, every class starts with the first subject.
+    deal : each class starts with the subject after the one at which the class before it ended, so that subjects are as
+    even as classes although no class holds all of them. Without, every class starts with the first subject.
     """
     by_class: dict[int, list[Entry]] = {}
     for entry in entries:
@@ -211,8 +247,8 @@ def spread(entries: list[Entry], limit: int, deal: bool = False) -> list[Entry]:
 def across_subjects(group: list[Entry], dealt: int | None = None) -> list[Entry]:
     """One entry of every subject, then a second of every subject, and so on.
 
-    dealt : how many subjects were dealt to other classes before; the next comes first, and a subject's entries are in the
-    order of their id's hash, so that none of the recording's circumstances in the id (camera, place) is preferred.
+    dealt : how many subjects were dealt to other classes before; the next comes first, and a subject's entries are in
+    the order of their id's hash, so that none of the recording's circumstances in the id (camera, place) is preferred.
     """
     order = {subject: i for i, subject in enumerate(sorted({e.subject for e in group}))}
     if dealt is not None:
@@ -227,5 +263,6 @@ def across_subjects(group: list[Entry], dealt: int | None = None) -> list[Entry]
 
 
 def by_hash(entries: list[Entry]) -> list[Entry]:
-    """Entries in the order of SHA-256 of their ids: a shuffle that every machine repeats, and that no other entry changes."""
+    """Entries in the order of SHA-256 of their ids: a shuffle that every machine repeats, and that no other entry
+    changes."""
     return sorted(entries, key=lambda e: hashlib.sha256(e.id.encode()).hexdigest())

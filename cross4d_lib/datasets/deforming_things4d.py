@@ -1,19 +1,22 @@
 """DeformingThings4D, its animals: 1,772 animations of meshes whose vertices correspond over time.
 
-Files ``<identity>_<action>/<identity>_<action>.anime``, below the root or, as in the release, below its folder ``animals/``
-(beside ``humanoids/``, which is then left out). There is no official split, and 31 of the 38 categories have one identity, so
-there are two tasks:
+Files ``<identity>_<action>/<identity>_<action>.anime``, below the root or, as in the release, below its folder
+``animals/`` (beside ``humanoids/``, which is then left out). There is no official split, and 31 of the 38 categories
+have one identity, so there are two tasks:
 
-``deforming-things4d`` is the paper's, the animal's category. ``train`` / ``test`` go by clip: within a category, clips stand in
-the order of SHA-256 of their ids, and the first fifth (rounded, at least one of two or more) is test. The paper's 1,413 / 359
-follows an unpublished rule; ``split_hash`` names ours. The same identity, with the same mesh, is on both sides.
+``deforming-things4d`` is the paper's, the animal's category. ``train`` / ``test`` go by clip: within a category, clips
+stand in the order of SHA-256 of their ids, and the first fifth (rounded, at least one of two or more) is test. The
+paper's 1,413 / 359 follows an unpublished rule; ``split_hash`` names ours. The same identity, with the same mesh, is on
+both sides.
 
-``deforming-things4d-actions`` asks for the motion instead, and of animals never seen: ``train`` / ``test`` go by identity. The
-first task has this split too, as ``train-identities`` / ``test-identities``, for pretraining and for labels of points.
+``deforming-things4d-actions`` asks for the motion instead, and of animals never seen: ``train`` / ``test`` go by
+identity. The first task has this split too, as ``train-identities`` / ``test-identities``, for pretraining and for
+labels of points.
 
-Names. Category: where an identity begins in lower case, its leading lower-case letters, since the release appends a code of capitals
-and digits (``bear3EP``, ``bear84Q`` are bears, ``foxWDFS`` a fox); where it begins with a capital, it has no code and all of it is the
-category (``ShibaInu``). Action: what follows the first ``_``. Motion: the first of MOTIONS whose pattern the action contains.
+Names. Category: where an identity begins in lower case, its leading lower-case letters, since the release appends a
+code of capitals and digits (``bear3EP``, ``bear84Q`` are bears, ``foxWDFS`` a fox); where it begins with a capital, it
+has no code and all of it is the category (``ShibaInu``). Action: what follows the first ``_``. Motion: the first of
+MOTIONS whose pattern the action contains.
 """
 
 from __future__ import annotations
@@ -56,7 +59,8 @@ MOTIONS = {
 
 @dataclass(frozen=True)
 class Animation:
-    """What reading and splitting one animation needs. up : the axis of the file that is up. test : by clip. test_identity : by identity."""
+    """What reading and splitting one animation needs. up : the axis of the file that is up. test : by clip.
+    test_identity : by identity."""
 
     path: Path
     category: str
@@ -77,8 +81,8 @@ def motion_of(action: str) -> str | None:
 
 
 def mesh_key(identity: str, path: Path) -> object:
-    """What tells meshes apart: how many vertices and triangles. Two animals that agree in both by chance are taken for one, which errs
-    to the safe side: it can only keep them in one fold."""
+    """What tells meshes apart: how many vertices and triangles. Two animals that agree in both by chance are taken for
+    one, which errs to the safe side: it can only keep them in one fold."""
     try:
         return read_header(path)[1:]
     except DataError:
@@ -86,9 +90,11 @@ def mesh_key(identity: str, path: Path) -> object:
 
 
 def test_identities(first_files: dict[str, Path]) -> set[str]:
-    """Identities of the test side: a quarter of the meshes (rounded, at least one of two or more), in the order of SHA-256 of the first of their names.
+    """Identities of the test side: a quarter of the meshes (rounded, at least one of two or more), in the order of
+    SHA-256 of the first of their names.
 
-    first_files : identity -> one of its files. Identities of one mesh, whatever their names (a horse and its white twin), stay together.
+    first_files : identity -> one of its files. Identities of one mesh, whatever their names (a horse and its white
+    twin), stay together.
     """
     meshes: dict[object, list[str]] = {}
     for identity, path in sorted(first_files.items()):
@@ -124,12 +130,14 @@ def find_animations(folder: Path) -> list[Entry]:
 
 
 def entries(root: Path | None = None, folder: str = NAME) -> list[Entry]:
-    """The animations below ``root`` (or $CROSS4D_DATA/<folder>), labelled by category. Raises DataError when the folder is not there."""
+    """The animations below ``root`` (or $CROSS4D_DATA/<folder>), labelled by category. Raises DataError when the folder
+    is not there."""
     return find_animations(dataset_root(folder, root))
 
 
 def action_entries(root: Path | None = None, folder: str = NAME) -> list[Entry]:
-    """Those whose motion is known and occurs on both sides of the identity split, labelled by motion, in MOTIONS' order."""
+    """Those whose motion is known and occurs on both sides of the identity split, labelled by motion, in MOTIONS'
+    order."""
     named = [entry for entry in entries(root, folder) if entry.handle.motion]
     sides = [{entry.handle.motion for entry in named if entry.handle.test_identity == test} for test in (False, True)]
     common = [motion for motion in MOTIONS if motion in sides[0] & sides[1]]
@@ -153,14 +161,16 @@ def names_of(label_name: str, found: list[Entry]) -> tuple[str, ...]:
 
 
 def split_hash(root: Path | None = None, source: Source | None = None) -> str:
-    """A hash of the split (16 hex digits): of every id and whether it trains. Two people with the same hash have the same split."""
+    """A hash of the split (16 hex digits): of every id and whether it trains. Two people with the same hash have the
+    same split."""
     source = source or SOURCE
     lines = [f"{entry.id} {'train' if source.in_split(entry, 'train') else 'test'}" for entry in source.entries(root)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def read(entry: Entry) -> Video:
-    """The moving mesh before the camera: F frames of its vertices (V, 3), triangles (K, 3). Raises DataError on a damaged file."""
+    """The moving mesh before the camera: F frames of its vertices (V, 3), triangles (K, 3). Raises DataError on a
+    damaged file."""
     vertices, triangles = read_anime(Path(entry.handle.path))
     return Video(before_camera(vertices, entry.handle.up), entry.id, entry.label, entry.subject, triangles=triangles)
 

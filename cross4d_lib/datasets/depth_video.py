@@ -1,7 +1,7 @@
 """Depth videos: from bytes on disk to depth maps, and from depth maps to camera points.
 
-Two containers hold whole depth videos: the headered ``.bin`` of MSR-Action3D and MATLAB's version 5 ``.mat``. (One ``.png``
-a frame: ``depth_png.py``.)
+Two containers hold whole depth videos: the headered ``.bin`` of MSR-Action3D and MATLAB's version 5 ``.mat``. (One
+``.png`` a frame: ``depth_png.py``.)
 Whatever a file contains, reading it ends in a depth video or in a DataError that names the file: sizes promised by a
 header are checked before anything is allocated for them. The ``.mat`` reader is our own because scipy's crashes the
 process (a segmentation fault) on some damaged files.
@@ -38,7 +38,8 @@ FIT = f"depth maps are 4:3, {MAX_COLUMNS} x {MAX_ROWS} or less, {MAX_PIXELS:,} p
 def find_files(folder: Path, pattern: str) -> list[tuple[re.Match, Path]]:
     """Every file below ``folder``, at any depth, whose whole name fits ``pattern`` (case ignored), sorted by path.
 
-    A file whose name does not fit is none of the dataset's and is passed over: skeletons and notes lie beside the videos.
+    A file whose name does not fit is none of the dataset's and is passed over: skeletons and notes lie beside the
+    videos.
     """
     name = re.compile(pattern, re.IGNORECASE)
     matches = ((name.fullmatch(path.name), path) for path in sorted(folder.rglob("*")))
@@ -46,7 +47,8 @@ def find_files(folder: Path, pattern: str) -> list[tuple[re.Match, Path]]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file's content. Raises DataError when it cannot be read, is empty, or is larger than any depth video we accept."""
+    """The file's content. Raises DataError when it cannot be read, is empty, or is larger than any depth video we
+    accept."""
     try:
         size = path.stat().st_size
         if size == 0:
@@ -55,7 +57,9 @@ def read_bytes(path: Path) -> bytes:
             raise DataError(f"{size:,} bytes are more than any depth video has", path, FIT)
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"the file cannot be read: {error.strerror}", path, "check that it exists and may be read") from error
+        raise DataError(
+            f"the file cannot be read: {error.strerror}", path, "check that it exists and may be read"
+        ) from error
 
 
 def check_size(frames: int, rows: int, columns: int, path: Path) -> None:
@@ -69,9 +73,11 @@ def check_size(frames: int, rows: int, columns: int, path: Path) -> None:
 
 
 def parse_bin(data: bytes, path: Path) -> np.ndarray:
-    """A headered depth video: int32 frames, columns, rows; then int32 depth, row by row, frame after frame; little-endian.
+    """A headered depth video: int32 frames, columns, rows; then int32 depth, row by row, frame after frame;
+    little-endian.
 
-    Returns (F, R, C) uint16. Raises DataError when header and length disagree, or on a depth that is negative or over 16 bits.
+    Returns (F, R, C) uint16. Raises DataError when header and length disagree, or on a depth that is negative or over
+    16 bits.
     """
     if len(data) < 12:
         raise DataError(f"{len(data)} bytes are too short for a header", path, FETCH)
@@ -85,7 +91,9 @@ def parse_bin(data: bytes, path: Path) -> np.ndarray:
     bad = (depth < 0) | (depth > MAX_DEPTH)
     if bad.any():
         f, v, u = np.argwhere(bad)[0]
-        raise DataError(f"frame {f}, row {v}, column {u} has depth {depth[f, v, u]}, outside 0..{MAX_DEPTH}", path, FETCH)
+        raise DataError(
+            f"frame {f}, row {v}, column {u} has depth {depth[f, v, u]}, outside 0..{MAX_DEPTH}", path, FETCH
+        )
     return depth.astype(np.uint16)
 
 
@@ -108,14 +116,16 @@ def is_mat(data: bytes) -> bool:
 
 
 class ElementReader:
-    """Reads a MAT element piece by piece and inflates no more than what is asked for, so no archive can fill the memory."""
+    """Reads a MAT element piece by piece and inflates no more than what is asked for, so no archive can fill the
+    memory."""
 
     def __init__(self, data: bytes, compressed: bool, path: Path):
         self.pending, self.path = data, path
         self.inflater = zlib.decompressobj() if compressed else None
 
     def take(self, count: int) -> bytes:
-        """Exactly the next ``count`` bytes. Raises DataError when the element ends before, or its compression is damaged."""
+        """Exactly the next ``count`` bytes. Raises DataError when the element ends before, or its compression is
+        damaged."""
         taken = self._inflate(count) if self.inflater else self.pending[:count]
         if len(taken) < count:
             raise DataError(f"truncated: an array ends {count - len(taken):,} bytes early", self.path, FETCH)
@@ -138,7 +148,8 @@ class ElementReader:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def finish(self) -> None:
-        """Raise DataError unless the compressed stream ends here (at most 7 bytes of padding later), its checksum right."""
+        """Raise DataError unless the compressed stream ends here (at most 7 bytes of padding later), its checksum
+        right."""
         if self.inflater:
             self._inflate(8)
             if not self.inflater.eof:
@@ -154,19 +165,22 @@ class ElementReader:
         return kind, count, None
 
     def short(self, kind: int, most: int, what: str) -> bytes:
-        """The data of a small sub-element of the given type. Raises DataError when it is another, or over ``most`` bytes."""
+        """The data of a small sub-element of the given type. Raises DataError when it is another, or over ``most``
+        bytes."""
         found, count, packed = self.tag()
         if found != kind or count > most or (packed is not None and count > 4):
-            raise DataError(f"damaged: {what} expected, an element of type {found} with {count:,} bytes found", self.path, FETCH)
+            raise DataError(
+                f"damaged: {what} expected, an element of type {found} with {count:,} bytes found", self.path, FETCH
+            )
         return packed if packed is not None else self.take(count + -count % 8)[:count]
 
 
 def parse_mat(data: bytes, key: str, path: Path) -> np.ndarray:
     """The array (rows, columns, frames) called ``key`` of a MATLAB version 5 file, compressed or not.
 
-    It must be stored as unsigned 8- or 16-bit numbers, of whatever class: MATLAB packs its doubles so where they are small
-    and whole, and MSR-Action3D's are. Returns (F, R, C) uint16. Raises DataError when the file is of another kind or damaged,
-    when it holds no such array, or one of other numbers or another shape.
+    It must be stored as unsigned 8- or 16-bit numbers, of whatever class: MATLAB packs its doubles so where they are
+    small and whole, and MSR-Action3D's are. Returns (F, R, C) uint16. Raises DataError when the file is of another kind
+    or damaged, when it holds no such array, or one of other numbers or another shape.
     """
     if is_hdf5(data):
         raise DataError("a MATLAB 7.3 (HDF5) file", path, f"save it again in MATLAB with save(file, '{key}', '-v7')")
@@ -182,7 +196,9 @@ def parse_mat(data: bytes, key: str, path: Path) -> np.ndarray:
         if kind not in (MI_MATRIX, MI_COMPRESSED):
             raise DataError(f"damaged: an array expected, an element of type {kind} found", path, FETCH)
         if start + 8 + count > len(data):
-            raise DataError(f"truncated: an array of {count:,} bytes, {len(data) - start - 8:,} of them there", path, FETCH)
+            raise DataError(
+                f"truncated: an array of {count:,} bytes, {len(data) - start - 8:,} of them there", path, FETCH
+            )
         element = ElementReader(data[start + 8 : start + 8 + count], kind == MI_COMPRESSED, path)
         if kind == MI_COMPRESSED and element.tag()[0] != MI_MATRIX:
             raise DataError("damaged: the compressed element holds no array", path, FETCH)
@@ -210,15 +226,27 @@ def depth_array(element: ElementReader, array_class: int, shape: tuple[int, ...]
     """The numbers of the array whose header was read last, as (F, R, C) uint16."""
     path = element.path
     if array_class not in NUMERIC_CLASSES:
-        raise DataError(f"the array is of MATLAB class {array_class}, which is no array of real numbers", path, "save the depth maps as uint16")
-    rows, columns, frames = {2: (*shape, 1), 3: shape}.get(len(shape), (0, 0, 0))  # MATLAB drops a last axis of length 1
+        raise DataError(
+            f"the array is of MATLAB class {array_class}, which is no array of real numbers",
+            path,
+            "save the depth maps as uint16",
+        )
+    rows, columns, frames = {2: (*shape, 1), 3: shape}.get(
+        len(shape), (0, 0, 0)
+    )  # MATLAB drops a last axis of length 1
     if rows == 0:
-        raise DataError(f"shape {shape}, where (rows, columns, frames) is expected", path, "save one depth video a file")
+        raise DataError(
+            f"shape {shape}, where (rows, columns, frames) is expected", path, "save one depth video a file"
+        )
     check_size(frames, rows, columns, path)
     kind, count, packed = element.tag()
     pixels = frames * rows * columns
     if packed is not None or kind not in STORED_AS:
-        raise DataError(f"the array is stored as numbers of type {kind}, not as unsigned 8- or 16-bit ones", path, "save the depth maps as uint16")
+        raise DataError(
+            f"the array is stored as numbers of type {kind}, not as unsigned 8- or 16-bit ones",
+            path,
+            "save the depth maps as uint16",
+        )
     if count != pixels * STORED_AS[kind].itemsize:
         raise DataError(f"damaged: {pixels:,} depths expected, {count:,} bytes found", path, FETCH)
     depth = np.frombuffer(element.take(count), STORED_AS[kind])
@@ -234,9 +262,9 @@ def depth_array(element: ElementReader, array_class: int, shape: tuple[int, ...]
 def rays(rows: int, columns: int, lens: Lens | None = None) -> np.ndarray:
     """Where each pixel looks: its point at depth 1, (R*C, 3) float32, rows first.
 
-    Pixel (u, v) looks along ((u - cx) / fx, (v - cy) / fy, 1). lens : (fx, fy, cx, cy) in pixels; None is a Kinect v1: its focal
-    length is 285.63 pixels on 320 columns and in proportion on others, its centre the map's, so the field of view is the sensor's,
-    whatever the size of the map.
+    Pixel (u, v) looks along ((u - cx) / fx, (v - cy) / fy, 1). lens : (fx, fy, cx, cy) in pixels; None is a Kinect v1:
+    its focal length is 285.63 pixels on 320 columns and in proportion on others, its centre the map's, so the field of
+    view is the sensor's, whatever the size of the map.
     """
     focal = FOCAL_PIXELS * columns / FOCAL_COLUMNS
     fx, fy, cx, cy = lens or (focal, focal, columns / 2, rows / 2)
@@ -248,9 +276,11 @@ def rays(rows: int, columns: int, lens: Lens | None = None) -> np.ndarray:
 
 
 def back_project(depth: np.ndarray, metres_per_unit: float, lens: Lens | None = None) -> np.ndarray:
-    """The points a depth map saw: (R, C) -> (n, 3) float32, metres, x right, y down, z away; pixels of depth 0 give none.
+    """The points a depth map saw: (R, C) -> (n, 3) float32, metres, x right, y down, z away; pixels of depth 0 give
+    none.
 
-    A point is its pixel's ray times its depth: x = (u - cx) z / f, y = (v - cy) z / f. Points are ordered row by row. lens : see ``rays``.
+    A point is its pixel's ray times its depth: x = (u - cx) z / f, y = (v - cy) z / f. Points are ordered row by row.
+    lens : see ``rays``.
     """
     flat = depth.ravel()
     seen = np.flatnonzero(flat != 0)  # (n,); three times as fast as on the depths themselves

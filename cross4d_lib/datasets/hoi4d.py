@@ -1,17 +1,19 @@
-"""HOI4D, semantic segmentation: a hand, an object and a room as seen by a head-mounted depth camera, a class for every point.
+"""HOI4D, semantic segmentation: a hand, an object and a room as seen by a head-mounted depth camera, a class for every
+point.
 
-Files ``train1.h5`` ... ``train4.h5`` (HDF5), each with ``pcd`` [S, F, N, 3] float32, camera coordinates, and ``semantic``
-[S, F, N], a class id of 0..48; published with F = 300 and N = 8,192. (``center``, a pivot for augmentation, is not needed.)
-Only the frames a clip takes are read from disk.
+Files ``train1.h5`` ... ``train4.h5`` (HDF5), each with ``pcd`` [S, F, N, 3] float32, camera coordinates, and
+``semantic`` [S, F, N], a class id of 0..48; published with F = 300 and N = 8,192. (``center``, a pivot for
+augmentation, is not needed.) Only the frames a clip takes are read from disk.
 
-The official test labels are hidden, so there is no official test split here. ``train`` / ``test``: the sequences found, in the
-order of SHA-256 of their ids, the first floor(0.8 S) train. That is most likely what the paper did: of three of the four files,
-2,221 sequences, floor(0.8 x 2,221) = 1,776 train and 445 test, as it says. ``official-train``: everything.
+The official test labels are hidden, so there is no official test split here. ``train`` / ``test``: the sequences found,
+in the order of SHA-256 of their ids, the first floor(0.8 S) train. That is most likely what the paper did: of three of
+the four files, 2,221 sequences, floor(0.8 x 2,221) = 1,776 train and 445 test, as it says. ``official-train``:
+everything.
 
 A sequence has no class of its own: every label is -1.
 
-Reading executes nothing and follows nothing: links to other files, virtual and external data, filters outside HDF5 itself,
-and types other than plain numbers are refused.
+Reading executes nothing and follows nothing: links to other files, virtual and external data, filters outside HDF5
+itself, and types other than plain numbers are refused.
 """
 
 from __future__ import annotations
@@ -32,7 +34,11 @@ from .lazy import LazyFrames
 NAME = "hoi4d"
 FILE_NAME = r"(train\d)\.h5"
 CLASS_IDS = 49  # the head of the benchmark's own baseline has as many outputs
-KNOWN = {0: "ignored 0", 1: "ignored 1", 47: "hand"}  # no list of the ids is published; 47 follows from the annotation's colours
+KNOWN = {
+    0: "ignored 0",
+    1: "ignored 1",
+    47: "hand",
+}  # no list of the ids is published; 47 follows from the annotation's colours
 
 MOST = (10_000, 10_000, 1_000_000)  # sequences, frames, points; published are 750, 300 and 8,192
 MAX_CHUNK_BYTES = 2**27  # what one read has to unpack at least; a whole published sequence has 29.5 million bytes
@@ -42,7 +48,8 @@ EXPORT = "export the file again with plain arrays `pcd` and `semantic`"
 
 
 class Shard:
-    """An open file, checked: ``pcd`` [S, F, N, 3] and ``semantic`` [S, F, N] of one shape, stored in this file as plain numbers.
+    """An open file, checked: ``pcd`` [S, F, N, 3] and ``semantic`` [S, F, N] of one shape, stored in this file as plain
+    numbers.
 
     Raises DataError on any other file.
     """
@@ -62,15 +69,24 @@ class Shard:
             raise DataError(f"a damaged HDF5 file ({type(error).__name__}: {error})", path, FETCH) from error
 
     def check(self) -> None:
-        """Find the two arrays. Raises DataError where they are not as they should be, and whatever h5py raises on damage."""
+        """Find the two arrays. Raises DataError where they are not as they should be, and whatever h5py raises on
+        damage."""
         path = self.path
         self.points, self.labels = self.plain("pcd", "f", 4), self.plain("semantic", "iu", 3)
         self.shape = self.points.shape[:3]  # (S, F, N)
         self.stamp = path.stat().st_size, self.shape
         if self.points.shape[3] != 3 or self.labels.shape != self.shape or not all(self.shape):
-            raise DataError(f"pcd has shape {self.points.shape}, semantic {self.labels.shape}; (S, F, N, 3) and (S, F, N) are expected", path, EXPORT)
+            raise DataError(
+                f"pcd has shape {self.points.shape}, semantic {self.labels.shape}; (S, F, N, 3) and (S, F, N) are expected",
+                path,
+                EXPORT,
+            )
         if any(size > most for size, most in zip(self.shape, MOST)):
-            raise DataError(f"{self.shape[0]:,} sequences of {self.shape[1]:,} frames of {self.shape[2]:,} points", path, f"at most {MOST} are read: cut the file, or {FETCH}")
+            raise DataError(
+                f"{self.shape[0]:,} sequences of {self.shape[1]:,} frames of {self.shape[2]:,} points",
+                path,
+                f"at most {MOST} are read: cut the file, or {FETCH}",
+            )
 
     def plain(self, key: str, kinds: str, axes: int) -> h5py.Dataset:
         """The array ``key``, if it is a plain one that lies in this file."""
@@ -90,31 +106,47 @@ class Shard:
         if array.dtype.kind not in kinds or array.dtype.itemsize > 8 or array.ndim != axes:
             raise DataError(f"{key!r} holds {array.dtype} on {array.ndim} axes", self.path, EXPORT)
         if array.chunks and np.prod(array.chunks, dtype=object) * array.dtype.itemsize > MAX_CHUNK_BYTES:
-            raise DataError(f"{key!r} is stored in pieces of {array.chunks}", self.path, f"store it in pieces of {MAX_CHUNK_BYTES >> 20} MiB or less, a frame each at best")
+            raise DataError(
+                f"{key!r} is stored in pieces of {array.chunks}",
+                self.path,
+                f"store it in pieces of {MAX_CHUNK_BYTES >> 20} MiB or less, a frame each at best",
+            )
         return array
 
     def frame(self, sequence: int, f: int) -> tuple[np.ndarray, np.ndarray]:
-        """Points (N, 3) float32 and labels (N,) int64 of one frame, read from disk. Raises DataError on values that are none."""
+        """Points (N, 3) float32 and labels (N,) int64 of one frame, read from disk. Raises DataError on values that are
+        none."""
         try:
             points, labels = np.asarray(self.points[sequence, f], np.float32), self.labels[sequence, f]
         except Exception as error:
-            raise DataError(f"sequence {sequence}, frame {f} cannot be read ({type(error).__name__}: {error})", self.path, FETCH) from error
+            raise DataError(
+                f"sequence {sequence}, frame {f} cannot be read ({type(error).__name__}: {error})", self.path, FETCH
+            ) from error
         if not np.isfinite(points).all():
             raise DataError(f"sequence {sequence}, frame {f} has a coordinate that is not finite", self.path, FETCH)
         if labels.min() < 0 or labels.max() >= CLASS_IDS:
-            raise DataError(f"sequence {sequence}, frame {f} has labels {labels.min()}..{labels.max()}, outside 0..{CLASS_IDS - 1}", self.path, FETCH)
+            raise DataError(
+                f"sequence {sequence}, frame {f} has labels {labels.min()}..{labels.max()}, outside 0..{CLASS_IDS - 1}",
+                self.path,
+                FETCH,
+            )
         return points, labels.astype(np.int64)
 
 
 def entries(root: Path | None = None) -> list[Entry]:
     """The sequences of every ``trainN.h5`` below ``root`` (or $CROSS4D_DATA/hoi4d), sorted by id (``train1_0000``).
 
-    handle = (file, sequence, whether it trains). Raises DataError when the folder is not there, or a file is no such file.
+    handle = (file, sequence, whether it trains). Raises DataError when the folder is not there, or a file is no such
+    file.
     """
     found: dict[str, Path] = {}
     for match, path in find_files(dataset_root(NAME, root), FILE_NAME):
         found.setdefault(match[1].lower(), path)
-    bare = [Entry(f"{shard}_{s:04}", -1, shard, (path, s)) for shard, path in found.items() for s in range(Shard(path).shape[0])]
+    bare = [
+        Entry(f"{shard}_{s:04}", -1, shard, (path, s))
+        for shard, path in found.items()
+        for s in range(Shard(path).shape[0])
+    ]
     train = {entry.id for entry in by_hash(bare)[: len(bare) * 4 // 5]}
     bare.sort(key=lambda entry: entry.id)
     return [Entry(e.id, e.label, e.subject, (*e.handle, e.id in train)) for e in bare]
@@ -126,17 +158,25 @@ def in_split(entry: Entry, split: str) -> bool:
 
 
 def read(entry: Entry) -> Video:
-    """The sequence, its frames read as they are asked for; point labels are class ids. Raises DataError on a file that is none."""
+    """The sequence, its frames read as they are asked for; point labels are class ids. Raises DataError on a file that
+    is none."""
     path, sequence, _ = entry.handle
     shard = Shard(Path(path))
     if not 0 <= sequence < shard.shape[0]:
-        raise DataError(f"no sequence {sequence} among {shard.shape[0]}", path, "load the dataset again: the file has changed")
-    take = lru_cache(maxsize=2)(lambda f: shard.frame(sequence, f))  # a frame's labels are asked for right after its points
-    return Video(LazyFrames(take, (), 0, shard.shape[1]), entry.id, None, entry.subject, LazyFrames(take, (), 1, shard.shape[1]))
+        raise DataError(
+            f"no sequence {sequence} among {shard.shape[0]}", path, "load the dataset again: the file has changed"
+        )
+    take = lru_cache(maxsize=2)(
+        lambda f: shard.frame(sequence, f)
+    )  # a frame's labels are asked for right after its points
+    return Video(
+        LazyFrames(take, (), 0, shard.shape[1]), entry.id, None, entry.subject, LazyFrames(take, (), 1, shard.shape[1])
+    )
 
 
 def fingerprint_of(entry: Entry) -> str:
-    """The file's size and shape and a digest of the sequence's first frame: the files themselves have tens of gigabytes."""
+    """The file's size and shape and a digest of the sequence's first frame: the files themselves have tens of
+    gigabytes."""
     path, sequence, _ = entry.handle
     shard = Shard(Path(path))
     points, labels = shard.frame(sequence, 0)

@@ -12,8 +12,8 @@ MakeFrame = Callable[..., tuple[np.ndarray, np.ndarray]]
 class LazyFrames(Sequence):
     """The frames of a video (part 0) or their labels (part 1).
 
-    make : ``make(*handle, f)`` gives frame f as (points (n, 3), labels (n,)); it should remember its last answers, because
-    a frame's labels are asked for right after its points. length : how many frames there are.
+    make : ``make(*handle, f)`` gives frame f as (points (n, 3), labels (n,)); it should remember its last answers,
+    because a frame's labels are asked for right after its points. length : how many frames there are.
     """
 
     def __init__(self, make: MakeFrame, handle: tuple, part: int, length: int):

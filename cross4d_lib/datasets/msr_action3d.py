@@ -1,7 +1,7 @@
 """MSR-Action3D: 20 actions, 10 subjects, 567 depth videos cut out of their background (Table 8).
 
-Files ``aXX_sYY_eZZ_sdepth`` (action, subject, episode), in the original headered ``.bin`` or in MATLAB's ``.mat`` (array
-``depth``); which of the two a file is, its content says. Subjects 1-5 train, 6-10 test.
+Files ``aXX_sYY_eZZ_sdepth`` (action, subject, episode), in the original headered ``.bin`` or in MATLAB's ``.mat``
+(array ``depth``); which of the two a file is, its content says. Subjects 1-5 train, 6-10 test.
 """
 
 from __future__ import annotations
@@ -20,17 +20,34 @@ TRAIN_SUBJECTS = range(1, 6)
 METRES_PER_UNIT = 0.00512
 
 CLASSES = (
-    "high arm wave", "horizontal arm wave", "hammer", "hand catch", "forward punch", "high throw", "draw x", "draw tick",
-    "draw circle", "hand clap", "two hand wave", "side boxing", "bend", "forward kick", "side kick", "jogging",
-    "tennis swing", "tennis serve", "golf swing", "pick up & throw",
-)  # fmt: skip
+    "high arm wave",
+    "horizontal arm wave",
+    "hammer",
+    "hand catch",
+    "forward punch",
+    "high throw",
+    "draw x",
+    "draw tick",
+    "draw circle",
+    "hand clap",
+    "two hand wave",
+    "side boxing",
+    "bend",
+    "forward kick",
+    "side kick",
+    "jogging",
+    "tennis swing",
+    "tennis serve",
+    "golf swing",
+    "pick up & throw",
+)
 
 
 def entries(root: Path | None = None) -> list[Entry]:
     """The videos below ``root`` (or $CROSS4D_DATA/msr-action3d), sorted by id (``a01_s01_e01``).
 
-    A video present in both forms is read from its ``.bin``, the original. Files of other names, and of actions or subjects
-    the dataset does not have, are passed over. Raises DataError when the folder is not there.
+    A video present in both forms is read from its ``.bin``, the original. Files of other names, and of actions or
+    subjects the dataset does not have, are passed over. Raises DataError when the folder is not there.
     """
     found: dict[str, Entry] = {}
     files = find_files(dataset_root(NAME, root), FILE_NAME)

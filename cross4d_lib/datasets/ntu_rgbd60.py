@@ -1,15 +1,15 @@
 """NTU RGB+D 60: 60 actions, 40 subjects, 3 cameras, 56,880 depth videos of a Kinect v2, cut out of their background.
 
-Folders ``SsssCcccPpppRrrrAaaa`` (setup, camera, subject, repetition, action), each with one ``MDepth-%08d.png`` a frame: the
-published masked depth maps, 16-bit millimetres, 512 x 424, background 0. Actions 61-120 belong to NTU RGB+D 120 and are
-passed over.
+Folders ``SsssCcccPpppRrrrAaaa`` (setup, camera, subject, repetition, action), each with one ``MDepth-%08d.png`` a
+frame: the published masked depth maps, 16-bit millimetres, 512 x 424, background 0. Actions 61-120 belong to NTU RGB+D
+120 and are passed over.
 
-Splits: ``train`` / ``test`` cross-subject, by the 20 training subjects of the literature; ``train-views`` / ``test-views``
-cross-view, cameras 2 and 3 against camera 1.
+Splits: ``train`` / ``test`` cross-subject, by the 20 training subjects of the literature; ``train-views`` /
+``test-views`` cross-view, cameras 2 and 3 against camera 1.
 
-A frame in which the mask left nothing shows the nearest frame with points (the earlier of two as near). The paper is silent;
-dropping the video would lose it, dropping the frame would shift time, and a static moment is what a padded clip has too.
-``Clip.frames_repeated`` counts such frames with the other repeated ones.
+A frame in which the mask left nothing shows the nearest frame with points (the earlier of two as near). The paper is
+silent; dropping the video would lose it, dropping the frame would shift time, and a static moment is what a padded clip
+has too. ``Clip.frames_repeated`` counts such frames with the other repeated ones.
 """
 
 from __future__ import annotations
@@ -40,20 +40,72 @@ TRAIN_SUBJECTS = frozenset((1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27
 TRAIN_CAMERAS = frozenset((2, 3))
 
 CLASSES = (
-    "drink water", "eat meal", "brush teeth", "brush hair", "drop", "pick up", "throw", "sit down", "stand up", "clapping",
-    "reading", "writing", "tear up paper", "put on jacket", "take off jacket", "put on a shoe", "take off a shoe",
-    "put on glasses", "take off glasses", "put on a hat", "take off a hat", "cheer up", "hand waving", "kicking something",
-    "reach into pocket", "hopping", "jump up", "phone call", "play with phone", "type on a keyboard", "point to something",
-    "taking a selfie", "check time", "rub two hands", "nod head", "shake head", "wipe face", "salute", "put palms together",
-    "cross hands in front", "sneeze", "staggering", "falling down", "headache", "chest pain", "back pain", "neck pain",
-    "nausea", "fan self", "punch", "kicking", "pushing", "pat on back", "point finger", "hugging", "giving object",
-    "touch pocket", "shaking hands", "walking towards", "walking apart",
-)  # fmt: skip
+    "drink water",
+    "eat meal",
+    "brush teeth",
+    "brush hair",
+    "drop",
+    "pick up",
+    "throw",
+    "sit down",
+    "stand up",
+    "clapping",
+    "reading",
+    "writing",
+    "tear up paper",
+    "put on jacket",
+    "take off jacket",
+    "put on a shoe",
+    "take off a shoe",
+    "put on glasses",
+    "take off glasses",
+    "put on a hat",
+    "take off a hat",
+    "cheer up",
+    "hand waving",
+    "kicking something",
+    "reach into pocket",
+    "hopping",
+    "jump up",
+    "phone call",
+    "play with phone",
+    "type on a keyboard",
+    "point to something",
+    "taking a selfie",
+    "check time",
+    "rub two hands",
+    "nod head",
+    "shake head",
+    "wipe face",
+    "salute",
+    "put palms together",
+    "cross hands in front",
+    "sneeze",
+    "staggering",
+    "falling down",
+    "headache",
+    "chest pain",
+    "back pain",
+    "neck pain",
+    "nausea",
+    "fan self",
+    "punch",
+    "kicking",
+    "pushing",
+    "pat on back",
+    "point finger",
+    "hugging",
+    "giving object",
+    "touch pocket",
+    "shaking hands",
+    "walking towards",
+    "walking apart",
+)
 
 
 def video_folders(folder: Path, below: int = DEPTH_OF_FOLDERS) -> Iterator[tuple[re.Match, Path]]:
-    """Every folder below ``folder`` with a video's name, sorted by path. A video's own folder is not looked into: there are
-    millions of frames."""
+    """Every folder below ``folder`` with a video's name, sorted by path. A video's own folder is not looked into: there
+    are millions of frames."""
     for name in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()):
         if match := FOLDER_NAME.fullmatch(name):
             yield match, folder / name
@@ -64,8 +116,8 @@ def video_folders(folder: Path, below: int = DEPTH_OF_FOLDERS) -> Iterator[tuple
 def entries(root: Path | None = None) -> list[Entry]:
     """The videos below ``root`` (or $CROSS4D_DATA/ntu-rgbd60), sorted by id (``S001C001P001R001A001``).
 
-    Folders of other names, and of actions, cameras or subjects the dataset does not have, are passed over. Raises DataError
-    when the folder is not there.
+    Folders of other names, and of actions, cameras or subjects the dataset does not have, are passed over. Raises
+    DataError when the folder is not there.
     """
     found: dict[str, Entry] = {}
     for match, path in video_folders(dataset_root(NAME, root)):
@@ -87,9 +139,13 @@ def frame_files(folder: Path) -> list[Path]:
     try:
         numbered = sorted((int(match[1]), name) for name in os.listdir(folder) if (match := FRAME_NAME.fullmatch(name)))
     except OSError as error:
-        raise DataError(f"the folder cannot be read: {error.strerror}", folder, "check that it exists and may be read") from error
+        raise DataError(
+            f"the folder cannot be read: {error.strerror}", folder, "check that it exists and may be read"
+        ) from error
     if not numbered:
-        raise DataError("no frame MDepth-########.png", folder, "unpack the masked depth maps again, or remove the folder")
+        raise DataError(
+            "no frame MDepth-########.png", folder, "unpack the masked depth maps again, or remove the folder"
+        )
     return [folder / name for _, name in numbered]
 
 
@@ -131,13 +187,14 @@ class MaskedFrames(Sequence):
 
 
 def read(entry: Entry) -> Video:
-    """The video, its frames decoded as they are asked for: a damaged one raises DataError then, a missing folder at once."""
+    """The video, its frames decoded as they are asked for: a damaged one raises DataError then, a missing folder at
+    once."""
     return Video(MaskedFrames(frame_files(Path(entry.handle))), entry.id, entry.label, entry.subject)
 
 
 def fingerprint_of(entry: Entry) -> str:
-    """A digest of the frames' names and sizes: a compressed map of another content nearly always has another size, and hashing
-    the 83 GB themselves would take longer than training."""
+    """A digest of the frames' names and sizes: a compressed map of another content nearly always has another size, and
+    hashing the 83 GB themselves would take longer than training."""
     lines = [f"{path.name} {path.stat().st_size}" for path in frame_files(Path(entry.handle))]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 

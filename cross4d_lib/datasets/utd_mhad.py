@@ -17,17 +17,41 @@ FILE_NAME = r"a(\d{1,2})_s(\d)_t(\d{1,2})_depth\.mat"
 METRES_PER_UNIT = 0.001
 
 CLASSES = (
-    "swipe left", "swipe right", "wave", "clap", "throw", "arm cross", "basketball shoot", "draw x", "draw circle clockwise",
-    "draw circle counter clockwise", "draw triangle", "bowling", "boxing", "baseball swing", "tennis swing", "arm curl",
-    "tennis serve", "push", "knock", "catch", "pickup and throw", "jog", "walk", "sit to stand", "stand to sit", "lunge", "squat",
-)  # fmt: skip
+    "swipe left",
+    "swipe right",
+    "wave",
+    "clap",
+    "throw",
+    "arm cross",
+    "basketball shoot",
+    "draw x",
+    "draw circle clockwise",
+    "draw circle counter clockwise",
+    "draw triangle",
+    "bowling",
+    "boxing",
+    "baseball swing",
+    "tennis swing",
+    "arm curl",
+    "tennis serve",
+    "push",
+    "knock",
+    "catch",
+    "pickup and throw",
+    "jog",
+    "walk",
+    "sit to stand",
+    "stand to sit",
+    "lunge",
+    "squat",
+)
 
 
 def entries(root: Path | None = None) -> list[Entry]:
     """The videos below ``root`` (or $CROSS4D_DATA/utd-mhad), sorted by id (``a01_s1_t1``: the action padded to sort).
 
-    Files of other names, and of actions or subjects the dataset does not have, are passed over. Raises DataError when the
-    folder is not there.
+    Files of other names, and of actions or subjects the dataset does not have, are passed over. Raises DataError when
+    the folder is not there.
     """
     found: dict[str, Entry] = {}
     for match, path in find_files(dataset_root(NAME, root), FILE_NAME):
@@ -44,7 +68,8 @@ def in_split(entry: Entry, split: str) -> bool:
 
 
 def read(entry: Entry) -> Video:
-    """The video's points in metres, F arrays (n_f, 3). Raises DataError on a file that is no such ``.mat``, or damaged."""
+    """The video's points in metres, F arrays (n_f, 3). Raises DataError on a file that is no such ``.mat``, or
+    damaged."""
     path = Path(entry.handle)
     depth = parse_mat(read_bytes(path), "d_depth", path)
     return Video(back_project_video(depth, METRES_PER_UNIT), entry.id, entry.label, entry.subject)

@@ -12,8 +12,8 @@ from torch import nn
 class Tokens:
     """f_theta(P) = {(t_j, c_j)}, j = 1..M (Sec. 3).
 
-    features : (B, M, C), t_j. centres : (B, M, 3), c_j in the input's coordinates. frame : (B, M) int64, the frame of token
-    j. point : (B, M) int64, n*(j), the input point of that frame nearest to c_j (Eq. 4).
+    features : (B, M, C), t_j. centres : (B, M, 3), c_j in the input's coordinates. frame : (B, M) int64, the frame of
+    token j. point : (B, M) int64, n*(j), the input point of that frame nearest to c_j (Eq. 4).
     """
 
     features: torch.Tensor
@@ -26,9 +26,9 @@ class Encoder(nn.Module):
     """A 4D encoder. ``dim`` is C.
 
     group(points) : the index part of the forward pass, which depends on the points alone: a dict of int64 tensors with
-    leading dimension B. It is computed once a clip and stored beside the targets; ``point`` (B, M) and ``frame`` (B, M) are
-    always in it. forward(points, grouping=None) computes it when not given. token_rule() : what decides the grouping,
-    JSON-ready, the encoder's part of a target store's key.
+    leading dimension B. It is computed once a clip and stored beside the targets; ``point`` (B, M) and ``frame`` (B, M)
+    are always in it. forward(points, grouping=None) computes it when not given. token_rule() : what decides the
+    grouping, JSON-ready, the encoder's part of a target store's key.
     """
 
     dim: int
@@ -51,8 +51,8 @@ def count_parameters(module: nn.Module) -> int:
 def count_flops(encoder: Encoder, frames: int, points: int) -> dict[str, int]:
     """Floating-point operations of one forward pass over one clip, 2 per multiply-add, counted by torch (Table 9).
 
-    Returns ``all``, ``attention`` (the two products softmax(QK^T)V alone) and ``without_attention``: Table 9's figure leaves
-    no room for joint attention, so both are shown.
+    Returns ``all``, ``attention`` (the two products softmax(QK^T)V alone) and ``without_attention``: Table 9's figure
+    leaves no room for joint attention, so both are shown.
     """
     from torch.utils.flop_counter import FlopCounterMode
 

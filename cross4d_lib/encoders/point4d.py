@@ -1,7 +1,8 @@
-"""Point4D (Sec. 3.2): two PointNet++ set abstractions inside each frame, then a transformer over all tokens of the clip.
+"""Point4D (Sec. 3.2): two PointNet++ set abstractions inside each frame, then a transformer over all tokens of the
+clip.
 
-The set abstractions see space, one frame at a time; the transformer sees space and time together. The tokens stay close to
-single surface points, which is what a target per point needs.
+The set abstractions see space, one frame at a time; the transformer sees space and time together. The tokens stay close
+to single surface points, which is what a target per point needs.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ class Point4DConfig:
 class SetAbstraction(nn.Module):
     """PointNet++: every centre looks at its k neighbours, a small network reads each, the strongest answer wins.
 
-    The network is linear - GELU - linear on (offset, neighbour's feature). Its first layer is applied to the features before
-    they are gathered (a linear map commutes with picking rows), and the LayerNorm comes after the maximum: the same function
-    of the neighbourhood for far fewer operations.
+    The network is linear - GELU - linear on (offset, neighbour's feature). Its first layer is applied to the features
+    before they are gathered (a linear map commutes with picking rows), and the LayerNorm comes after the maximum: the
+    same function of the neighbourhood for far fewer operations.
     """
 
     def __init__(self, features: int, hidden: int, out: int):
@@ -47,7 +48,8 @@ class SetAbstraction(nn.Module):
         self.norm = nn.LayerNorm(out)
 
     def forward(self, points, features, centres, neighbours):
-        """points (B, T, N, 3), features (B, T, N, F) or None, centres (B, T, S, 3), neighbours (B, T, S, k) -> (B, T, S, out)."""
+        """points (B, T, N, 3), features (B, T, N, F) or None, centres (B, T, S, 3), neighbours (B, T, S, k) -> (B, T,
+        S, out)."""
         hidden = self.offset(gather_points(points, neighbours) - centres[..., None, :])  # (B, T, S, k, hidden)
         if self.feature is not None:
             hidden = hidden + gather_points(self.feature(features), neighbours)
@@ -67,13 +69,16 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (B, M, C) -> (B, M, C)."""
-        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # 3 x (B, heads, M, C/heads)
+        q, k, v = (
+            self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        )  # 3 x (B, heads, M, C/heads)
         x = x + self.out(attend(q, k, v).transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm2(x))
 
 
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """softmax(q k^T / sqrt(d)) v over (B, heads, M, d). Fused on a GPU; written out on a CPU, where its backward is faster."""
+    """softmax(q k^T / sqrt(d)) v over (B, heads, M, d). Fused on a GPU; written out on a CPU, where its backward is
+    faster."""
     if q.is_cuda:
         return nn.functional.scaled_dot_product_attention(q, k, v)
     return torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1), -1) @ v
@@ -82,8 +87,9 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 class Point4D(Encoder):
     """f_theta: (B, T, N, 3) -> Tokens with M = T x tokens, frame by frame.
 
-    Config fields may be given as keywords: ``Point4D(dim=128, depth=2, tokens=16)``. Centres are FPS samples of the input,
-    so n*(j) of Eq. 4 is the sampled point itself. Raises ConfigError on sizes that do not fit each other or the clip.
+    Config fields may be given as keywords: ``Point4D(dim=128, depth=2, tokens=16)``. Centres are FPS samples of the
+    input, so n*(j) of Eq. 4 is the sampled point itself. Raises ConfigError on sizes that do not fit each other or the
+    clip.
     """
 
     def __init__(self, config: Point4DConfig | None = None, **fields):
@@ -91,7 +97,9 @@ class Point4D(Encoder):
         self.config = config or Point4DConfig(**fields)
         c = self.config
         if c.dim % c.heads:
-            raise ConfigError(f"{c.heads} heads do not divide C = {c.dim}", "Point4D", "choose dim as a multiple of heads")
+            raise ConfigError(
+                f"{c.heads} heads do not divide C = {c.dim}", "Point4D", "choose dim as a multiple of heads"
+            )
         self.dim = c.dim
         self.abstract1 = SetAbstraction(0, c.widths[0], c.widths[0])
         self.abstract2 = SetAbstraction(c.widths[0], c.widths[1], c.widths[1])
@@ -102,7 +110,12 @@ class Point4D(Encoder):
 
     def token_rule(self) -> dict:
         c = self.config
-        return {"rule": "fps prefix, k nearest", "tokens": c.tokens, "first_level": c.first_level, "neighbours": c.neighbours}
+        return {
+            "rule": "fps prefix, k nearest",
+            "tokens": c.tokens,
+            "first_level": c.first_level,
+            "neighbours": c.neighbours,
+        }
 
     def settings(self) -> dict:
         """The configuration, JSON-ready."""
@@ -112,16 +125,20 @@ class Point4D(Encoder):
     def group(self, points: torch.Tensor) -> dict[str, torch.Tensor]:
         """Which points become centres and who their neighbours are. points (B, T, N, 3) -> int64 tensors:
 
-        first (B, T, S), centres of the first level (the second level's are its first ``tokens``: a prefix of an FPS order is
-        the FPS sample); near_first (B, T, S, k) into the N points; near_second (B, T, tokens, k) into the S centres;
-        point, frame (B, T * tokens).
+        first (B, T, S), centres of the first level (the second level's are its first ``tokens``: a prefix of an FPS
+        order is the FPS sample); near_first (B, T, S, k) into the N points; near_second (B, T, tokens, k) into the S
+        centres; point, frame (B, T * tokens).
         """
         check_batch(points)
         c = self.config
         batch, frames, count, _ = points.shape
         size = min(c.first_level * c.tokens, count)
         if c.tokens > count or c.neighbours > size:
-            raise ConfigError(f"{c.tokens} tokens with {c.neighbours} neighbours from {count} points a frame", "Point4D", "sample more points a frame, or ask for fewer tokens")
+            raise ConfigError(
+                f"{c.tokens} tokens with {c.neighbours} neighbours from {count} points a frame",
+                "Point4D",
+                "sample more points a frame, or ask for fewer tokens",
+            )
         first = farthest_point_sample(points, size)  # (B, T, S)
         centres = gather_points(points, first)  # (B, T, S, 3)
         return {
@@ -154,7 +171,8 @@ def check_batch(points: torch.Tensor) -> None:
 
 
 def normalise(points: torch.Tensor) -> torch.Tensor:
-    """Each clip (B, T, N, 3) to centroid 0 and root-mean-square radius 1, over all its frames: motion is kept, units go."""
+    """Each clip (B, T, N, 3) to centroid 0 and root-mean-square radius 1, over all its frames: motion is kept, units
+    go."""
     centred = points - points.mean((1, 2), keepdim=True)
     scale = centred.square().sum(-1).mean((1, 2)).sqrt().clamp_min(1e-12)
     return centred / scale[:, None, None, None]

@@ -2,15 +2,60 @@
 
 from .collapse import direction_spread, effective_rank
 from .converged import segment_all, segment_converged
-from .correspondence import GAPS, TAUS, CorrespondenceResult, coordinates, correspondence, encoder_features, token_coordinates
+from .correspondence import (
+    GAPS,
+    TAUS,
+    CorrespondenceResult,
+    coordinates,
+    correspondence,
+    encoder_features,
+    token_coordinates,
+)
 from .features import POOLS, both_pools, frame_pool, mean_pool, pooled_features
-from .probe import ProbeResult, converged_probe, leave_subjects_out, linear_probe, probe_all, probe_all_features, probe_features
+from .probe import (
+    ProbeResult,
+    converged_probe,
+    leave_subjects_out,
+    linear_probe,
+    probe_all,
+    probe_all_features,
+    probe_features,
+)
 from .readability import readability
 from .segmentation import SegmentationResult, Segmenter, segment_finetuned, segment_frozen
 from .statistics import bootstrap_interval, grouped_bootstrap, paired_bootstrap, paired_seeds
 
 __all__ = [
-    "GAPS", "POOLS", "TAUS", "CorrespondenceResult", "ProbeResult", "SegmentationResult", "Segmenter", "bootstrap_interval", "both_pools",
-    "converged_probe", "coordinates", "correspondence", "direction_spread", "effective_rank", "encoder_features", "frame_pool", "grouped_bootstrap",
-    "leave_subjects_out", "linear_probe", "mean_pool", "paired_bootstrap", "paired_seeds", "pooled_features", "probe_all", "probe_all_features", "probe_features", "readability", "segment_all", "segment_converged", "segment_finetuned", "segment_frozen", "token_coordinates",
-]  # fmt: skip
+    "GAPS",
+    "POOLS",
+    "TAUS",
+    "CorrespondenceResult",
+    "ProbeResult",
+    "SegmentationResult",
+    "Segmenter",
+    "bootstrap_interval",
+    "both_pools",
+    "converged_probe",
+    "coordinates",
+    "correspondence",
+    "direction_spread",
+    "effective_rank",
+    "encoder_features",
+    "frame_pool",
+    "grouped_bootstrap",
+    "leave_subjects_out",
+    "linear_probe",
+    "mean_pool",
+    "paired_bootstrap",
+    "paired_seeds",
+    "pooled_features",
+    "probe_all",
+    "probe_all_features",
+    "probe_features",
+    "readability",
+    "segment_all",
+    "segment_converged",
+    "segment_finetuned",
+    "segment_frozen",
+    "token_coordinates",
+]

@@ -1,4 +1,5 @@
-"""Frozen features of whole clips: the mean over tokens that the paper's linear probe reads (Sec. 4.1), and two other ways (ours)."""
+"""Frozen features of whole clips: the mean over tokens that the paper's linear probe reads (Sec. 4.1), and two other
+ways (ours)."""
 
 from __future__ import annotations
 
@@ -18,10 +19,12 @@ def mean_pool(tokens: Tokens) -> torch.Tensor:
 
 
 def frame_pool(tokens: Tokens) -> torch.Tensor:
-    """Mean over the tokens of each frame, one frame after the other: (B, M, C) -> (B, T' C), T' the frames that have tokens.
+    """Mean over the tokens of each frame, one frame after the other: (B, M, C) -> (B, T' C), T' the frames that have
+    tokens.
 
-    Every frame has the same number of tokens. The mean over all tokens is the mean of these, and so forgets their order: a clip
-    and the same clip played backwards have one mean, as far as the tokens themselves do not know which way time runs.
+    Every frame has the same number of tokens. The mean over all tokens is the mean of these, and so forgets their
+    order: a clip and the same clip played backwards have one mean, as far as the tokens themselves do not know which
+    way time runs.
     """
     order = tokens.frame.sort(dim=1, stable=True).indices[..., None].expand_as(tokens.features)
     frames = len(tokens.frame[0].unique())
@@ -31,8 +34,8 @@ def frame_pool(tokens: Tokens) -> torch.Tensor:
 def both_pools(tokens: Tokens) -> torch.Tensor:
     """The mean over all tokens, then that of each frame: (B, M, C) -> (B, C + T' C).
 
-    To a linear classifier this says nothing new, for the first is a sum of the others; to one that is penalised, what all frames
-    share has become cheaper to use.
+    To a linear classifier this says nothing new, for the first is a sum of the others; to one that is penalised, what
+    all frames share has become cheaper to use.
     """
     return torch.cat([mean_pool(tokens), frame_pool(tokens)], 1)
 
@@ -40,8 +43,11 @@ def both_pools(tokens: Tokens) -> torch.Tensor:
 POOLS = {"mean": mean_pool, "frames": frame_pool, "both": both_pools}
 
 
-def read_clips(encoder: Encoder, dataset: ClipDataset, read: Callable[[range, torch.Tensor, Tokens], object], batch: int = 16) -> list:
-    """What ``read(clip numbers, points (B, T, N, 3), tokens)`` answers for each batch of a dataset, the encoder frozen and in evaluation mode."""
+def read_clips(
+    encoder: Encoder, dataset: ClipDataset, read: Callable[[range, torch.Tensor, Tokens], object], batch: int = 16
+) -> list:
+    """What ``read(clip numbers, points (B, T, N, 3), tokens)`` answers for each batch of a dataset, the encoder frozen
+    and in evaluation mode."""
     device = next(encoder.parameters()).device
     keep_freed_memory()
     was_training = encoder.training
@@ -56,6 +62,10 @@ def read_clips(encoder: Encoder, dataset: ClipDataset, read: Callable[[range, to
     return rows
 
 
-def pooled_features(encoder: Encoder, dataset: ClipDataset, batch: int = 16, pool: Callable[[Tokens], torch.Tensor] = mean_pool) -> torch.Tensor:
+def pooled_features(
+    encoder: Encoder, dataset: ClipDataset, batch: int = 16, pool: Callable[[Tokens], torch.Tensor] = mean_pool
+) -> torch.Tensor:
     """One feature a clip. Returns (len(dataset), C) float32 on the CPU."""
-    return torch.cat(read_clips(encoder, dataset, lambda clips, points, tokens: pool(tokens).float().cpu(), batch)).clone()
+    return torch.cat(
+        read_clips(encoder, dataset, lambda clips, points, tokens: pool(tokens).float().cpu(), batch)
+    ).clone()

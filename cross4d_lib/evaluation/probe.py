@@ -1,10 +1,13 @@
-"""The linear probe of Sec. 4.1 and two others beside it, because the probe moves the answer as much as the pretext does.
+"""The linear probe of Sec. 4.1 and two others beside it, because the probe moves the answer as much as the pretext
+does.
 
-- ``linear_probe(standardize=False)``: the paper's. A linear head on mean-pooled features, 300 epochs, no standardisation.
+- ``linear_probe(standardize=False)``: the paper's. A linear head on mean-pooled features, 300 epochs, no
+standardisation.
 - ``linear_probe(standardize=True)``: the same on z-scored features (Table 11).
-- ``converged_probe``: multinomial logistic regression on z-scored features, L-BFGS until it converges (Newton's method, in
-  the span of the training clips, where features outnumber them), its regularisation chosen by leaving training subjects out.
-  No training length to argue about, and the test subjects choose nothing.
+- ``converged_probe``: multinomial logistic regression on z-scored features, L-BFGS until it converges (Newton's method,
+in
+  the span of the training clips, where features outnumber them), its regularisation chosen by leaving training subjects
+  out. No training length to argue about, and the test subjects choose nothing.
 """
 
 from __future__ import annotations
@@ -31,8 +34,8 @@ PENALTIES = tuple(10.0**k for k in range(-4, 3))  # C of the logistic regression
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """accuracy, its 95 % bootstrap interval over test clips, per_clip (n,) bool correct or not, predictions and labels (n,),
-    and what was selected (``{"C": ...}``) for the converged probe."""
+    """accuracy, its 95 % bootstrap interval over test clips, per_clip (n,) bool correct or not, predictions and labels
+    (n,), and what was selected (``{"C": ...}``) for the converged probe."""
 
     accuracy: float
     interval: tuple[float, float]
@@ -52,7 +55,14 @@ class ProbeResult:
             mine = self.labels == label
             wrong = self.predictions[mine & ~self.per_clip]
             taken = classes[np.bincount(wrong).argmax()] if len(wrong) else ""
-            rows.append({"class": name, "clips": int(mine.sum()), "accuracy": float(self.per_clip[mine].mean()) if mine.any() else float("nan"), "most often taken for": taken})
+            rows.append(
+                {
+                    "class": name,
+                    "clips": int(mine.sum()),
+                    "accuracy": float(self.per_clip[mine].mean()) if mine.any() else float("nan"),
+                    "most often taken for": taken,
+                }
+            )
         return rows
 
 
@@ -61,22 +71,37 @@ def _result(predictions: np.ndarray, labels: np.ndarray, selected: dict) -> Prob
     return ProbeResult(float(correct.mean()), bootstrap_interval(correct), correct, predictions, labels, selected)
 
 
-def linear_probe(encoder: Encoder, train: ClipDataset, test: ClipDataset, standardize: bool = False, seed: int = 0) -> ProbeResult:
+def linear_probe(
+    encoder: Encoder, train: ClipDataset, test: ClipDataset, standardize: bool = False, seed: int = 0
+) -> ProbeResult:
     """The paper's linear probe (Sec. 4.1; ``standardize=True``: Table 11's other column) on a frozen encoder."""
-    return probe_features(pooled_features(encoder, train), train.labels, pooled_features(encoder, test), test.labels, standardize, seed)
+    return probe_features(
+        pooled_features(encoder, train), train.labels, pooled_features(encoder, test), test.labels, standardize, seed
+    )
 
 
 def converged_probe(encoder: Encoder, train: ClipDataset, test: ClipDataset) -> ProbeResult:
     """Logistic regression run to convergence; C chosen by leaving training subjects out. Deterministic."""
-    return converged_probe_features(pooled_features(encoder, train), train.labels, train.subjects, pooled_features(encoder, test), test.labels)
+    return converged_probe_features(
+        pooled_features(encoder, train), train.labels, train.subjects, pooled_features(encoder, test), test.labels
+    )
 
 
 def probe_all(encoder: Encoder, train: ClipDataset, test: ClipDataset, seed: int = 0) -> dict[str, ProbeResult]:
     """All three probes on one pass over the clips: {"linear", "standardized", "converged"}."""
-    return probe_all_features(pooled_features(encoder, train), train.labels, train.subjects, pooled_features(encoder, test), test.labels, seed)
+    return probe_all_features(
+        pooled_features(encoder, train), train.labels, train.subjects, pooled_features(encoder, test), test.labels, seed
+    )
 
 
-def probe_all_features(train: torch.Tensor, train_labels: np.ndarray, subjects: list[str], test: torch.Tensor, test_labels: np.ndarray, seed: int = 0) -> dict[str, ProbeResult]:
+def probe_all_features(
+    train: torch.Tensor,
+    train_labels: np.ndarray,
+    subjects: list[str],
+    test: torch.Tensor,
+    test_labels: np.ndarray,
+    seed: int = 0,
+) -> dict[str, ProbeResult]:
     """All three probes on given features (n, C). subjects : of the training clips."""
     return {
         "linear": probe_features(train, train_labels, test, test_labels, False, seed),
@@ -85,11 +110,14 @@ def probe_all_features(train: torch.Tensor, train_labels: np.ndarray, subjects: 
     }
 
 
-def leave_subjects_out(features: torch.Tensor, labels: np.ndarray, subjects: list[str], seed: int = 0) -> dict[str, ProbeResult]:
-    """All three probes, each subject scored by a probe fitted on the others: a look at new people that spends no test subject.
+def leave_subjects_out(
+    features: torch.Tensor, labels: np.ndarray, subjects: list[str], seed: int = 0
+) -> dict[str, ProbeResult]:
+    """All three probes, each subject scored by a probe fitted on the others: a look at new people that spends no test
+    subject.
 
-    features (n, C), one label and one subject a clip; results are in the order of the clips. Raises ConfigError with fewer than
-    three subjects: the converged probe leaves another one out to choose its penalty.
+    features (n, C), one label and one subject a clip; results are in the order of the clips. Raises ConfigError with
+    fewer than three subjects: the converged probe leaves another one out to choose its penalty.
     """
     groups = np.unique(subjects, return_inverse=True)[1]
     if groups.max() < 2:
@@ -98,7 +126,9 @@ def leave_subjects_out(features: torch.Tensor, labels: np.ndarray, subjects: lis
     for left_out in range(groups.max() + 1):
         inside = groups != left_out
         known = [subject for subject, kept in zip(subjects, inside) if kept]
-        for name, result in probe_all_features(features[inside], labels[inside], known, features[~inside], labels[~inside], seed).items():
+        for name, result in probe_all_features(
+            features[inside], labels[inside], known, features[~inside], labels[~inside], seed
+        ).items():
             predictions.setdefault(name, np.full(len(labels), -1))[~inside] = result.predictions
     return {name: _result(said, labels, {}) for name, said in predictions.items()}
 
@@ -122,11 +152,11 @@ def standardise(train: torch.Tensor, test: torch.Tensor) -> tuple[torch.Tensor, 
 
 
 def in_row_space(train: torch.Tensor, test: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both (n, C) and (m, C) in min(n, C) numbers a clip, for a classifier with an L2 penalty: the same answers, faster (in float64
-    where anything is done, for which Newton's method is grateful).
+    """Both (n, C) and (m, C) in min(n, C) numbers a clip, for a classifier with an L2 penalty: the same answers, faster
+    (in float64 where anything is done, for which Newton's method is grateful).
 
-    Weights across the span of the training clips cost a penalty and change no training score, so the best weights lie in the span;
-    and lengths are the same in any orthonormal basis of it.
+    Weights across the span of the training clips cost a penalty and change no training score, so the best weights lie
+    in the span; and lengths are the same in any orthonormal basis of it.
     """
     if train.shape[1] <= len(train):
         return train, test
@@ -136,11 +166,23 @@ def in_row_space(train: torch.Tensor, test: torch.Tensor) -> tuple[torch.Tensor,
 
 def _check_labels(train: torch.Tensor, train_labels: np.ndarray, test: torch.Tensor, test_labels: np.ndarray) -> None:
     if len(train) != len(train_labels) or len(test) != len(test_labels):
-        raise ConfigError(f"{len(train)} and {len(test)} features for {len(train_labels)} and {len(test_labels)} labels", "probe", "one label a feature")
+        raise ConfigError(
+            f"{len(train)} and {len(test)} features for {len(train_labels)} and {len(test_labels)} labels",
+            "probe",
+            "one label a feature",
+        )
 
 
 @one_thread()
-def probe_features(train: torch.Tensor, train_labels: np.ndarray, test: torch.Tensor, test_labels: np.ndarray, standardize: bool = False, seed: int = 0, epochs: int = EPOCHS) -> ProbeResult:
+def probe_features(
+    train: torch.Tensor,
+    train_labels: np.ndarray,
+    test: torch.Tensor,
+    test_labels: np.ndarray,
+    standardize: bool = False,
+    seed: int = 0,
+    epochs: int = EPOCHS,
+) -> ProbeResult:
     """The trained linear head on given features (n, C). The last epoch counts, never the best."""
     _check_labels(train, train_labels, test, test_labels)
     if standardize:
@@ -161,10 +203,11 @@ def probe_features(train: torch.Tensor, train_labels: np.ndarray, test: torch.Te
 
 
 def folds(labels: np.ndarray, subjects: list[str]) -> np.ndarray:
-    """Which part of the training clips each belongs to, (n,) int64: parts are left out in turn to choose the regularisation.
+    """Which part of the training clips each belongs to, (n,) int64: parts are left out in turn to choose the
+    regularisation.
 
-    A part is a subject. Where some class has one subject alone (a kind of animal with one individual), leaving it out would leave a
-    class that nobody could find; then the clips of each class are dealt out to FOLDS parts instead.
+    A part is a subject. Where some class has one subject alone (a kind of animal with one individual), leaving it out
+    would leave a class that nobody could find; then the clips of each class are dealt out to FOLDS parts instead.
     """
     groups = np.unique(subjects, return_inverse=True)[1]
     if all(len(np.unique(groups[labels == label])) > 1 for label in np.unique(labels)) or groups.max() < 1:
@@ -176,8 +219,11 @@ def folds(labels: np.ndarray, subjects: list[str]) -> np.ndarray:
 
 
 @one_thread()
-def converged_probe_features(train: torch.Tensor, train_labels: np.ndarray, subjects: list[str], test: torch.Tensor, test_labels: np.ndarray) -> ProbeResult:
-    """The converged probe on given features. subjects : of the training clips; each is left out once to choose C (see ``folds``).
+def converged_probe_features(
+    train: torch.Tensor, train_labels: np.ndarray, subjects: list[str], test: torch.Tensor, test_labels: np.ndarray
+) -> ProbeResult:
+    """The converged probe on given features. subjects : of the training clips; each is left out once to choose C (see
+    ``folds``).
 
     Ties go to the stronger penalty. Raises ConfigError when there is one training subject only, or one class only (also
     after a subject has been left out).
@@ -186,20 +232,36 @@ def converged_probe_features(train: torch.Tensor, train_labels: np.ndarray, subj
 
     _check_labels(train, train_labels, test, test_labels)
     if len(subjects) != len(train):
-        raise ConfigError(f"{len(subjects)} subjects for {len(train)} training clips", "converged probe", "one subject a clip")
+        raise ConfigError(
+            f"{len(subjects)} subjects for {len(train)} training clips", "converged probe", "one subject a clip"
+        )
     groups = folds(train_labels, subjects)
     if groups.max() < 1:
-        raise ConfigError("one training subject", "converged probe", "at least two: one is left out to choose the regularisation")
-    solver = lambda x: "lbfgs" if x.shape[1] < len(x) else "newton-cg"  # the same optimum; L-BFGS creeps where features outnumber clips
+        raise ConfigError(
+            "one training subject", "converged probe", "at least two: one is left out to choose the regularisation"
+        )
+    solver = lambda x: (
+        "lbfgs" if x.shape[1] < len(x) else "newton-cg"
+    )  # the same optimum; L-BFGS creeps where features outnumber clips
     fit = lambda x, y, penalty: LogisticRegression(C=penalty, max_iter=2000, tol=1e-4, solver=solver(x)).fit(x, y)
     scores = dict.fromkeys(PENALTIES, 0.0)
     for left_out in range(groups.max() + 1):
         inside = groups != left_out
         if len(np.unique(train_labels[inside])) < 2:
-            raise ConfigError("one class is left when a subject is left out", "converged probe", "at least two classes among the clips of any but one subject")
+            raise ConfigError(
+                "one class is left when a subject is left out",
+                "converged probe",
+                "at least two classes among the clips of any but one subject",
+            )
         x, held = (part.numpy() for part in in_row_space(*standardise(train[inside], train[~inside])))
         for penalty in PENALTIES:
-            scores[penalty] += float((fit(x, train_labels[inside], penalty).predict(held) == train_labels[~inside]).sum())
+            scores[penalty] += float(
+                (fit(x, train_labels[inside], penalty).predict(held) == train_labels[~inside]).sum()
+            )
     best = max(PENALTIES, key=lambda penalty: (scores[penalty], -penalty))
     x, z = (part.numpy() for part in in_row_space(*standardise(train, test)))
-    return _result(fit(x, train_labels, best).predict(z), np.asarray(test_labels), {"C": best, "left-out accuracy": scores[best] / len(train_labels)})
+    return _result(
+        fit(x, train_labels, best).predict(z),
+        np.asarray(test_labels),
+        {"C": best, "left-out accuracy": scores[best] / len(train_labels)},
+    )

@@ -1,8 +1,9 @@
-"""Do single points know what they are? A class for every point, from a frozen encoder or an end-to-end tuned one (Tables 6, 17).
+"""Do single points know what they are? A class for every point, from a frozen encoder or an end-to-end tuned one
+(Tables 6, 17).
 
-A linear head gives every token a score for every class; a point's scores are the weighted mean of those of the tokens around
-it (``correspondence.token_neighbours``). Because both steps are linear, this equals a linear head on the point's own
-interpolated feature, for a small part of the work: a clip has a sixteenth as many tokens as points.
+A linear head gives every token a score for every class; a point's scores are the weighted mean of those of the tokens
+around it (``correspondence.token_neighbours``). Because both steps are linear, this equals a linear head on the point's
+own interpolated feature, for a small part of the work: a clip has a sixteenth as many tokens as points.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..augment import augment
 from ..correspondence import at_points, token_neighbours
 from ..datasets import ClipDataset
-from ..augment import augment
 from ..decisions import HEAD_EPOCHS, HEAD_POINTS, PROBE_RATE, TUNE_EPOCHS
 from ..encoders import Encoder, Tokens
 from ..errors import ConfigError, DataError
@@ -35,8 +36,9 @@ IGNORED = -100  # what torch's cross-entropy passes over
 class SegmentationResult:
     """What a segmenter got right, as counts of points: everything else follows from them.
 
-    confusion : (clips, K, K) int64, rows the true class, columns the predicted one; points of ignored classes are in none of
-    them. A class that no test point has is left out of the means. selected : what was chosen on training clips, {} for nothing.
+    confusion : (clips, K, K) int64, rows the true class, columns the predicted one; points of ignored classes are in
+    none of them. A class that no test point has is left out of the means. selected : what was chosen on training clips,
+    {} for nothing.
     """
 
     confusion: np.ndarray
@@ -45,7 +47,9 @@ class SegmentationResult:
     @property
     def counts(self) -> np.ndarray:
         """(clips, 3, K): points of the class predicted as such, points of the class, points predicted as the class."""
-        return np.stack([np.diagonal(self.confusion, axis1=1, axis2=2), self.confusion.sum(2), self.confusion.sum(1)], 1)
+        return np.stack(
+            [np.diagonal(self.confusion, axis1=1, axis2=2), self.confusion.sum(2), self.confusion.sum(1)], 1
+        )
 
     @property
     def per_class(self) -> np.ndarray:
@@ -75,10 +79,16 @@ class SegmentationResult:
     def metrics(self) -> dict:
         """JSON-ready, with the counts of every clip for paired comparisons."""
         return {
-            "mIoU": self.miou, "mAcc": self.macc, "OA": self.oa, "low": self.interval[0], "high": self.interval[1], **self.selected,
+            "mIoU": self.miou,
+            "mAcc": self.macc,
+            "OA": self.oa,
+            "low": self.interval[0],
+            "high": self.interval[1],
+            **self.selected,
             "per_class": [None if np.isnan(v) else round(float(v), 4) for v in self.per_class],
-            "confusion": self.confusion.sum(0).tolist(), "counts": self.counts.tolist(),
-        }  # fmt: skip
+            "confusion": self.confusion.sum(0).tolist(),
+            "counts": self.counts.tolist(),
+        }
 
 
 def class_iou(counts: np.ndarray) -> np.ndarray:
@@ -88,22 +98,29 @@ def class_iou(counts: np.ndarray) -> np.ndarray:
         return np.where(true > 0, right / (true + predicted - right), np.nan)
 
 
-def miou_interval(counts: np.ndarray, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+def miou_interval(
+    counts: np.ndarray, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float]:
     """Percentile bootstrap interval of mIoU over test clips. counts (clips, 3, K) -> (low, high)."""
-    return tuple(float(v) for v in np.quantile(resampled_miou(counts, resamples, seed), [(1 - level) / 2, (1 + level) / 2]))
+    return tuple(
+        float(v) for v in np.quantile(resampled_miou(counts, resamples, seed), [(1 - level) / 2, (1 + level) / 2])
+    )
 
 
 def resampled_miou(counts: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """mIoU of ``resamples`` draws of clips with replacement, (resamples,). The same seed draws the same clips for every method."""
+    """mIoU of ``resamples`` draws of clips with replacement, (resamples,). The same seed draws the same clips for every
+    method."""
     counts = np.asarray(counts, float)
-    times = np.random.default_rng(seed).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), resamples)  # (r, clips)
+    times = np.random.default_rng(seed).multinomial(
+        len(counts), np.full(len(counts), 1 / len(counts)), resamples
+    )  # (r, clips)
     return np.nanmean(class_iou(np.tensordot(times, counts, 1)), -1)
 
 
 @dataclass(frozen=True)
 class LabelledTokens:
-    """A dataset under a frozen encoder. features (n, M, C) float32; index, weights (n, T, N, k): each point's tokens; labels (n, T, N)
-    int64, IGNORED where no class is trained or scored."""
+    """A dataset under a frozen encoder. features (n, M, C) float32; index, weights (n, T, N, k): each point's tokens;
+    labels (n, T, N) int64, IGNORED where no class is trained or scored."""
 
     features: torch.Tensor
     index: torch.Tensor
@@ -116,12 +133,21 @@ class LabelledTokens:
 
 
 def point_labels(dataset: ClipDataset, i: int) -> torch.Tensor:
-    """Labels of a clip's points, (T, N) int64, IGNORED for ignored classes. Raises DataError when the clip has none, or one beyond the classes."""
+    """Labels of a clip's points, (T, N) int64, IGNORED for ignored classes. Raises DataError when the clip has none, or
+    one beyond the classes."""
     if (labels := dataset[i].point_labels) is None:
-        raise DataError("a clip without point labels", f"{dataset.source.name} {dataset.ids[i]}", "choose a dataset whose points carry classes; `cross4d list` names them")
+        raise DataError(
+            "a clip without point labels",
+            f"{dataset.source.name} {dataset.ids[i]}",
+            "choose a dataset whose points carry classes; `cross4d list` names them",
+        )
     labels, classes = torch.as_tensor(labels), len(dataset.source.point_classes)
     if labels.max() >= classes:
-        raise DataError(f"point label {labels.max()} of {classes} classes", f"{dataset.source.name} {dataset.ids[i]}", "labels count from 0; give the source a name for every one")
+        raise DataError(
+            f"point label {labels.max()} of {classes} classes",
+            f"{dataset.source.name} {dataset.ids[i]}",
+            "labels count from 0; give the source a name for every one",
+        )
     return torch.where(torch.isin(labels, torch.tensor([-1, *dataset.source.ignored])), IGNORED, labels)
 
 
@@ -130,13 +156,26 @@ def label_tokens(encoder: Encoder, dataset: ClipDataset) -> LabelledTokens:
 
     def read(clips: range, points: torch.Tensor, tokens: Tokens) -> tuple[torch.Tensor, ...]:
         index, weights = token_neighbours(tokens.centres, tokens.frame, points)
-        return tokens.features.float().cpu(), index.int().cpu(), weights.float().cpu(), torch.stack([point_labels(dataset, i) for i in clips])
+        return (
+            tokens.features.float().cpu(),
+            index.int().cpu(),
+            weights.float().cpu(),
+            torch.stack([point_labels(dataset, i) for i in clips]),
+        )
 
     return LabelledTokens(*(torch.cat(part).clone() for part in zip(*read_clips(encoder, dataset, read, BATCH))))
 
 
-def segment_frozen(train_tokens: LabelledTokens, test_tokens: LabelledTokens, classes: int, standardize: bool = False, seed: int = 0, epochs: int = HEAD_EPOCHS) -> tuple[SegmentationResult, nn.Linear]:
-    """A linear per-point head on frozen tokens (Table 6). standardize : z-score every feature over the training tokens first.
+def segment_frozen(
+    train_tokens: LabelledTokens,
+    test_tokens: LabelledTokens,
+    classes: int,
+    standardize: bool = False,
+    seed: int = 0,
+    epochs: int = HEAD_EPOCHS,
+) -> tuple[SegmentationResult, nn.Linear]:
+    """A linear per-point head on frozen tokens (Table 6). standardize : z-score every feature over the training tokens
+    first.
 
     Returns the result on the test clips and the head. The last epoch counts.
     """
@@ -154,7 +193,10 @@ def segment_frozen(train_tokens: LabelledTokens, test_tokens: LabelledTokens, cl
         for _ in range(epochs):
             for rows in torch.randperm(len(x), generator=order).split(BATCH):
                 some = torch.randperm(count, generator=order)[:HEAD_POINTS]  # of every frame
-                index, weights, labels = (values[rows][:, :, some] for values in (train_tokens.index, train_tokens.weights, train_tokens.labels))
+                index, weights, labels = (
+                    values[rows][:, :, some]
+                    for values in (train_tokens.index, train_tokens.weights, train_tokens.labels)
+                )
                 scores = at_points(head(x[rows]), index.long(), weights)  # (b, T, some, K)
                 loss = F.cross_entropy(scores.flatten(0, 2), labels.flatten(), ignore_index=IGNORED)
                 optimiser.zero_grad(set_to_none=True)
@@ -168,14 +210,22 @@ def segment_frozen(train_tokens: LabelledTokens, test_tokens: LabelledTokens, cl
 def score_points(head: nn.Linear, features: torch.Tensor, tokens: LabelledTokens, classes: int) -> SegmentationResult:
     """A head's answers at every point of ``tokens``, from features (n, M, C) that may have been standardised since."""
     rows = zip(features, tokens.index, tokens.weights, tokens.labels)
-    predicted = ((at_points(head(x[None]), index[None].long(), weights[None])[0].argmax(-1), labels) for x, index, weights, labels in rows)
+    predicted = (
+        (at_points(head(x[None]), index[None].long(), weights[None])[0].argmax(-1), labels)
+        for x, index, weights, labels in rows
+    )
     return SegmentationResult(np.stack([confusion(p, y, classes) for p, y in predicted]))
 
 
 def confusion(predicted: torch.Tensor, labels: torch.Tensor, classes: int) -> np.ndarray:
-    """Counts of points, rows the true class, columns the predicted one; points labelled IGNORED are passed over. -> (K, K) int64."""
+    """Counts of points, rows the true class, columns the predicted one; points labelled IGNORED are passed over. -> (K,
+    K) int64."""
     kept = labels != IGNORED
-    return torch.bincount(labels[kept] * classes + predicted[kept], minlength=classes * classes).view(classes, classes).numpy()
+    return (
+        torch.bincount(labels[kept] * classes + predicted[kept], minlength=classes * classes)
+        .view(classes, classes)
+        .numpy()
+    )
 
 
 class Segmenter(nn.Module):
@@ -191,14 +241,26 @@ class Segmenter(nn.Module):
         return at_points(self.head(tokens.features), index, weights)
 
 
-def segment_finetuned(encoder: Encoder, train_set: ClipDataset, test_set: ClipDataset, seed: int = 0, epochs: int = TUNE_EPOCHS, checkpoint: Path | None = None) -> SegmentationResult:
-    """Train encoder and head end to end on the labelled clips, and score the test clips (Table 17). The encoder is changed in place.
+def segment_finetuned(
+    encoder: Encoder,
+    train_set: ClipDataset,
+    test_set: ClipDataset,
+    seed: int = 0,
+    epochs: int = TUNE_EPOCHS,
+    checkpoint: Path | None = None,
+) -> SegmentationResult:
+    """Train encoder and head end to end on the labelled clips, and score the test clips (Table 17). The encoder is
+    changed in place.
 
     checkpoint : as in ``training.train``. Raises ConfigError when the dataset has no classes of points.
     """
     classes = len(train_set.source.point_classes)
     if not classes:
-        raise ConfigError(f"{train_set.source.name} has no classes of points", "segment_finetuned", "choose a dataset that has; `cross4d list` names them")
+        raise ConfigError(
+            f"{train_set.source.name} has no classes of points",
+            "segment_finetuned",
+            "choose a dataset that has; `cross4d list` names them",
+        )
     device = next(encoder.parameters()).device
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -215,8 +277,23 @@ def segment_finetuned(encoder: Encoder, train_set: ClipDataset, test_set: ClipDa
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        train(nn.ModuleDict({"segmenter": segmenter}), losses, len(train_set), Optimisation(epochs=epochs, batch=BATCH, seed=seed), checkpoint, "fine-tuning", run={"clips": train_set.fingerprint(), "classes": classes})
-    return SegmentationResult(np.stack([confusion(predict(segmenter, test_set, i), point_labels(test_set, i), classes) for i in range(len(test_set))]))
+        train(
+            nn.ModuleDict({"segmenter": segmenter}),
+            losses,
+            len(train_set),
+            Optimisation(epochs=epochs, batch=BATCH, seed=seed),
+            checkpoint,
+            "fine-tuning",
+            run={"clips": train_set.fingerprint(), "classes": classes},
+        )
+    return SegmentationResult(
+        np.stack(
+            [
+                confusion(predict(segmenter, test_set, i), point_labels(test_set, i), classes)
+                for i in range(len(test_set))
+            ]
+        )
+    )
 
 
 def predict(segmenter: Segmenter, dataset: ClipDataset, i: int) -> torch.Tensor:

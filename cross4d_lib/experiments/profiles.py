@@ -1,4 +1,5 @@
-"""The three profiles: data, not branches. Everything a run needs that is a matter of size stands here and nowhere else."""
+"""The three profiles: data, not branches. Everything a run needs that is a matter of size stands here and nowhere
+else."""
 
 from __future__ import annotations
 
@@ -11,16 +12,19 @@ from ..errors import ConfigError
 class Profile:
     """A size at which everything can be run.
 
-    dataset : read by the main tables. fallback : the embedded dataset used when it is not there, or None. teacher : name.
-    frames, points, stride : of a clip (Table 8). by_dataset : what of these, and of the epochs, is otherwise for some datasets.
+    dataset : read by the main tables. fallback : the embedded dataset used when it is not there, or None. teacher :
+    name.
+    frames, points, stride : of a clip (Table 8). by_dataset : what of these, and of the epochs, is otherwise for some
+    datasets.
     clips : most training (and test) clips, None for all. size : render side in pixels. dim : d_p. encoder : fields of
-    Point4DConfig that differ from the paper's. epochs, batch : of pretraining. seeds : of every mean and deviation. task_seeds :
-    the same for the tables of other datasets and tasks than Table 1's. reach_epochs : epochs of the single runs at the paper's clip
-    and encoder size, 0 for none. sweep_epochs, sweep_seeds : of the runs that vary one setting at a time. controls : which of these
-    fields are otherwise where targets, pooling and training length are changed (``control_targets`` and its like). in_domain : whether
-    a teacher of the main dataset's own training clips stands beside these. roles : what stands beside the main dataset, for each of
-    ROLES the datasets that can play it, the best first. teachers : compared in Tables 2 and 18, the profile's own first. shown : rows are
-    shown and nothing is run, so no files are needed. meant_for : one line.
+    Point4DConfig that differ from the paper's. epochs, batch : of pretraining. seeds : of every mean and deviation.
+    task_seeds : the same for the tables of other datasets and tasks than Table 1's. reach_epochs : epochs of the single
+    runs at the paper's clip and encoder size, 0 for none. sweep_epochs, sweep_seeds : of the runs that vary one setting
+    at a time. controls : which of these fields are otherwise where targets, pooling and training length are changed
+    (``control_targets`` and its like). in_domain : whether a teacher of the main dataset's own training clips stands
+    beside these. roles : what stands beside the main dataset, for each of ROLES the datasets that can play it, the best
+    first. teachers : compared in Tables 2 and 18, the profile's own first. shown : rows are shown and nothing is run,
+    so no files are needed. meant_for : one line.
     """
 
     name: str
@@ -52,38 +56,105 @@ class Profile:
 
 IMAGE_TEACHERS = ("cross4d-tiny", "cross4d-tiny-shade", "cross4d-tiny-long")  # each trained on from the one before
 VIDEO_TEACHERS = ("cross4d-tiny-video", "cross4d-tiny-video/untrained")
-UNTRAINED_FAMILIES = ("dinov2-registers-tiny/untrained", "dinov3-tiny/untrained", "vjepa2-tiny/untrained", "videomae-tiny/untrained")
+UNTRAINED_FAMILIES = (
+    "dinov2-registers-tiny/untrained",
+    "dinov3-tiny/untrained",
+    "vjepa2-tiny/untrained",
+    "videomae-tiny/untrained",
+)
 ROLES = {"animals": "deforming-things4d", "people": "ntu-rgbd60", "hands": "hoi4d"}  # -> the paper's own dataset
 
 PROFILES = {
     "quick": Profile(
-        "quick", "synthetic-actions", None, "cross4d-tiny", frames=8, points=256, stride="uniform", clips=100, size=126, dim=64,
-        encoder={"tokens": 16, "dim": 64, "depth": 2, "heads": 2, "widths": (32, 64)}, epochs=16, batch=8, seeds=(0, 1, 2), task_seeds=(0,), sweep_epochs=16,
-        roles={"animals": ("synthetic-animals",), "people": ("synthetic-interactions",), "hands": ("synthetic-scenes",)},
+        "quick",
+        "synthetic-actions",
+        None,
+        "cross4d-tiny",
+        frames=8,
+        points=256,
+        stride="uniform",
+        clips=100,
+        size=126,
+        dim=64,
+        encoder={"tokens": 16, "dim": 64, "depth": 2, "heads": 2, "widths": (32, 64)},
+        epochs=16,
+        batch=8,
+        seeds=(0, 1, 2),
+        task_seeds=(0,),
+        sweep_epochs=16,
+        roles={
+            "animals": ("synthetic-animals",),
+            "people": ("synthetic-interactions",),
+            "hands": ("synthetic-scenes",),
+        },
         teachers=(*IMAGE_TEACHERS, "cross4d-tiny/untrained", *VIDEO_TEACHERS, *UNTRAINED_FAMILIES),
         meant_for="every notebook, on two CPU cores, in minutes; stored in the notebooks",
     ),
     "course": Profile(
-        "course", "msr-action3d", "synthetic-actions", "cross4d-tiny", frames=12, points=512, stride="uniform", clips=None, size=126, dim=192,
-        encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3}, epochs=30, batch=16, seeds=(0, 1, 2), reach_epochs=4, sweep_epochs=10,
-        in_domain=True, controls={"teacher": "cross4d-tiny-long"},  # of ours the one from which most can be read on training subjects (results/judged)
-        roles={"animals": ("deforming-things4d", "animals", "synthetic-animals"), "people": ("ntu-rgbd60", "synthetic-interactions"), "hands": ("hoi4d", "synthetic-scenes")},
+        "course",
+        "msr-action3d",
+        "synthetic-actions",
+        "cross4d-tiny",
+        frames=12,
+        points=512,
+        stride="uniform",
+        clips=None,
+        size=126,
+        dim=192,
+        encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3},
+        epochs=30,
+        batch=16,
+        seeds=(0, 1, 2),
+        reach_epochs=4,
+        sweep_epochs=10,
+        in_domain=True,
+        controls={
+            "teacher": "cross4d-tiny-long"
+        },  # of ours the one from which most can be read on training subjects (results/judged)
+        roles={
+            "animals": ("deforming-things4d", "animals", "synthetic-animals"),
+            "people": ("ntu-rgbd60", "synthetic-interactions"),
+            "hands": ("hoi4d", "synthetic-scenes"),
+        },
         teachers=(*IMAGE_TEACHERS, "cross4d-tiny/untrained", *VIDEO_TEACHERS, *UNTRAINED_FAMILIES),
         meant_for="a laptop's afternoon, or minutes on a GPU",
     ),
     "paper": Profile(
-        "paper", "msr-action3d", None, "facebook/dinov2-large", frames=24, points=2048, stride=1, clips=None, size=126, dim=384,
-        encoder={}, epochs=100, batch=16, seeds=(0, 1, 2),
-        by_dataset={"deforming-things4d": {"frames": 16, "epochs": 60}, "animals": {"frames": 16, "epochs": 60}, "hoi4d": {"epochs": 60}, "ntu-rgbd60": {"stride": 2}},
+        "paper",
+        "msr-action3d",
+        None,
+        "facebook/dinov2-large",
+        frames=24,
+        points=2048,
+        stride=1,
+        clips=None,
+        size=126,
+        dim=384,
+        encoder={},
+        epochs=100,
+        batch=16,
+        seeds=(0, 1, 2),
+        by_dataset={
+            "deforming-things4d": {"frames": 16, "epochs": 60},
+            "animals": {"frames": 16, "epochs": 60},
+            "hoi4d": {"epochs": 60},
+            "ntu-rgbd60": {"stride": 2},
+        },
         roles={"animals": ("deforming-things4d", "animals"), "people": ("ntu-rgbd60",), "hands": ("hoi4d",)},
-        teachers=("facebook/dinov2-large", "facebook/dinov3-vitl16-pretrain-lvd1689m", "facebook/vjepa2-vitl-fpc64-256", "MCG-NJU/videomae-large"),
+        teachers=(
+            "facebook/dinov2-large",
+            "facebook/dinov3-vitl16-pretrain-lvd1689m",
+            "facebook/vjepa2-vitl-fpc64-256",
+            "MCG-NJU/videomae-large",
+        ),
         meant_for="the paper's size (Table 8), on one GPU",
     ),
-}  # fmt: skip
+}
 
 
 def clip_settings(profile: Profile, dataset: str) -> dict:
-    """Frames, points and stride of a dataset's clips in a profile; its actions (``<name>-actions``) are the same clips."""
+    """Frames, points and stride of a dataset's clips in a profile; its actions (``<name>-actions``) are the same
+    clips."""
     own = profile.by_dataset.get(dataset.removesuffix("-actions"), {})
     return {name: own.get(name, getattr(profile, name)) for name in ("frames", "points", "stride")}
 

@@ -1,4 +1,5 @@
-"""Run what a profile still lacks, one after another or over processes. An interrupted queue goes on where it stopped."""
+"""Run what a profile still lacks, one after another or over processes. An interrupted queue goes on where it
+stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 import torch
 
 from ..errors import ConfigError, Cross4DError
-from .manifest import ARTIFACTS, runs_for
+from .artifacts import ARTIFACTS, runs_for
 from .profiles import load_profile
 from .run import load_row, run
 from .spec import RunSpec
@@ -23,12 +24,16 @@ def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1) -> int
 
     A run that fails, for whatever reason, is named and does not stop the others.
 
-    only : artifact names such as "table01"; None takes all that are ready. jobs : processes; the cores are shared out among
-    them. Raises ConfigError on an artifact that does not exist or is not built yet.
+    only : artifact names such as "table01"; None takes all that are ready. jobs : processes; the cores are shared out
+    among them. Raises ConfigError on an artifact that does not exist or is not built yet.
     """
     for name in only or ():
         if name not in ARTIFACTS or not ARTIFACTS[name].ready:
-            raise ConfigError(f"no artifact {name!r} to run", "run_queue", f"one of {', '.join(n for n, a in ARTIFACTS.items() if a.ready)}")
+            raise ConfigError(
+                f"no artifact {name!r} to run",
+                "run_queue",
+                f"one of {', '.join(n for n, a in ARTIFACTS.items() if a.ready)}",
+            )
     specs = runs_for(load_profile(profile), only)
     missing = [spec for spec in specs if load_row(spec) is None]
     print(f"{profile}: {len(specs)} runs, {len(specs) - len(missing)} there, {len(missing)} to do")
@@ -51,7 +56,8 @@ def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1) -> int
 
 
 def sharing(specs: list[RunSpec]) -> list[list[RunSpec]]:
-    """The specs in groups that share a pretrained encoder, in order: one process trains it, once, and the others of its group load it."""
+    """The specs in groups that share a pretrained encoder, in order: one process trains it, once, and the others of its
+    group load it."""
     groups: dict[str, list[RunSpec]] = {}
     for spec in specs:
         groups.setdefault(spec.key if spec.pretext in ("none", "random") else spec.pretraining.key, []).append(spec)

@@ -16,13 +16,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from ..cache import cache_folder
 from ..datasets.base import file_digest
 from ..encoders import Encoder
 from ..errors import DataError
+from ..files import cache_folder
 from ..teachers import mark_of
 from ..training import pretrain
-from .pieces import clips_of, fresh_encoder, targets_of, task_clips
+from .build import clips_of, fresh_encoder, targets_of, task_clips
 from .spec import RunSpec
 from .tasks import TASKS
 
@@ -73,8 +73,9 @@ def default_device() -> torch.device:
 def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tuple[Encoder, dict]:
     """The spec's encoder, trained now or loaded from the cache, with what was measured on the way.
 
-    The measures: seconds of building targets and of training, clips a second, losses of the first and last epoch and the
-    whole curve, coverage, bytes of the store. They are kept beside the weights, so a loaded encoder reports the run that made it.
+    The measures: seconds of building targets and of training, clips a second, losses of the first and last epoch and
+    the whole curve, coverage, bytes of the store. They are kept beside the weights, so a loaded encoder reports the run
+    that made it.
     """
     device, spec = torch.device(device or default_device()), spec.pretraining
     encoder = fresh_encoder(spec).to(device)
@@ -89,15 +90,41 @@ def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tup
     targets = targets_of(spec, encoder, clips_of(spec), device, progress)
     built = time.perf_counter() - started
     checkpoint = cache_folder() / "checkpoints" / f"{spec.key}.pt"
-    log = pretrain(encoder, targets, spec.pretext, spec.epochs, spec.seed, variance_weight=spec.variance_weight, centre=spec.centre, summary=spec.summary or "class", control=spec.control, augmented=spec.augmented, checkpoint=checkpoint, batch=spec.batch)
+    log = pretrain(
+        encoder,
+        targets,
+        spec.pretext,
+        spec.epochs,
+        spec.seed,
+        variance_weight=spec.variance_weight,
+        centre=spec.centre,
+        summary=spec.summary or "class",
+        control=spec.control,
+        augmented=spec.augmented,
+        checkpoint=checkpoint,
+        batch=spec.batch,
+    )
     measures = {
-        "teacher_revision": targets.spec["teacher"], "targets_seconds": built, "training_seconds": log.seconds,
-        "training_clips_per_second": log.clips_per_second, "first_epoch": log.epochs[0], "last_epoch": log.epochs[-1],
+        "teacher_revision": targets.spec["teacher"],
+        "targets_seconds": built,
+        "training_seconds": log.seconds,
+        "training_clips_per_second": log.clips_per_second,
+        "first_epoch": log.epochs[0],
+        "last_epoch": log.epochs[-1],
         "curve": {name: [round(epoch[name], 4) for epoch in log.epochs] for name in log.epochs[0] if name != "epoch"},
-        "coverage": targets.coverage, "store_bytes": targets.measured_bytes(), "store_clips": len(targets),
-    }  # fmt: skip
-    _write_whole(weights, lambda draft: save_file({name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}, draft))
-    _write_whole(notes, lambda draft: draft.write_text(json.dumps({**measures, "weights_digest": file_digest(weights)})))
+        "coverage": targets.coverage,
+        "store_bytes": targets.measured_bytes(),
+        "store_clips": len(targets),
+    }
+    _write_whole(
+        weights,
+        lambda draft: save_file(
+            {name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}, draft
+        ),
+    )
+    _write_whole(
+        notes, lambda draft: draft.write_text(json.dumps({**measures, "weights_digest": file_digest(weights)}))
+    )
     checkpoint.unlink(missing_ok=True)
     return encoder.eval(), measures
 
@@ -124,14 +151,33 @@ def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) 
     outcome = TASKS[spec.task](spec, encoder, train, test, checkpoint)
     checkpoint.unlink(missing_ok=True)
     row = {
-        "key": spec.key, "spec": spec.canonical(), "profile": spec.profile, "dataset": spec.dataset, "target": spec.measured_on, "task": spec.task,
-        "stand_in": train.source.stand_in, "teacher": spec.teacher, "teacher_mark": mark_of(spec.teacher), "teacher_revision": measures.pop("teacher_revision", ""),
-        "seed": spec.seed, "metrics": outcome.metrics, "chance": outcome.chance, "measures": {**measures, **outcome.notes},
-        "clips_trained": len(train), "clips_evaluated": len(test), "found": train.found(),
-        "padded": {split: {k: v for k, v in ds.counts().items() if k != "clips"} for split, ds in zip(("train", "test"), (train, test))},
-        **provenance(), "config_hash": spec.key, "data_hash": {"train": train.fingerprint(), "test": test.fingerprint()},
-        "device": device_name(device), "seconds": time.perf_counter() - started,
-    }  # fmt: skip
+        "key": spec.key,
+        "spec": spec.canonical(),
+        "profile": spec.profile,
+        "dataset": spec.dataset,
+        "target": spec.measured_on,
+        "task": spec.task,
+        "stand_in": train.source.stand_in,
+        "teacher": spec.teacher,
+        "teacher_mark": mark_of(spec.teacher),
+        "teacher_revision": measures.pop("teacher_revision", ""),
+        "seed": spec.seed,
+        "metrics": outcome.metrics,
+        "chance": outcome.chance,
+        "measures": {**measures, **outcome.notes},
+        "clips_trained": len(train),
+        "clips_evaluated": len(test),
+        "found": train.found(),
+        "padded": {
+            split: {k: v for k, v in ds.counts().items() if k != "clips"}
+            for split, ds in zip(("train", "test"), (train, test))
+        },
+        **provenance(),
+        "config_hash": spec.key,
+        "data_hash": {"train": train.fingerprint(), "test": test.fingerprint()},
+        "device": device_name(device),
+        "seconds": time.perf_counter() - started,
+    }
     _write_whole(row_path(spec), lambda draft: draft.write_text(json.dumps(row, indent=1) + "\n"))
     return row
 
@@ -139,14 +185,22 @@ def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) 
 def provenance() -> dict:
     """Commit, whether the library differs from it, package versions and date."""
     commit, dirty = git_state()
-    return {"commit": commit, "dirty": dirty, "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}}, "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+    return {
+        "commit": commit,
+        "dirty": dirty,
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
 
 
 @lru_cache
 def git_state() -> tuple[str, bool | None]:
-    """(commit, dirty) of the library's checkout; ("", None) outside of one. Only the library counts as dirty, not results."""
+    """(commit, dirty) of the library's checkout; ("", None) outside of one. Only the library counts as dirty, not
+    results."""
     here = Path(__file__).resolve().parents[2]
-    git = lambda *words: subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True).stdout.strip()
+    git = lambda *words: subprocess.run(
+        ["git", "-C", str(here), *words], capture_output=True, text=True, check=True
+    ).stdout.strip()
     try:
         return git("rev-parse", "HEAD")[:12], bool(git("status", "--porcelain", "--", "cross4d_lib"))
     except (OSError, subprocess.CalledProcessError):

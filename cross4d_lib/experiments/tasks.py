@@ -1,12 +1,12 @@
 """What a run measures once its encoder is there: one function a task, all with the same arguments and the same answer.
 
-    probe           the class of a clip, three linear probes (Tables 1, 2, 5, 11, 12, ...)
-    pooling         the same from three ways to make one feature of a clip's tokens, on training subjects left out in turn (ours)
-    segmentation    the class of every point, a linear head on the frozen encoder (Table 6)
-    fine-tuning     the class of every point, encoder and head trained together (Table 17)
-    correspondence  the same point across time, by the nearest feature (Table 16)
-    readability     the class of a point's token in the target, in the student, in the place (ours)
-    coverage        the share of points with a target; no encoder (Table 15)
+probe           the class of a clip, three linear probes (Tables 1, 2, 5, 11, 12, ...)
+pooling         the same from three ways to make one feature of a clip's tokens, on training subjects left out in turn
+(ours) segmentation    the class of every point, a linear head on the frozen encoder (Table 6)
+fine-tuning     the class of every point, encoder and head trained together (Table 17)
+correspondence  the same point across time, by the nearest feature (Table 16)
+readability     the class of a point's token in the target, in the student, in the place (ours)
+coverage        the share of points with a target; no encoder (Table 15)
 """
 
 from __future__ import annotations
@@ -22,12 +22,25 @@ from ..datasets import ClipDataset
 from ..decisions import SPLAT
 from ..encoders import Encoder
 from ..evaluation import (
-    TAUS, ProbeResult, bootstrap_interval, both_pools, coordinates, correspondence, encoder_features, leave_subjects_out, pooled_features, probe_all,
-    probe_all_features, readability, segment_all, segment_finetuned, token_coordinates,
-)  # fmt: skip
+    TAUS,
+    ProbeResult,
+    bootstrap_interval,
+    both_pools,
+    coordinates,
+    correspondence,
+    encoder_features,
+    leave_subjects_out,
+    pooled_features,
+    probe_all,
+    probe_all_features,
+    readability,
+    segment_all,
+    segment_finetuned,
+    token_coordinates,
+)
 from ..evaluation.segmentation import IGNORED, SegmentationResult, confusion, point_labels
 from ..render import render
-from .pieces import fresh_encoder, targets_of
+from .build import fresh_encoder, targets_of
 from .spec import RunSpec
 
 COVERAGE_CLIPS = 60  # spread over the classes
@@ -38,7 +51,8 @@ COVERAGE_SIZES = (98, 126, 168, 252, 504)  # pixels
 
 @dataclass(frozen=True)
 class Outcome:
-    """metrics : {setting: {name: value}}, JSON-ready. chance : what guessing gets, as the first metric counts it. notes : more to keep."""
+    """metrics : {setting: {name: value}}, JSON-ready. chance : what guessing gets, as the first metric counts it. notes
+    : more to keep."""
 
     metrics: dict[str, dict]
     chance: float
@@ -47,21 +61,34 @@ class Outcome:
 
 def probe(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
     """Accuracy of the three probes; ``correct`` holds one digit a test clip, in id order, for paired tests."""
-    return Outcome({name: accuracy_metrics(result) for name, result in probe_all(encoder, train, test, spec.seed).items()}, 1 / len(train.classes))
+    return Outcome(
+        {name: accuracy_metrics(result) for name, result in probe_all(encoder, train, test, spec.seed).items()},
+        1 / len(train.classes),
+    )
 
 
 def accuracy_metrics(result: ProbeResult) -> dict:
     correct = "".join("01"[int(c)] for c in result.per_clip)
-    return {"accuracy": result.accuracy, "low": result.interval[0], "high": result.interval[1], **result.selected, "correct": correct}
+    return {
+        "accuracy": result.accuracy,
+        "low": result.interval[0],
+        "high": result.interval[1],
+        **result.selected,
+        "correct": correct,
+    }
 
 
 def pooling(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
-    """``pool/probe``: each subject of the first split left out in turn; ``pool/probe/scored``: fitted on it, scored on the second, where
-    that is another one. Pools as in ``evaluation.POOLS``."""
+    """``pool/probe``: each subject of the first split left out in turn; ``pool/probe/scored``: fitted on it, scored on
+    the second, where that is another one. Pools as in ``evaluation.POOLS``."""
     read = lambda clips: pooled_features(encoder, clips, pool=both_pools)
     views = {"mean": slice(0, encoder.dim), "frames": slice(encoder.dim, None), "both": slice(None)}
     x = read(train)
-    found = {f"{pool}/{probe}": result for pool, view in views.items() for probe, result in leave_subjects_out(x[:, view], train.labels, train.subjects, spec.seed).items()}
+    found = {
+        f"{pool}/{probe}": result
+        for pool, view in views.items()
+        for probe, result in leave_subjects_out(x[:, view], train.labels, train.subjects, spec.seed).items()
+    }
     if spec.task_splits[0] != spec.task_splits[1]:
         z = read(test)
         for pool, view in views.items():
@@ -71,7 +98,8 @@ def pooling(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDatas
 
 
 def segmentation(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
-    """mIoU, mAcc and OA of linear heads on the frozen encoder; chance is the mIoU of always saying the commonest class."""
+    """mIoU, mAcc and OA of linear heads on the frozen encoder; chance is the mIoU of always saying the commonest
+    class."""
     results = segment_all(encoder, train, test, spec.seed)
     return segmentation_outcome({name: result.metrics() for name, result in results.items()}, train, test)
 
@@ -83,7 +111,8 @@ def fine_tuning(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipD
 
 
 def readable(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
-    """mIoU over the tokens that have a target, read from the targets, the student, the same student untrained, and the place."""
+    """mIoU over the tokens that have a target, read from the targets, the student, the same student untrained, and the
+    place."""
     stores = (targets_of(spec, encoder, clips, progress=False) for clips in (train, test))
     results = readability({"student": encoder, "untrained student": fresh_encoder(spec)}, train, test, *stores)
     return segmentation_outcome({name: result.metrics() for name, result in results.items()}, train, test)
@@ -91,14 +120,37 @@ def readable(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipData
 
 def segmentation_outcome(metrics: dict[str, dict], train: ClipDataset, test: ClipDataset) -> Outcome:
     classes = len(train.source.point_classes)
-    seen = sum(np.bincount(labels[labels != IGNORED], minlength=classes) for labels in (point_labels(train, i).numpy() for i in range(len(train))))
+    seen = sum(
+        np.bincount(labels[labels != IGNORED], minlength=classes)
+        for labels in (point_labels(train, i).numpy() for i in range(len(train)))
+    )
     commonest = int(seen.argmax())
-    guess = SegmentationResult(np.stack([confusion(torch.full_like(labels, commonest), labels, classes) for labels in (point_labels(test, i) for i in range(len(test)))]))
-    return Outcome(metrics, guess.miou, {"point_classes": list(train.source.point_classes), "commonest": {"class": train.source.point_classes[commonest], "mIoU": guess.miou, "mAcc": guess.macc, "OA": guess.oa}})
+    guess = SegmentationResult(
+        np.stack(
+            [
+                confusion(torch.full_like(labels, commonest), labels, classes)
+                for labels in (point_labels(test, i) for i in range(len(test)))
+            ]
+        )
+    )
+    return Outcome(
+        metrics,
+        guess.miou,
+        {
+            "point_classes": list(train.source.point_classes),
+            "commonest": {
+                "class": train.source.point_classes[commonest],
+                "mIoU": guess.miou,
+                "mAcc": guess.macc,
+                "OA": guess.oa,
+            },
+        },
+    )
 
 
 def temporal(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
-    """acc@tau of the encoder's features, of raw coordinates, and of a match drawn at random, for both gaps of Table 16."""
+    """acc@tau of the encoder's features, of raw coordinates, and of a match drawn at random, for both gaps of Table
+    16."""
     results = {
         "cosine": correspondence(encoder_features(encoder), test, likeness="cosine"),
         "centred": correspondence(encoder_features(encoder), test, likeness="centred"),
@@ -111,21 +163,50 @@ def temporal(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipData
         for gap in result.acc:
             clips = result.at(gap)
             low, high = bootstrap_interval(clips)
-            metrics[f"{name}, gap {gap}"] = {"accuracy": float(clips.mean()), "low": low, "high": high, "curve": [round(float(a), 4) for a in result.acc[gap].mean(0)], "per_clip": [round(float(a), 4) for a in clips]}
+            metrics[f"{name}, gap {gap}"] = {
+                "accuracy": float(clips.mean()),
+                "low": low,
+                "high": high,
+                "curve": [round(float(a), 4) for a in result.acc[gap].mean(0)],
+                "per_clip": [round(float(a), 4) for a in clips],
+            }
     chance = {str(gap): [round(float(a), 4) for a in values.mean(0)] for gap, values in result.chance.items()}
-    return Outcome(metrics, chance[str(min(result.chance))][TAUS.index(0.02)], {"taus": list(TAUS), "chance_curve": chance})
+    return Outcome(
+        metrics, chance[str(min(result.chance))][TAUS.index(0.02)], {"taus": list(TAUS), "chance_curve": chance}
+    )
 
 
 def covered(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
     """Share of points that own a pixel: by cameras; and, under one camera, by splat radius and by image size."""
-    clips = [torch.as_tensor(train[int(i)].points) for i in np.unique(np.linspace(0, len(train) - 1, COVERAGE_CLIPS).round().astype(int))]
+    clips = [
+        torch.as_tensor(train[int(i)].points)
+        for i in np.unique(np.linspace(0, len(train) - 1, COVERAGE_CLIPS).round().astype(int))
+    ]
     mean = lambda share: {"coverage": float(np.mean([share(points) for points in clips]))}
     radius = lambda times: times * SPLAT * 126 / np.sqrt(clips[0].shape[1])
-    metrics = {f"{n} camera{'s'[: n > 1]}": mean(lambda points: coverage(render_cameras(points, 126, n))) for n in COVERAGE_CAMERAS}
-    metrics |= {f"splat x {times}": mean(lambda points: coverage([render(points, 126, radius=radius(times))])) for times in COVERAGE_SPLATS}
+    metrics = {
+        f"{n} camera{'s'[: n > 1]}": mean(lambda points: coverage(render_cameras(points, 126, n)))
+        for n in COVERAGE_CAMERAS
+    }
+    metrics |= {
+        f"splat x {times}": mean(lambda points: coverage([render(points, 126, radius=radius(times))]))
+        for times in COVERAGE_SPLATS
+    }
     metrics |= {f"{size} px": mean(lambda points: coverage([render(points, size)])) for size in COVERAGE_SIZES}
-    metrics |= {f"{size} px, splat of 126 px": mean(lambda points: coverage([render(points, size, radius=radius(1.0))])) for size in COVERAGE_SIZES if size != 126}
+    metrics |= {
+        f"{size} px, splat of 126 px": mean(lambda points: coverage([render(points, size, radius=radius(1.0))]))
+        for size in COVERAGE_SIZES
+        if size != 126
+    }
     return Outcome(metrics, 0.0, {"clips_covered": len(clips)})
 
 
-TASKS: dict[str, Callable[..., Outcome]] = {"probe": probe, "pooling": pooling, "segmentation": segmentation, "fine-tuning": fine_tuning, "correspondence": temporal, "readability": readable, "coverage": covered}
+TASKS: dict[str, Callable[..., Outcome]] = {
+    "probe": probe,
+    "pooling": pooling,
+    "segmentation": segmentation,
+    "fine-tuning": fine_tuning,
+    "correspondence": temporal,
+    "readability": readable,
+    "coverage": covered,
+}

@@ -1,14 +1,26 @@
 """Pretext objectives. Each is a module with a ``loss(tokens, batch)``; the training loop knows none of them by name."""
 
 from ..errors import ConfigError
-from .controls import CONTROLS, ControlledTargets, controlled
-from .cosine import Dense, Global, cosine_loss, variance_loss
+from .dense_global import Dense, Global, cosine_loss, variance_loss
+from .target_controls import CONTROLS, ControlledTargets, controlled
 
-__all__ = ["CONTROLS", "ControlledTargets", "Dense", "Global", "controlled", "cosine_loss", "load_pretext", "variance_loss"]
+__all__ = [
+    "CONTROLS",
+    "ControlledTargets",
+    "Dense",
+    "Global",
+    "controlled",
+    "cosine_loss",
+    "load_pretext",
+    "variance_loss",
+]
 
 
-def load_pretext(granularity: str, dim: int, targets, variance_weight: float = 1.0, centre: bool = True, summary: str = "class"):
-    """The pretext by name: "dense" (Eq. 5) or "global" (one target a clip). dim : C. targets : the store, for d_p and means.
+def load_pretext(
+    granularity: str, dim: int, targets, variance_weight: float = 1.0, centre: bool = True, summary: str = "class"
+):
+    """The pretext by name: "dense" (Eq. 5) or "global" (one target a clip). dim : C. targets : the store, for d_p and
+    means.
 
     summary : the global target, "class" or "mean". Raises ConfigError on another name.
     """

@@ -4,7 +4,8 @@ from pathlib import Path
 
 
 def write_report(profile: str) -> list[Path]:
-    """Write all tables of a profile from its rows, ``results/<profile>/tables/*.csv``, and the README's results section.
+    """Write all tables of a profile from its rows, ``results/<profile>/tables/*.csv``, and the README's results
+    section.
 
     Returns the paths written.
     """

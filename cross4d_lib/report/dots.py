@@ -36,18 +36,44 @@ def accuracy_dots(frames: list[pd.DataFrame]) -> Figure:
             if not np.isnan(line["paper"]):
                 ax.plot(line["paper"], y, "*", markerfacecolor="white", markeredgecolor=BLACK, markersize=11)
         ax.axvline(frame["chance"].iloc[0], color=MUTED, linestyle=":", linewidth=1.4)
-        ax.set(yticks=range(len(methods)), yticklabels=[m.replace(" (", "\n(") for m in methods], ylim=(rows - 0.45, -0.55), xlim=(0, 1), xlabel="accuracy")
+        ax.set(
+            yticks=range(len(methods)),
+            yticklabels=[m.replace(" (", "\n(") for m in methods],
+            ylim=(rows - 0.45, -0.55),
+            xlim=(0, 1),
+            xlabel="accuracy",
+        )
         ax.grid(axis="x")
         first = frame.iloc[0]
         name = first["data"] + (" (STAND-IN)" if first["kind"].startswith("synthetic") else "")
-        ax.set_title(f"{first['profile']}: {name}\n{first['clip']}, {first['clips_evaluated']} test clips", fontsize=SMALL + 1)
+        ax.set_title(
+            f"{first['profile']}: {name}\n{first['clip']}, {first['clips_evaluated']} test clips", fontsize=SMALL + 1
+        )
         best = frame[frame["probe"] == "linear"].sort_values("accuracy", ascending=False)
-        said.append(f"{first['profile']} on {name}: under the paper's probe " + ", ".join(f"{m} {a:.2f}" for m, a in zip(best["method"], best["accuracy"])))
-    own = ", ".join(dict.fromkeys(as_in_paper(frame["data"].iloc[0]) for frame in frames if frame["paper"].notna().any()))
+        said.append(
+            f"{first['profile']} on {name}: under the paper's probe "
+            + ", ".join(f"{m} {a:.2f}" for m, a in zip(best["method"], best["accuracy"]))
+        )
+    own = ", ".join(
+        dict.fromkeys(as_in_paper(frame["data"].iloc[0]) for frame in frames if frame["paper"].notna().any())
+    )
     keys = [Line2D([], [], color=c, marker=m, label=PROBES[p]) for p, (c, m) in PROBE_MARKS.items()]
     if own:
-        keys.append(Line2D([], [], color=BLACK, marker="*", markerfacecolor="white", markersize=11, linestyle="", label=f"paper ({own})"))
+        keys.append(
+            Line2D(
+                [],
+                [],
+                color=BLACK,
+                marker="*",
+                markerfacecolor="white",
+                markersize=11,
+                linestyle="",
+                label=f"paper ({own})",
+            )
+        )
     keys.append(Line2D([], [], color=MUTED, linestyle=":", label="chance"))
     figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
-    figure.set_label("Dot plot of accuracies with intervals, methods down, three probes a method. " + ". ".join(said) + ".")
+    figure.set_label(
+        "Dot plot of accuracies with intervals, methods down, three probes a method. " + ". ".join(said) + "."
+    )
     return figure

@@ -16,7 +16,8 @@ from .style import ANCHOR, HIDDEN, MUTED, PALE, SCALAR, SMALL, WIDTH
 
 COVER = 1.25  # diameter of a drawn point, x the spacing of the points in the panel
 RING = 9.0  # square points: smaller markers are too small for a ring
-WHOLE = 2.0  # area of a marker, x the usual, where half of the points lie on the far side: the near side must close by itself
+# area of a marker, x the usual, where half of the points lie on the far side: the near side must close by itself
+WHOLE = 2.0
 
 
 def bare(ax: Axes) -> Axes:
@@ -27,8 +28,11 @@ def bare(ax: Axes) -> Axes:
     return ax
 
 
-def window(*pixels: np.ndarray, grain: float = 1.0, margin: float = 1.0, aspect: float | None = None) -> tuple[float, float, float, float]:
-    """A rectangle around pixel positions (n, 2): left, right, top, bottom, in whole multiples of ``grain`` plus ``margin`` of them.
+def window(
+    *pixels: np.ndarray, grain: float = 1.0, margin: float = 1.0, aspect: float | None = None
+) -> tuple[float, float, float, float]:
+    """A rectangle around pixel positions (n, 2): left, right, top, bottom, in whole multiples of ``grain`` plus
+    ``margin`` of them.
 
     aspect : width / height to widen or heighten it to.
     """
@@ -58,11 +62,13 @@ def point_area(ax: Axes, positions: np.ndarray, scale: float = 1.0) -> float:
     return scale * (COVER * per_pixel) ** 2 * covered / len(positions)
 
 
-def draw_cloud(ax: Axes, points: np.ndarray, camera: Camera, colours, hidden: np.ndarray | None = None, scale: float = 1.0) -> None:
+def draw_cloud(
+    ax: Axes, points: np.ndarray, camera: Camera, colours, hidden: np.ndarray | None = None, scale: float = 1.0
+) -> None:
     """Points (N, 3) as the camera sees them, near ones last. colours : (N, 3), or (N,) numbers in [0, 1] for cividis.
 
-    hidden : (N,) bool, drawn as hollow grey rings, or as pale dots where rings would be too small to see. scale : of the
-    markers' area. Set the panel's limits beforehand.
+    hidden : (N,) bool, drawn as hollow grey rings, or as pale dots where rings would be too small to see. scale : of
+    the markers' area. Set the panel's limits beforehand.
     """
     position, depth = (v.numpy() for v in camera.project(torch.as_tensor(points)))
     rgb = matplotlib.colormaps[SCALAR](colours)[:, :3] if np.ndim(colours) == 1 else np.array(colours)
@@ -101,8 +107,11 @@ def in_cividis(values: np.ndarray, shown: np.ndarray, vmin: float, vmax: float) 
     return rgba
 
 
-def cosine_bar(figure: Figure, box: tuple[float, float, float, float], label: str = "", ticks: tuple[float, ...] = (-1, 0, 1)) -> None:
-    """A horizontal cividis bar in ``box`` (left, bottom, width, height) of the figure; ``ticks`` are its ends and what is between."""
+def cosine_bar(
+    figure: Figure, box: tuple[float, float, float, float], label: str = "", ticks: tuple[float, ...] = (-1, 0, 1)
+) -> None:
+    """A horizontal cividis bar in ``box`` (left, bottom, width, height) of the figure; ``ticks`` are its ends and what
+    is between."""
     ax = figure.add_axes(box)
     ax.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=SCALAR, extent=(ticks[0], ticks[-1], 0, 1))
     ax.set(yticks=[], xticks=ticks)
@@ -121,7 +130,9 @@ def outline_patch(ax: Axes, cell: int, patch: int, columns: int, width: float = 
     """A vermilion frame on white around patch ``cell`` (row-major)."""
     corner = ((cell % columns) * patch, (cell // columns) * patch)
     for colour, line in (("white", width + 2), (ANCHOR, width)):
-        ax.add_patch(Rectangle(corner, patch, patch, fill=False, edgecolor=colour, linewidth=line, joinstyle="miter", zorder=5))
+        ax.add_patch(
+            Rectangle(corner, patch, patch, fill=False, edgecolor=colour, linewidth=line, joinstyle="miter", zorder=5)
+        )
 
 
 def over(ax: Axes, head: str, kind: str = "") -> None:

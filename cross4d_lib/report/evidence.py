@@ -1,4 +1,5 @@
-"""What the figures show, computed once and handed to them: which frame, which point, which features. Nothing is drawn here."""
+"""What the figures show, computed once and handed to them: which frame, which point, which features. Nothing is drawn
+here."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ NEIGHBOURS = 8  # points whose motion is averaged, so that one stray point is no
 
 
 def motion(points: np.ndarray) -> np.ndarray:
-    """How far each point lies from the nearest point of the clip's first frame. (T, N, 3) -> (T, N), in the clip's unit.
+    """How far each point lies from the nearest point of the clip's first frame. (T, N, 3) -> (T, N), in the clip's
+    unit.
 
     Points of a depth video have no identity over time, so this is the nearest thing to a displacement. Ours.
     """
@@ -37,7 +39,8 @@ def busiest_frame(clip: Clip) -> int:
 
 
 def busiest_point(clip: Clip, frame: int, among: np.ndarray | None = None) -> int:
-    """The point of a frame whose neighbourhood has moved most: a raised hand, a kicking foot. among : (N,) bool, or None for all."""
+    """The point of a frame whose neighbourhood has moved most: a raised hand, a kicking foot. among : (N,) bool, or
+    None for all."""
     cloud = torch.as_tensor(clip.points[frame])
     near = nearest_neighbours(cloud, cloud, min(NEIGHBOURS, len(cloud))).numpy()  # (N, k)
     moved = motion(clip.points)[frame][near].mean(1)  # (N,)
@@ -66,10 +69,10 @@ class PipelineFrame:
     """Eq. 1 to 3 on one frame f of a clip, and the colours of what they give.
 
     view : the Rendering of the whole clip. patch : side in pixels. index : (N,) patch of each point, -1 where occluded.
-    foreground : (h, w) bool, the patch shows something. anchor : the marked point, visible. pca : fitted on the foreground
-    patches of all frames. patch_rgb (h, w, 3), point_rgb (N, 3): both under it. patch_alike (h, w), point_alike (N,):
-    cosine with the anchor's patch, features less their mean; NaN where there is no feature. carried : (N, D), the teacher's
-    features on the points, NaN where occluded.
+    foreground : (h, w) bool, the patch shows something. anchor : the marked point, visible. pca : fitted on the
+    foreground patches of all frames. patch_rgb (h, w, 3), point_rgb (N, 3): both under it. patch_alike (h, w),
+    point_alike (N,): cosine with the anchor's patch, features less their mean; NaN where there is no feature. carried :
+    (N, D), the teacher's features on the points, NaN where occluded.
     """
 
     clip: Clip
@@ -100,10 +103,20 @@ def pipeline_frame(clip: Clip, teacher: Teacher, frame: int | None = None, size:
     anchor = busiest_point(clip, frame, view.visible[frame].numpy())
     like = pca.centred(carried[anchor])
     return PipelineFrame(
-        clip, frame, view, teacher.patch, index[frame].numpy(), foreground[frame].numpy(), anchor, pca,
-        pca(shown), pca(carried), similarity(pca.centred(shown), like), similarity(pca.centred(carried), like),
+        clip,
+        frame,
+        view,
+        teacher.patch,
+        index[frame].numpy(),
+        foreground[frame].numpy(),
+        anchor,
+        pca,
+        pca(shown),
+        pca(carried),
+        similarity(pca.centred(shown), like),
+        similarity(pca.centred(carried), like),
         carried.numpy(),
-    )  # fmt: skip
+    )
 
 
 def run_encoder(clip: Clip, encoder: Encoder) -> Tokens:
@@ -127,8 +140,10 @@ def token_features(clip: Clip, encoder: Encoder) -> np.ndarray:
 class OverviewFrame:
     """Figure 1's evidence: the frozen side of one frame (``pipeline``) and the tokens of that frame beside it.
 
-    centres : (m, 3). rgb : (m, 3), token features under a PCA of the clip's tokens. visible : (m,) bool, n*(j) is visible.
-    features, targets : (m, k), a few entries of t_j and of y_j in units of their deviations; NaN where there is no target.
+    centres : (m, 3). rgb : (m, 3), token features under a PCA of the clip's tokens. visible : (m,) bool, n*(j) is
+    visible.
+    features, targets : (m, k), a few entries of t_j and of y_j in units of their deviations; NaN where there is no
+    target.
     """
 
     pipeline: PipelineFrame
@@ -139,7 +154,9 @@ class OverviewFrame:
     targets: np.ndarray
 
 
-def overview_frame(clip: Clip, teacher: Teacher, encoder: Encoder, frame: int | None = None, entries: int = 16) -> OverviewFrame:
+def overview_frame(
+    clip: Clip, teacher: Teacher, encoder: Encoder, frame: int | None = None, entries: int = 16
+) -> OverviewFrame:
     """One pass of the teacher and one of the encoder over the clip; ``entries`` of each feature are kept for show."""
     pipeline = pipeline_frame(clip, teacher, frame)
     tokens = run_encoder(clip, encoder)
@@ -149,23 +166,27 @@ def overview_frame(clip: Clip, teacher: Teacher, encoder: Encoder, frame: int | 
     targets = pipeline.carried @ random_projection(teacher.dim, max(TARGET_DIM, entries)).numpy()  # (N, d_p)
     scaled = lambda rows: (rows - np.nanmean(rows, 0)) / np.maximum(np.nanstd(rows, 0), 1e-9)
     return OverviewFrame(
-        pipeline, tokens.centres[0].cpu()[own].numpy(), fit_pca_rgb(features)(features[own.numpy()]), pipeline.index[point] >= 0,
-        scaled(features)[own.numpy(), :entries], scaled(targets)[point, :entries],
-    )  # fmt: skip
+        pipeline,
+        tokens.centres[0].cpu()[own].numpy(),
+        fit_pca_rgb(features)(features[own.numpy()]),
+        pipeline.index[point] >= 0,
+        scaled(features)[own.numpy(), :entries],
+        scaled(targets)[point, :entries],
+    )
 
 
 @dataclass(frozen=True)
 class TokenFrames:
-    """One frame of each of several clips under one encoder. rgb : (N, 3) a clip, all under one PCA. alike : (N,) a clip, cosine with
-    the clip's anchor point."""
+    """One frame of each of several clips under one encoder. rgb : (N, 3) a clip, all under one PCA. alike : (N,) a
+    clip, cosine with the clip's anchor point."""
 
     rgb: list[np.ndarray]
     alike: list[np.ndarray]
 
 
 def token_frames(clips: list[Clip], encoder: Encoder, frames: list[int], anchors: list[int]) -> TokenFrames:
-    """Colours of the encoder's features on one frame of each clip. The PCA is fitted on all frames of all the clips, and its
-    mean is what the similarity to each clip's anchor point is taken from."""
+    """Colours of the encoder's features on one frame of each clip. The PCA is fitted on all frames of all the clips,
+    and its mean is what the similarity to each clip's anchor point is taken from."""
     features = [token_features(clip, encoder) for clip in clips]  # (T, N, C) each
     pca = fit_pca_rgb(np.concatenate([f.reshape(-1, f.shape[-1]) for f in features]))
     shown = [f[frame] for f, frame in zip(features, frames)]

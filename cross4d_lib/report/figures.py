@@ -1,7 +1,7 @@
 """Figures 2 and 7, and Figure 1 by way of ``overview.py``: matplotlib figures drawn from evidence.
 
-Each returns a Figure whose label is its alt text; captions belong to the notebook. ``note`` is the small line that says what
-was drawn, such as "synthetic-actions (stand-in), teacher cross4d-tiny".
+Each returns a Figure whose label is its alt text; captions belong to the notebook. ``note`` is the small line that says
+what was drawn, such as "synthetic-actions (stand-in), teacher cross4d-tiny".
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ OBLIQUE = -0.6  # radians the camera of the point panels is carried round, so th
 def figure07(clip: Clip, teacher: Teacher, frame: int | None = None, note: str = "", size: int = 126) -> Figure:
     """The pipeline on one frame: points, render, the point in every pixel, teacher features, the same on the points.
 
-    frame : None takes the one that has moved farthest. Ours: the PCA is fitted on the clip's foreground patches and shared by
-    the maps above; below them is their twin, the cosine to the ringed anchor's patch after the common mean is taken off.
-    Clouds are seen from an oblique camera so that occluded points (hollow) come into sight.
+    frame : None takes the one that has moved farthest. Ours: the PCA is fitted on the clip's foreground patches and
+    shared by the maps above; below them is their twin, the cosine to the ringed anchor's patch after the common mean is
+    taken off. Clouds are seen from an oblique camera so that occluded points (hollow) come into sight.
     """
     return draw_pipeline(pipeline_frame(clip, teacher, frame, size), note)
 
@@ -49,7 +49,9 @@ def draw_pipeline(seen: PipelineFrame, note: str = "") -> Figure:
     camera = fit_camera(torch.as_tensor(clip.points), view.camera.size, OBLIQUE)
     positions = camera.project(torch.as_tensor(clip.points[f]))[0].numpy()  # (N, 2)
     side = drawing.window(positions, aspect=PANEL, margin=3)
-    front = drawing.window(np.argwhere(seen.foreground)[:, ::-1] * seen.patch, grain=seen.patch, margin=0.2, aspect=PANEL)
+    front = drawing.window(
+        np.argwhere(seen.foreground)[:, ::-1] * seen.patch, grain=seen.patch, margin=0.2, aspect=PANEL
+    )
     for ax in (points, point_map, point_twin):
         drawing.look_at(ax, side)
     for ax in (image, patch_map, pixels, patch_twin):
@@ -70,14 +72,20 @@ def draw_pipeline(seen: PipelineFrame, note: str = "") -> Figure:
         drawing.mark(ax, positions[seen.anchor])
 
     heads = (
-        ("points $P_f$", "light = near"), ("render $I_f$  (Eq. 1)", "light = near"),
-        ("teacher patches $\\Phi_f$  (Eq. 2)", "PCA as colours"), ("back on the points  (Eq. 3)", "the same PCA"),
-        ("the point in each pixel", "shades are shuffled"), ("one patch, enlarged", "and the points that fall into it"),
-        ("likeness to the mark", "cosine, light = alike"), ("the same on the points", "cosine, light = alike"),
-    )  # fmt: skip
+        ("points $P_f$", "light = near"),
+        ("render $I_f$  (Eq. 1)", "light = near"),
+        ("teacher patches $\\Phi_f$  (Eq. 2)", "PCA as colours"),
+        ("back on the points  (Eq. 3)", "the same PCA"),
+        ("the point in each pixel", "shades are shuffled"),
+        ("one patch, enlarged", "and the points that fall into it"),
+        ("likeness to the mark", "cosine, light = alike"),
+        ("the same on the points", "cosine, light = alike"),
+    )
     for ax, (head, kind) in zip([*panels[0], *panels[1]], heads):
         drawing.over(ax, head, kind)
-    drawing.point_key(figure, (0.03, 0.05), [(ANCHOR, "in the marked patch"), (INK, "visible"), ("white", "occluded: no target")])
+    drawing.point_key(
+        figure, (0.03, 0.05), [(ANCHOR, "in the marked patch"), (INK, "visible"), ("white", "occluded: no target")]
+    )
     drawing.cosine_bar(figure, (0.62, 0.055, 0.25, 0.02), "cosine similarity, features less their mean")
     drawing.small_note(figure, note)
     share = 1 - hidden.mean()
@@ -90,23 +98,28 @@ def draw_pipeline(seen: PipelineFrame, note: str = "") -> Figure:
 
 
 def draw_owners(ax: Axes, seen: PipelineFrame) -> None:
-    """The index map: every pixel in the shade of the point it shows (shades are shuffled), under the grid of patches."""
+    """The index map: every pixel in the shade of the point it shows (shades are shuffled), under the grid of
+    patches."""
     index, size = seen.view.index[seen.frame].numpy(), seen.view.camera.size
     drawing.draw_image(ax, owner_shades(index, seen.clip.points.shape[1]))
     drawing.grid(ax, size, seen.patch)
 
 
 def owner_shades(index: np.ndarray, points: int) -> np.ndarray:
-    """Index map (H, W) -> (H, W, 4): one shuffled shade a point, so that neighbours differ; transparent where nothing is seen."""
+    """Index map (H, W) -> (H, W, 4): one shuffled shade a point, so that neighbours differ; transparent where nothing
+    is seen."""
     shade = np.random.default_rng(0).permutation(points) / points  # (N,)
     return drawing.in_cividis(shade[index], index >= 0, -0.25, 1)
 
 
 def draw_zoom(ax: Axes, seen: PipelineFrame) -> None:
-    """The anchor's patch and what surrounds it: pixels in the shade of their point, and the points that project there."""
+    """The anchor's patch and what surrounds it: pixels in the shade of their point, and the points that project
+    there."""
     cell, columns = seen.index[seen.anchor], seen.foreground.shape[1]
     corner = np.array([cell % columns, cell // columns]) * seen.patch
-    drawing.look_at(ax, drawing.window(corner[None], corner[None] + seen.patch - 1, grain=seen.patch, margin=0.6, aspect=PANEL))
+    drawing.look_at(
+        ax, drawing.window(corner[None], corner[None] + seen.patch - 1, grain=seen.patch, margin=0.6, aspect=PANEL)
+    )
     drawing.draw_image(ax, owner_shades(seen.view.index[seen.frame].numpy(), seen.clip.points.shape[1]), alpha=0.45)
     drawing.grid(ax, seen.view.camera.size, seen.patch, width=1.2)
     positions = seen.view.camera.project(torch.as_tensor(seen.clip.points[seen.frame]))[0].numpy()
@@ -120,13 +133,19 @@ def draw_zoom(ax: Axes, seen: PipelineFrame) -> None:
     drawing.outline_patch(ax, cell, seen.patch, columns, 2.5)
 
 
-def figure02(clips: list[Clip], encoders: dict[str, Encoder], frame: int | None = None, note: str = "", names: list[str] | None = None) -> Figure:
+def figure02(
+    clips: list[Clip],
+    encoders: dict[str, Encoder],
+    frame: int | None = None,
+    note: str = "",
+    names: list[str] | None = None,
+) -> Figure:
     """Each point in the colour of the nearest token of its own frame; one row a clip, one column an encoder.
 
-    names : of the rows (classes). encoders : heading -> Encoder, such as dense, global, random. frame : None takes the one
-    that has moved farthest, clip by clip. Ours: one PCA for each encoder, fitted on every point of every frame of the clips shown;
-    beside it the twin, cosine to the ringed point's token after that PCA's mean is taken off, on one scale for all; the ring
-    is the point whose surroundings have moved most.
+    names : of the rows (classes). encoders : heading -> Encoder, such as dense, global, random. frame : None takes the
+    one that has moved farthest, clip by clip. Ours: one PCA for each encoder, fitted on every point of every frame of
+    the clips shown; beside it the twin, cosine to the ringed point's token after that PCA's mean is taken off, on one
+    scale for all; the ring is the point whose surroundings have moved most.
     """
     frames = [chosen_frame(clip, frame) for clip in clips]
     anchors = [busiest_point(clip, f) for clip, f in zip(clips, frames)]
@@ -135,34 +154,68 @@ def figure02(clips: list[Clip], encoders: dict[str, Encoder], frame: int | None 
 
 
 @look
-def draw_token_frames(clips: list[Clip], frames: list[int], anchors: list[int], seen: dict[str, TokenFrames], names: list[str], note: str = "") -> Figure:
+def draw_token_frames(
+    clips: list[Clip],
+    frames: list[int],
+    anchors: list[int],
+    seen: dict[str, TokenFrames],
+    names: list[str],
+    note: str = "",
+) -> Figure:
     """Figure 2 from what was computed."""
     k, rows = len(seen), len(clips)
     height = ROW * rows + 1.3
     figure = Figure(figsize=(WIDTH, height))
     inch = lambda inches: inches / height
     widths = [1.0] * (k + 1) + [0.12] + [1.0] * k
-    place = figure.add_gridspec(rows, len(widths), left=0.032, right=0.998, top=1 - inch(0.62), bottom=inch(0.66), wspace=0.02, hspace=0.03, width_ratios=widths)
-    panels = np.array([[drawing.bare(figure.add_subplot(place[r, c])) for c in range(len(widths)) if c != k + 1] for r in range(rows)])
+    place = figure.add_gridspec(
+        rows,
+        len(widths),
+        left=0.032,
+        right=0.998,
+        top=1 - inch(0.62),
+        bottom=inch(0.66),
+        wspace=0.02,
+        hspace=0.03,
+        width_ratios=widths,
+    )
+    panels = np.array(
+        [[drawing.bare(figure.add_subplot(place[r, c])) for c in range(len(widths)) if c != k + 1] for r in range(rows)]
+    )
     for r, (clip, f, anchor) in enumerate(zip(clips, frames, anchors)):
         camera = fit_camera(torch.as_tensor(clip.points))
         positions = camera.project(torch.as_tensor(clip.points[f]))[0].numpy()  # (N, 2)
         box = panels[r, 0].get_position(original=True)
         aspect = box.width * WIDTH / (box.height * height)
-        colours = [nearness(clip, f), *(s.rgb[r] for s in seen.values()), *((s.alike[r] + 1) / 2 for s in seen.values())]
+        colours = [
+            nearness(clip, f),
+            *(s.rgb[r] for s in seen.values()),
+            *((s.alike[r] + 1) / 2 for s in seen.values()),
+        ]
         for c, (ax, colour) in enumerate(zip(panels[r], colours)):
             drawing.look_at(ax, drawing.window(positions, margin=3, aspect=aspect))
             drawing.draw_cloud(ax, clip.points[f], camera, colour, scale=drawing.WHOLE if clip.tracked else 1.0)
             if c == 0 or c > k:
                 drawing.mark(ax, positions[anchor], 70)
-        figure.text(0.014, (box.y0 + box.y1) / 2, names[r], rotation=90, ha="center", va="center", fontweight="bold", fontsize=SMALL + 0.5)
+        figure.text(
+            0.014,
+            (box.y0 + box.y1) / 2,
+            names[r],
+            rotation=90,
+            ha="center",
+            va="center",
+            fontweight="bold",
+            fontsize=SMALL + 0.5,
+        )
     for c, name in enumerate(["input", *seen, *seen]):
         drawing.over(panels[0, c], name)
     drawing.span(figure, panels[0, 1], panels[0, k], "PCA as colours, one PCA for each encoder")
     drawing.span(figure, panels[0, k + 1], panels[0, 2 * k], "cosine to the marked point")
     left, right = panels[-1, k + 1].get_position(original=True).x0, panels[-1, 2 * k].get_position(original=True).x1
     drawing.cosine_bar(figure, (left + 0.15 * (right - left), inch(0.45), 0.7 * (right - left), inch(0.13)))
-    figure.text(0.032, inch(0.5), "input: light = near; ring = the marked point", fontsize=SMALL, color=MUTED, va="center")
+    figure.text(
+        0.032, inch(0.5), "input: light = near; ring = the marked point", fontsize=SMALL, color=MUTED, va="center"
+    )
     drawing.small_note(figure, note)
     figure.set_label(
         f"{rows} actions ({', '.join(names)}), one frame each. Columns: the input, then every point in the colour of its nearest token under {', '.join(seen)}, "

@@ -11,27 +11,48 @@ import torch
 import torch.nn.functional as F
 
 from ..datasets import load_dataset
-from ..experiments.judge import depth_data
 from ..render import render
+from ..teacher_training.evaluate import depth_data
 from ..teachers import load_teacher, mark_of, marked
 from . import drawing
 from .colours import fit_pca_rgb, similarity
 
 FRAMES = 4
-CLIPS = (("synthetic-actions", "train", 20), ("synthetic-animals", "train-identities", 40), ("msr-action3d", "train", 20))  # dataset, split, place
+CLIPS = (
+    ("synthetic-actions", "train", 20),
+    ("synthetic-animals", "train-identities", 40),
+    ("msr-action3d", "train", 20),
+)  # dataset, split, place
 
 
 def judged_table(judged: list[dict]) -> pd.DataFrame:
     """One line a teacher, one column a score, in the order they were measured."""
-    lines = [{"teacher": marked(j["teacher"], j["mark"]), **{f"{part}: {name}": value for part, scores in j["scores"].items() for name, value in scores.items()}} for j in judged]
+    lines = [
+        {
+            "teacher": marked(j["teacher"], j["mark"]),
+            **{f"{part}: {name}": value for part, scores in j["scores"].items() for name, value in scores.items()},
+        }
+        for j in judged
+    ]
     return pd.DataFrame(lines).set_index("teacher")
 
 
 def draw_maps(names: list[str]) -> plt.Figure:
-    """PCA colours and likeness to the topmost patch, frames of one clip of each dataset; two rows of maps a teacher under the renders."""
-    shown_clips = [(data, load_dataset(data, split, frames=FRAMES, points=1024, stride="uniform")[place]) for data, split, place in CLIPS if data != "msr-action3d" or depth_data() == data]
+    """PCA colours and likeness to the topmost patch, frames of one clip of each dataset; two rows of maps a teacher
+    under the renders."""
+    shown_clips = [
+        (data, load_dataset(data, split, frames=FRAMES, points=1024, stride="uniform")[place])
+        for data, split, place in CLIPS
+        if data != "msr-action3d" or depth_data() == data
+    ]
     columns = FRAMES * len(shown_clips)
-    figure, axes = plt.subplots(1 + 2 * len(names), columns, figsize=(1.1 * columns, 1.15 * (1 + 2 * len(names))), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        1 + 2 * len(names),
+        columns,
+        figsize=(1.1 * columns, 1.15 * (1 + 2 * len(names))),
+        layout="constrained",
+        squeeze=False,
+    )
     for r, name in enumerate(names):
         teacher = load_teacher(name)
         for c, (data, clip) in enumerate(shown_clips):
@@ -45,7 +66,9 @@ def draw_maps(names: list[str]) -> plt.Figure:
                 column = c * FRAMES + f
                 drawing.draw_image(axes[0, column], view.image[f, 0].numpy(), cmap="gray")
                 drawing.draw_image(axes[1 + 2 * r, column], np.dstack([colours[f], shown[f]]), teacher.patch)
-                drawing.draw_image(axes[2 + 2 * r, column], drawing.in_cividis(likeness[f], shown[f].numpy(), -1, 1), teacher.patch)
+                drawing.draw_image(
+                    axes[2 + 2 * r, column], drawing.in_cividis(likeness[f], shown[f].numpy(), -1, 1), teacher.patch
+                )
             axes[0, c * FRAMES].set_title(data, fontsize=8, loc="left")
     labels = ["render"]
     for name in names:

@@ -1,6 +1,7 @@
 """Figure 1, the method in one picture: what is frozen, what is trained, and where the two meet.
 
-Every picture in it is computed from one clip; only boxes and arrows are drawn. Positions are in units of 1/16 of the width.
+Every picture in it is computed from one clip; only boxes and arrows are drawn. Positions are in units of 1/16 of the
+width.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ TOKENS_SHOWN = 12  # rows of the two tables of features
 
 
 def figure01(clip: Clip, teacher: Teacher, encoder: Encoder, frame: int | None = None, note: str = "") -> Figure:
-    """The method: a clip goes through render and frozen teacher to cached targets, and through the encoder to predictions.
+    """The method: a clip goes through render and frozen teacher to cached targets, and through the encoder to
+    predictions.
 
-    frame : the one that is shown, None for the one that has moved farthest. Colours of patches, points and tokens are PCA
-    colours (patches and points share one, tokens have their own); the tables show a few entries of each feature. Tokens
-    whose point is occluded are hollow: they carry no target and do not enter Eq. 5.
+    frame : the one that is shown, None for the one that has moved farthest. Colours of patches, points and tokens are
+    PCA colours (patches and points share one, tokens have their own); the tables show a few entries of each feature.
+    Tokens whose point is occluded are hollow: they carry no target and do not enter Eq. 5.
     """
     return draw_overview(overview_frame(clip, teacher, encoder, frame), note)
 
@@ -60,7 +62,18 @@ def draw_overview(seen: OverviewFrame, note: str = "") -> Figure:
 def band(canvas: Axes, x: float, y: float, width: float, height: float, colour: str, title: str) -> None:
     """The ground of one side: dashed edge when frozen, solid when trained."""
     style = "--" if colour == FROZEN else "-"
-    canvas.add_patch(FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=0.18", facecolor=TINT[colour], edgecolor=colour, linewidth=1.3, linestyle=style))
+    canvas.add_patch(
+        FancyBboxPatch(
+            (x, y),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.18",
+            facecolor=TINT[colour],
+            edgecolor=colour,
+            linewidth=1.3,
+            linestyle=style,
+        )
+    )
     canvas.text(x + 0.2, y + height - 0.14, title, color=colour, fontweight="bold", fontsize=TEXT, va="top")
 
 
@@ -73,8 +86,22 @@ def inset(canvas: Axes, x: float, y: float, width: float, height: float) -> Axes
 def box(canvas: Axes, x: float, y: float, width: float, height: float, colour: str, lines: list[str]) -> None:
     """A model: a trapezoid that narrows to the right. lines : its name, then small lines."""
     half, narrow = height / 2, 0.76 * height / 2
-    corners = [(x - width / 2, y - half), (x - width / 2, y + half), (x + width / 2, y + narrow), (x + width / 2, y - narrow)]
-    canvas.add_patch(Polygon(corners, closed=True, facecolor="white", edgecolor=colour, linewidth=1.8, linestyle="--" if colour == FROZEN else "-"))
+    corners = [
+        (x - width / 2, y - half),
+        (x - width / 2, y + half),
+        (x + width / 2, y + narrow),
+        (x + width / 2, y - narrow),
+    ]
+    canvas.add_patch(
+        Polygon(
+            corners,
+            closed=True,
+            facecolor="white",
+            edgecolor=colour,
+            linewidth=1.8,
+            linestyle="--" if colour == FROZEN else "-",
+        )
+    )
     for k, line in enumerate(lines):
         style = {"fontsize": TEXT - 0.5, "color": INK} if k == 0 else {"fontsize": SMALL - 0.5, "color": MUTED}
         canvas.text(x, y + LINE * ((len(lines) - 1) / 2 - k), line, ha="center", va="center", **style)
@@ -82,7 +109,15 @@ def box(canvas: Axes, x: float, y: float, width: float, height: float, colour: s
 
 def arrow(canvas: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = INK, **options) -> None:
     """An arrow on the canvas."""
-    style = {"arrowstyle": "-|>", "mutation_scale": 11, "linewidth": 1.5, "shrinkA": 0, "shrinkB": 0, "color": colour, **options}
+    style = {
+        "arrowstyle": "-|>",
+        "mutation_scale": 11,
+        "linewidth": 1.5,
+        "shrinkA": 0,
+        "shrinkB": 0,
+        "color": colour,
+        **options,
+    }
     canvas.add_patch(FancyArrowPatch(start, end, **style))
 
 
@@ -95,7 +130,11 @@ def name(canvas: Axes, x: float, y: float, text: str, below: str = "") -> None:
 def draw_clip(canvas: Axes, seen: OverviewFrame) -> None:
     """Three frames of the clip, the shown one in the middle, and the two ways it goes."""
     clip, f = seen.pipeline.clip, seen.pipeline.frame
-    frames = sorted({0, f, len(clip.points) - 1}) if 0 < f < len(clip.points) - 1 else np.linspace(0, len(clip.points) - 1, 3).astype(int)
+    frames = (
+        sorted({0, f, len(clip.points) - 1})
+        if 0 < f < len(clip.points) - 1
+        else np.linspace(0, len(clip.points) - 1, 3).astype(int)
+    )
     camera = seen.pipeline.view.camera
     rectangle = drawing.window(*(camera.project(torch.as_tensor(clip.points[k]))[0].numpy() for k in frames), margin=2)
     for k, x in zip(frames, (0.5, 1.25, 2.0)):
@@ -103,7 +142,15 @@ def draw_clip(canvas: Axes, seen: OverviewFrame) -> None:
         drawing.look_at(ax, rectangle)
         drawing.draw_cloud(ax, clip.points[k], camera, nearness(clip, k), scale=0.8)
     canvas.text(1.25, MIDDLE + 1.55, "clip $P$", ha="center", va="center", fontweight="bold", fontsize=TEXT)
-    canvas.text(1.25, MIDDLE + 1.22, f"{len(clip.points)} frames × {clip.points.shape[1]:,} points", ha="center", va="center", fontsize=SMALL - 1, color=MUTED)
+    canvas.text(
+        1.25,
+        MIDDLE + 1.22,
+        f"{len(clip.points)} frames × {clip.points.shape[1]:,} points",
+        ha="center",
+        va="center",
+        fontsize=SMALL - 1,
+        color=MUTED,
+    )
     arrow(canvas, (0.3, MIDDLE - 1.1), (2.2, MIDDLE - 1.1), MUTED, linewidth=1.0, mutation_scale=8)
     canvas.text(1.25, MIDDLE - 1.32, "time", ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
     for row in (TOP, BOTTOM):
@@ -114,7 +161,9 @@ def draw_clip(canvas: Axes, seen: OverviewFrame) -> None:
 def draw_frozen(canvas: Axes, seen: OverviewFrame) -> None:
     """Render, teacher, patches, points, targets."""
     pipeline, f = seen.pipeline, seen.pipeline.frame
-    front = drawing.window(np.argwhere(pipeline.foreground)[:, ::-1] * pipeline.patch, grain=pipeline.patch, margin=0.2, aspect=1.6 / 1.9)
+    front = drawing.window(
+        np.argwhere(pipeline.foreground)[:, ::-1] * pipeline.patch, grain=pipeline.patch, margin=0.2, aspect=1.6 / 1.9
+    )
     image, patches, points = (inset(canvas, x, TOP, 1.6, 1.9) for x in (3.95, 7.7, 9.6))
     for ax in (image, patches, points):
         drawing.look_at(ax, front)
@@ -123,7 +172,12 @@ def draw_frozen(canvas: Axes, seen: OverviewFrame) -> None:
     drawing.draw_cloud(points, pipeline.clip.points[f], pipeline.view.camera, pipeline.point_rgb, pipeline.index < 0)
     box(canvas, 5.8, TOP, 1.36, 1.5, FROZEN, ["teacher $g_\\phi$", "sees only", "the render"])
     table(canvas, 11.6, TOP, seen.targets, seen.visible)
-    for x, text, below in ((3.95, "render $I_f$", "Eq. 1"), (7.7, "patches $\\Phi_f$", "Eq. 2"), (9.6, "on the points", "Eq. 3"), (11.6, "targets $y$", "none if occluded")):
+    for x, text, below in (
+        (3.95, "render $I_f$", "Eq. 1"),
+        (7.7, "patches $\\Phi_f$", "Eq. 2"),
+        (9.6, "on the points", "Eq. 3"),
+        (11.6, "targets $y$", "none if occluded"),
+    ):
         name(canvas, x, TOP, text, below)
     for start, end in ((4.78, 5.1), (6.5, 6.86), (8.42, 8.8), (10.4, 10.78)):
         arrow(canvas, (start, TOP), (end, TOP))
@@ -136,8 +190,13 @@ def draw_trained(canvas: Axes, seen: OverviewFrame) -> None:
     box(canvas, 7.1, BOTTOM, 2.3, 1.1, TRAINED, ["transformer", "across all frames"])
     ax = inset(canvas, 9.6, BOTTOM, 1.6, 1.9)
     camera = pipeline.view.camera
-    drawing.look_at(ax, drawing.window(camera.project(torch.as_tensor(pipeline.clip.points[f]))[0].numpy(), margin=4, aspect=1.6 / 1.9))
-    drawing.draw_cloud(ax, pipeline.clip.points[f], camera, np.full((pipeline.clip.points.shape[1], 3), 0.87), scale=0.6)
+    drawing.look_at(
+        ax,
+        drawing.window(camera.project(torch.as_tensor(pipeline.clip.points[f]))[0].numpy(), margin=4, aspect=1.6 / 1.9),
+    )
+    drawing.draw_cloud(
+        ax, pipeline.clip.points[f], camera, np.full((pipeline.clip.points.shape[1], 3), 0.87), scale=0.6
+    )
     position = camera.project(torch.as_tensor(seen.centres))[0].numpy()  # (m, 2)
     ax.scatter(*position[seen.visible].T, s=34, c=seen.rgb[seen.visible], edgecolors=INK, linewidths=0.7, zorder=3)
     ax.scatter(*position[~seen.visible].T, s=26, facecolors="white", edgecolors=MUTED, linewidths=1.0, zorder=3)
@@ -154,27 +213,62 @@ def table(canvas: Axes, x: float, y: float, rows: np.ndarray, shown: np.ndarray)
     ax = inset(canvas, x, y, 1.55, 1.9)
     rows, shown = rows[:TOKENS_SHOWN], shown[:TOKENS_SHOWN]
     values = np.where(shown[:, None], rows, 0.0)
-    ax.imshow(drawing.in_cividis(values, np.broadcast_to(shown[:, None], rows.shape), -2, 2), aspect="auto", interpolation="nearest")
+    ax.imshow(
+        drawing.in_cividis(values, np.broadcast_to(shown[:, None], rows.shape), -2, 2),
+        aspect="auto",
+        interpolation="nearest",
+    )
     for r in range(len(rows)):
-        ax.add_patch(FancyBboxPatch((-0.5, r - 0.42), rows.shape[1], 0.84, boxstyle="square,pad=0", fill=False, edgecolor="white" if shown[r] else HIDDEN, linewidth=1.2 if shown[r] else 0.8))
+        ax.add_patch(
+            FancyBboxPatch(
+                (-0.5, r - 0.42),
+                rows.shape[1],
+                0.84,
+                boxstyle="square,pad=0",
+                fill=False,
+                edgecolor="white" if shown[r] else HIDDEN,
+                linewidth=1.2 if shown[r] else 0.8,
+            )
+        )
     ax.set(xlim=(-0.7, rows.shape[1] - 0.3), ylim=(len(rows) - 0.4, -0.6))
 
 
 def draw_loss(canvas: Axes) -> None:
     """Where the two sides meet: the cosine loss, the stop-gradient, and where the gradient goes."""
     x, y = 14.95, MIDDLE
-    canvas.add_patch(FancyBboxPatch((x - 0.85, y - 0.55), 1.7, 1.1, boxstyle="round,pad=0,rounding_size=0.18", facecolor="white", edgecolor=INK, linewidth=1.6))
+    canvas.add_patch(
+        FancyBboxPatch(
+            (x - 0.85, y - 0.55),
+            1.7,
+            1.1,
+            boxstyle="round,pad=0,rounding_size=0.18",
+            facecolor="white",
+            edgecolor=INK,
+            linewidth=1.6,
+        )
+    )
     canvas.text(x, y + 0.2, "cosine loss", ha="center", va="center", fontweight="bold", fontsize=TEXT)
     canvas.text(x, y - 0.2, "$1-\\cos(\\psi(t_j),\\,y)$", ha="center", va="center", fontsize=SMALL)
     canvas.text(x, y - 0.75, "Eq. 5", ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
     arrow(canvas, (12.45, TOP), (x, y + 0.6), connectionstyle="angle,angleA=0,angleB=90,rad=6")
     for shift in (-0.07, 0.07):
         canvas.plot([13.35 + shift - 0.08, 13.35 + shift + 0.08], [TOP - 0.25, TOP + 0.15], color=FROZEN, linewidth=2.2)
-    canvas.text(13.4, TOP + 0.38, "stop-gradient", ha="center", va="center", fontsize=SMALL, color=FROZEN, fontweight="bold")
+    canvas.text(
+        13.4, TOP + 0.38, "stop-gradient", ha="center", va="center", fontsize=SMALL, color=FROZEN, fontweight="bold"
+    )
     arrow(canvas, (13.66, BOTTOM), (x, y - 0.95), connectionstyle="angle,angleA=0,angleB=90,rad=6")
     canvas.plot([13.15, 13.15, 4.3], [BOTTOM - 0.5, 0.48, 0.48], color=TRAINED, linewidth=1.3, linestyle="--")
     for x, height in ((4.3, 0.66), (7.1, 0.5)):
         arrow(canvas, (x, 0.48), (x, BOTTOM - height), TRAINED, linewidth=1.3, mutation_scale=9)
     canvas.text(12.0, 0.56, "gradient", ha="center", va="bottom", fontsize=SMALL, color=TRAINED, fontweight="bold")
-    arrow(canvas, (9.6, TOP - 1.3), (9.6, BOTTOM + 1.34), MUTED, linestyle=":", linewidth=1.4, arrowstyle="<|-|>", mutation_scale=8)
+    arrow(
+        canvas,
+        (9.6, TOP - 1.3),
+        (9.6, BOTTOM + 1.34),
+        MUTED,
+        linestyle=":",
+        linewidth=1.4,
+        arrowstyle="<|-|>",
+        mutation_scale=8,
+    )
     canvas.text(9.72, BOTTOM + 1.4, "nearest point, Eq. 4", va="center", fontsize=SMALL - 0.5, color=MUTED)

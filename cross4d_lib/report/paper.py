@@ -1,29 +1,73 @@
-"""The numbers the paper prints (arXiv 2607.00514v1), as facts to stand beside ours. Nothing here was measured by this library.
+"""The numbers the paper prints (arXiv 2607.00514v1), as facts to stand beside ours. Nothing here was measured by this
+library.
 
 A value is (mean, deviation over seeds) or (value, None). Table 1's probe is unstandardised, trained for 300 epochs.
 """
 
 TABLE_1 = {
     "msr-action3d": {"chance": (0.05, None), "random": (0.42, 0.02), "global": (0.64, 0.06), "dense": (0.81, 0.02)},
-    "deforming-things4d": {"chance": (0.03, None), "random": (0.24, 0.02), "global": (0.42, 0.03), "dense": (0.49, 0.02)},
+    "deforming-things4d": {
+        "chance": (0.03, None),
+        "random": (0.24, 0.02),
+        "global": (0.42, 0.03),
+        "dense": (0.49, 0.02),
+    },
     "ntu-rgbd60": {"chance": (0.02, None), "random": (0.11, 0.02), "global": (0.23, 0.02), "dense": (0.40, 0.01)},
 }
 
 # MSR-Action3D, Point4D: the teacher's family -> accuracy, deviation
 TABLE_2 = {
-    "DINOv2": {"global": (0.64, 0.06), "dense": (0.81, 0.02)}, "DINOv3": {"global": (0.64, 0.02), "dense": (0.87, 0.03)},
-    "V-JEPA 2": {"global": (0.61, 0.08), "dense": (0.88, 0.01)}, "VideoMAEv2": {"global": (0.63, 0.07), "dense": (0.81, 0.01)},
-}  # fmt: skip
+    "DINOv2": {"global": (0.64, 0.06), "dense": (0.81, 0.02)},
+    "DINOv3": {"global": (0.64, 0.02), "dense": (0.87, 0.03)},
+    "V-JEPA 2": {"global": (0.61, 0.08), "dense": (0.88, 0.01)},
+    "VideoMAEv2": {"global": (0.63, 0.07), "dense": (0.81, 0.01)},
+}
 
 # MSR-Action3D, global: the teacher's family -> encoder -> accuracy
 TABLE_18 = {"V-JEPA 2": {"Point4D": 0.61, "P4Transformer": 0.800}, "DINOv2": {"Point4D": 0.64, "P4Transformer": 0.804}}
 
 # dataset -> frames, points, stride, pretraining epochs; videos in all, train, test; classes
 TABLE_8 = {
-    "msr-action3d": {"frames": 24, "points": 2048, "stride": 1, "epochs": 100, "all": 567, "train": 270, "test": 297, "classes": 20},
-    "deforming-things4d": {"frames": 16, "points": 2048, "stride": 1, "epochs": 60, "all": 1772, "train": 1413, "test": 359, "classes": 38},
-    "ntu-rgbd60": {"frames": 24, "points": 2048, "stride": 2, "epochs": 100, "all": 56880, "train": 40320, "test": 16560, "classes": 60},
-    "hoi4d": {"frames": 24, "points": 2048, "stride": 1, "epochs": 60, "all": 2221, "train": 1776, "test": 445, "classes": 40},
+    "msr-action3d": {
+        "frames": 24,
+        "points": 2048,
+        "stride": 1,
+        "epochs": 100,
+        "all": 567,
+        "train": 270,
+        "test": 297,
+        "classes": 20,
+    },
+    "deforming-things4d": {
+        "frames": 16,
+        "points": 2048,
+        "stride": 1,
+        "epochs": 60,
+        "all": 1772,
+        "train": 1413,
+        "test": 359,
+        "classes": 38,
+    },
+    "ntu-rgbd60": {
+        "frames": 24,
+        "points": 2048,
+        "stride": 2,
+        "epochs": 100,
+        "all": 56880,
+        "train": 40320,
+        "test": 16560,
+        "classes": 60,
+    },
+    "hoi4d": {
+        "frames": 24,
+        "points": 2048,
+        "stride": 1,
+        "epochs": 60,
+        "all": 2221,
+        "train": 1776,
+        "test": 445,
+        "classes": 40,
+    },
 }
 
 # component -> parameters (M), FLOPs (G) of one clip of 24 x 2048
@@ -31,8 +75,12 @@ TABLE_9 = {"Point4D encoder": (3.28, 11.5), "dense per-token head": (0.10, 0.30)
 
 # MSR-Action3D, dense, one seed: what differs from the default -> accuracy
 TABLE_10 = {
-    "default (random W, d_p 384, 126 px)": 0.81, "d_p 768": 0.807, "PCA, d_p 384": 0.82, "image 98 px": 0.807, "image 168 px": 0.847,
-}  # fmt: skip
+    "default (random W, d_p 384, 126 px)": 0.81,
+    "d_p 768": 0.807,
+    "PCA, d_p 384": 0.82,
+    "image 98 px": 0.807,
+    "image 168 px": 0.847,
+}
 
 # MSR-Action3D: published linear probes on P4Transformer, and pretexts matched on Point4D
 TABLE_7 = {
@@ -53,15 +101,20 @@ TABLE_12 = {
 
 # HOI4D, frozen encoder and linear per-point head: (source, pretext) -> mIoU, mAcc, OA in per cent
 TABLE_6 = {
-    "random": (4.6, 7.3, 48.0), "global, zero-shot": (4.4, 7.2, 43.7), "dense, zero-shot": (16.2, 21.4, 59.4),
-    "global": (7.2, 10.8, 48.5), "dense": (23.6, 32.5, 65.3),
-}  # fmt: skip
+    "random": (4.6, 7.3, 48.0),
+    "global, zero-shot": (4.4, 7.2, 43.7),
+    "dense, zero-shot": (16.2, 21.4, 59.4),
+    "global": (7.2, 10.8, 48.5),
+    "dense": (23.6, 32.5, 65.3),
+}
 
 # DT4D, acc at .02 of the bounding-box diagonal: method -> {frame gap: (accuracy, deviation)}
 TABLE_16 = {
-    "random": {8: (0.028, 0.003), 15: (0.059, 0.023)}, "global": {8: (0.015, 0.002), 15: (0.017, 0.003)},
-    "dense": {8: (0.082, 0.004), 15: (0.165, 0.010)}, "raw XYZ": {8: (0.152, None), 15: (0.366, None)},
-}  # fmt: skip
+    "random": {8: (0.028, 0.003), 15: (0.059, 0.023)},
+    "global": {8: (0.015, 0.002), 15: (0.017, 0.003)},
+    "dense": {8: (0.082, 0.004), 15: (0.165, 0.010)},
+    "raw XYZ": {8: (0.152, None), 15: (0.366, None)},
+}
 
 # HOI4D, fine-tuned end to end: mIoU in per cent, deviation
 TABLE_17 = {"scratch": (39.0, 0.5), "dense": (40.9, 0.3)}
@@ -69,8 +122,16 @@ TABLE_17 = {"scratch": (39.0, 0.5), "dense": (40.9, 0.3)}
 # MSR-Action3D: corruption at test time -> its levels, none first -> accuracy of each encoder
 TABLE_13 = {
     "frames kept": {"levels": (24, 18, 12, 6), "dense": (0.85, 0.81, 0.69, 0.35), "random": (0.40, 0.13, 0.06, 0.04)},
-    "points kept": {"levels": (1.0, 0.75, 0.5, 0.25), "dense": (0.85, 0.84, 0.70, 0.16), "random": (0.40, 0.40, 0.40, 0.39)},
-    "jitter": {"levels": (0.0, 0.01, 0.02, 0.05), "dense": (0.85, 0.84, 0.76, 0.25), "random": (0.40, 0.40, 0.40, 0.32)},
+    "points kept": {
+        "levels": (1.0, 0.75, 0.5, 0.25),
+        "dense": (0.85, 0.84, 0.70, 0.16),
+        "random": (0.40, 0.40, 0.40, 0.39),
+    },
+    "jitter": {
+        "levels": (0.0, 0.01, 0.02, 0.05),
+        "dense": (0.85, 0.84, 0.76, 0.25),
+        "random": (0.40, 0.40, 0.40, 0.32),
+    },
 }
 
 # MSR-Action3D, dense: weight of the variance term -> accuracy, deviation
@@ -84,9 +145,12 @@ COVERAGE = {"msr-action3d": 0.49, "hoi4d": 0.34, "deforming-things4d": 0.16}
 
 CACHE_MEGABYTES = 7  # claimed for MSR-Action3D; 1,536 tokens x 384 x fp16 x 270 clips is 318 MB
 STANDS_FOR = {  # which of the paper's datasets another one stands in for
-    "synthetic-actions": "msr-action3d", "synthetic-animals": "deforming-things4d", "animals": "deforming-things4d",
-    "synthetic-interactions": "ntu-rgbd60", "synthetic-scenes": "hoi4d",
-}  # fmt: skip
+    "synthetic-actions": "msr-action3d",
+    "synthetic-animals": "deforming-things4d",
+    "animals": "deforming-things4d",
+    "synthetic-interactions": "ntu-rgbd60",
+    "synthetic-scenes": "hoi4d",
+}
 
 
 def as_in_paper(dataset: str) -> str:

@@ -1,4 +1,5 @@
-"""The results section of README.md, written between its two markers from the tables, so that no number there is typed."""
+"""The results section of README.md, written between its two markers from the tables, so that no number there is
+typed."""
 
 from __future__ import annotations
 
@@ -47,15 +48,29 @@ def paper_size_section() -> str:
     for path in _tables("control_paper_size"):
         frame = pd.read_csv(path)
         first, epochs = frame.iloc[0], frame["epochs"].max()
-        lines += [f"| the paper's encoder and clip, {first['profile']}: **{first['kind']}** {first['data']}, {first['clip']}, {epochs} epochs, seed {first['seeds']} | paper, 100 epochs | linear | z-scored | converged |", "|" + "---|" * 5]
+        lines += [
+            f"| the paper's encoder and clip, {first['profile']}: **{first['kind']}** {first['data']}, {first['clip']}, {epochs} epochs, seed {first['seeds']} | paper, 100 epochs | linear | z-scored | converged |",
+            "|" + "---|" * 5,
+        ]
         for method in dict.fromkeys(frame["method"]):
             mine = frame[frame["method"] == method].set_index("probe")
-            lines.append("| " + " | ".join([method, _stated(method), *(_measured(mine.loc[probe]) for probe in ("linear", "standardized", "converged"))]) + " |")
+            lines.append(
+                "| "
+                + " | ".join(
+                    [
+                        method,
+                        _stated(method),
+                        *(_measured(mine.loc[probe]) for probe in ("linear", "standardized", "converged")),
+                    ]
+                )
+                + " |"
+            )
     return "\n".join(lines)
 
 
 def teachers_section() -> str:
-    """Markdown: Table 2's lines of our trained teachers, under all three probes, where more than one of them has rows."""
+    """Markdown: Table 2's lines of our trained teachers, under all three probes, where more than one of them has
+    rows."""
     lines = ["| trained teacher | measured on | seeds | linear | z-scored | converged |", "|" + "---|" * 6]
     for path in _tables("table02"):
         frame = pd.read_csv(path, dtype={"seeds": str})
@@ -66,19 +81,31 @@ def teachers_section() -> str:
             mine = frame[frame["method"] == method].set_index("probe")
             first = mine.iloc[0]
             cells = [_measured(mine.loc[probe]) for probe in ("linear", "standardized", "converged")]
-            lines.append("| " + " | ".join([method, f"{first['profile']}: **{first['kind']}** {first['data']}, {first['clip']}", first["seeds"], *cells]) + " |")
+            lines.append(
+                "| "
+                + " | ".join(
+                    [
+                        method,
+                        f"{first['profile']}: **{first['kind']}** {first['data']}, {first['clip']}",
+                        first["seeds"],
+                        *cells,
+                    ]
+                )
+                + " |"
+            )
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def dense_section() -> str:
-    """Markdown: what single points say (Tables 6 and 16), one line a task and dataset, for each profile that has rows."""
+    """Markdown: what single points say (Tables 6 and 16), one line a task and dataset, for each profile that has
+    rows."""
     methods = ("random", "global", "dense, zero-shot", "dense")
     lines = ["| task | measured on | guessing | " + " | ".join(methods) + " |", "|" + "---|" * (3 + len(methods))]
     tasks = (
         ("table06", "class of every point, short linear head on frozen features, mIoU", "mIoU", "setting", "linear"),
         ("table06", "class of every point, converged linear head, mIoU", "mIoU", "setting", "converged"),
         ("table16", "the same point 8 frames later, acc@.02", "accuracy", "compared by", "cosine"),
-    )  # fmt: skip
+    )
     for table, task, metric, column, setting in tasks:
         for path in _tables(table):
             frame = pd.read_csv(path)
@@ -90,7 +117,18 @@ def dense_section() -> str:
                 first = mine.iloc[0]
                 guess = first["chance"] if "chance" in mine else mine[mine["setting"] == "no features"][metric].iloc[0]
                 cells = [_measured(shown.loc[method], metric) if method in shown.index else "" for method in methods]
-                lines.append("| " + " | ".join([task, f"{first['profile']}: **{first['kind']}** {data}, {first['clip']}", f"{guess:.2f}", *cells]) + " |")
+                lines.append(
+                    "| "
+                    + " | ".join(
+                        [
+                            task,
+                            f"{first['profile']}: **{first['kind']}** {data}, {first['clip']}",
+                            f"{guess:.2f}",
+                            *cells,
+                        ]
+                    )
+                    + " |"
+                )
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
@@ -107,7 +145,11 @@ def _measured(line: pd.Series, metric: str = "accuracy") -> str:
 def with_results(text: str) -> str:
     """README text with its results section made anew. Raises ConfigError when the markers are gone."""
     if BEGIN not in text or END not in text:
-        raise ConfigError("the markers of the results section are missing", README.name, f"put {BEGIN} and {END} on lines of their own")
+        raise ConfigError(
+            "the markers of the results section are missing",
+            README.name,
+            f"put {BEGIN} and {END} on lines of their own",
+        )
     before, rest = text.split(BEGIN)
     sections = "\n\n".join(filter(None, (results_section(), paper_size_section(), teachers_section(), dense_section())))
     return f"{before}{BEGIN}\n\n{sections}\n\n{END}{rest.split(END)[1]}"

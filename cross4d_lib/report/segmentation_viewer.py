@@ -1,7 +1,8 @@
-"""Segmentation to turn and play: ground truth beside a prediction, one camera and one slider, and a strip of pictures where no scripts run.
+"""Segmentation to turn and play: ground truth beside a prediction, one camera and one slider, and a strip of pictures
+where no scripts run.
 
-Both clouds live in one plotly scene, the prediction moved sideways, so turning one turns the other. Coordinates and colours
-travel as in ``viewers.py``.
+Both clouds live in one plotly scene, the prediction moved sideways, so turning one turns the other. Coordinates and
+colours travel as in ``viewers.py``.
 """
 
 from __future__ import annotations
@@ -21,18 +22,28 @@ from .style import EMBEDDED, INK, MUTED, PALE, SMALL, WIDTH, look, png
 from .viewers import BUDGET, STRIP, ClipViewer, Paint, paint_labels, plotly_figure, to_int16
 
 APART = 1.2  # from one cloud to the other, x its extent sideways
-ACROSS, UPRIGHT = 0.62, 1.4  # the camera's distance from the near side of the scene, x its width and x its height: both are then in sight
+ACROSS, UPRIGHT = (
+    0.62,
+    1.4,
+)  # the camera's distance from the near side of the scene, x its width and x its height: both are then in sight
 NOT_SCORED = "not scored"
 
 
 def segmentation_player(
-    clip: Clip, truth: np.ndarray, prediction: np.ndarray, names: tuple[str, ...], ignored: tuple[int, ...] = (),
-    heads: tuple[str, str] = ("ground truth", "prediction"), title: str = "", points: int = 1024,
-) -> ClipViewer:  # fmt: skip
+    clip: Clip,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    names: tuple[str, ...],
+    ignored: tuple[int, ...] = (),
+    heads: tuple[str, str] = ("ground truth", "prediction"),
+    title: str = "",
+    points: int = 1024,
+) -> ClipViewer:
     """Ground truth and prediction as one animated 3D picture, with play button and slider; it does not start by itself.
 
-    truth, prediction : (T, N) int, negative = no class. names : of all classes; points whose true class is ``ignored`` or missing are grey in
-    both clouds. points : most points of one cloud; fewer where the picture would exceed its budget (``clip_viewer``).
+    truth, prediction : (T, N) int, negative = no class. names : of all classes; points whose true class is ``ignored``
+    or missing are grey in both clouds. points : most points of one cloud; fewer where the picture would exceed its
+    budget (``clip_viewer``).
 
     Raises ConfigError when the labels do not fit the clip.
     """
@@ -40,7 +51,11 @@ def segmentation_player(
     frames, count, _ = clip.points.shape
     for labels in (truth, prediction):
         if labels.shape != (frames, count):
-            raise ConfigError(f"labels of shape {labels.shape} for {frames} frames of {count} points", "segmentation_player", "one a point and frame")
+            raise ConfigError(
+                f"labels of shape {labels.shape} for {frames} frames of {count} points",
+                "segmentation_player",
+                "one a point and frame",
+            )
     shown = max(1, min(points, count, int(BUDGET / (frames * 2 * 7 * 4 / 3))))
     kept = (truth >= 0) & ~np.isin(truth, ignored)
     aside = APART * float(np.ptp(clip.points[..., 0]))
@@ -54,7 +69,16 @@ def segmentation_player(
     figure = plotly_figure(steps, paint, scale, unit, title, says)
     fit_scene(figure["layout"]["scene"], steps, shown, heads)
     text = f"{title}: {heads[0]} beside {heads[1]}, points coloured by class, grey where not scored; {says}; {min(STRIP, frames)} moments of the clip from left to right."
-    return ClipViewer(figure, png(pair_strip(clip, paint, shown, heads, f"{title}; {right:.0%} of the scored points right"), 110, text, EMBEDDED), text)
+    return ClipViewer(
+        figure,
+        png(
+            pair_strip(clip, paint, shown, heads, f"{title}; {right:.0%} of the scored points right"),
+            110,
+            text,
+            EMBEDDED,
+        ),
+        text,
+    )
 
 
 def as_scored(paint: Paint, names: tuple[str, ...]) -> Paint:
@@ -65,14 +89,30 @@ def as_scored(paint: Paint, names: tuple[str, ...]) -> Paint:
 
 
 def fit_scene(scene: dict, steps: np.ndarray, shown: int, heads: tuple[str, str]) -> None:
-    """A heading above each cloud, no ticks sideways (they would count through both clouds), and a camera that looks straight at the pair."""
+    """A heading above each cloud, no ticks sideways (they would count through both clouds), and a camera that looks
+    straight at the pair."""
     top = float(steps[..., 1].min())
-    middle = [float((cloud[..., 0].min() / 2 + cloud[..., 0].max() / 2)) for cloud in (steps[:, :shown], steps[:, shown:])]
+    middle = [
+        float(cloud[..., 0].min() / 2 + cloud[..., 0].max() / 2) for cloud in (steps[:, :shown], steps[:, shown:])
+    ]
     depth = float(steps[..., 2].mean())
     scene["xaxis"] |= {"tickvals": [], "ticktext": [], "title": {"text": ""}}
-    scene["annotations"] = [{"x": x, "y": top, "z": depth, "text": f"<b>{head}</b>", "showarrow": False, "yshift": 22, "font": {"size": 14, "color": INK}} for x, head in zip(middle, heads)]
+    scene["annotations"] = [
+        {
+            "x": x,
+            "y": top,
+            "z": depth,
+            "text": f"<b>{head}</b>",
+            "showarrow": False,
+            "yshift": 22,
+            "font": {"size": 14, "color": INK},
+        }
+        for x, head in zip(middle, heads)
+    ]
     ratio = scene["aspectratio"]
-    scene["camera"] |= {"eye": {"x": 0.0, "y": -0.2, "z": -(ratio["z"] / 2 + max(ACROSS * ratio["x"], UPRIGHT * ratio["y"]))}}
+    scene["camera"] |= {
+        "eye": {"x": 0.0, "y": -0.2, "z": -(ratio["z"] / 2 + max(ACROSS * ratio["x"], UPRIGHT * ratio["y"]))}
+    }
 
 
 @look
@@ -88,11 +128,23 @@ def pair_strip(clip: Clip, paint: Paint, shown: int, heads: tuple[str, str], tit
         for row in range(2):
             ax = drawing.bare(figure.add_axes((0.035 + k * wide, 0.545 - 0.395 * row, 0.97 * wide, tall)))
             drawing.look_at(ax, drawing.window(*positions, margin=2, aspect=0.97 * wide * WIDTH / (tall * height)))
-            drawing.draw_cloud(ax, clip.points[f, :shown], camera, paint.rgb(f)[row * shown : (row + 1) * shown], scale=drawing.WHOLE if clip.tracked else 1.0)
-        figure.text(0.035 + (k + 0.5) * wide, 0.965, f"frame {f}", ha="center", va="center", fontsize=SMALL, color=MUTED)
+            drawing.draw_cloud(
+                ax,
+                clip.points[f, :shown],
+                camera,
+                paint.rgb(f)[row * shown : (row + 1) * shown],
+                scale=drawing.WHOLE if clip.tracked else 1.0,
+            )
+        figure.text(
+            0.035 + (k + 0.5) * wide, 0.965, f"frame {f}", ha="center", va="center", fontsize=SMALL, color=MUTED
+        )
     for row, head in enumerate(heads):
-        figure.text(0.014, 0.74 - 0.395 * row, head, rotation=90, ha="center", va="center", fontweight="bold", fontsize=SMALL)
-    for k, line in enumerate(drawing.key_lines([(to_hex(paint.palette[code]), name) for code, name in paint.ticks.items()])):
+        figure.text(
+            0.014, 0.74 - 0.395 * row, head, rotation=90, ha="center", va="center", fontweight="bold", fontsize=SMALL
+        )
+    for k, line in enumerate(
+        drawing.key_lines([(to_hex(paint.palette[code]), name) for code, name in paint.ticks.items()])
+    ):
         drawing.point_key(figure, (0.03, 0.105 - 0.05 * k), line)
     drawing.small_note(figure, title)
     return figure

@@ -1,7 +1,7 @@
 """One look for every figure: colours that colour-blind readers tell apart, shapes beside the colours, sizes, saving.
 
-Colours are Okabe and Ito's; numbers are drawn in cividis. No meaning rests on a colour alone: a series has a marker shape,
-the frozen side is dashed, what is hidden is hollow.
+Colours are Okabe and Ito's; numbers are drawn in cividis. No meaning rests on a colour alone: a series has a marker
+shape, the frozen side is dashed, what is hidden is hollow.
 """
 
 from __future__ import annotations
@@ -21,32 +21,66 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
-)  # fmt: skip
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
 INK, MUTED, HIDDEN, PALE = "#222222", "#5F5F5F", "#8C8C8C", "#D8D8D8"  # text, small text, occluded points
 FROZEN, TRAINED, ANCHOR = BLUE, VERMILION, VERMILION
 SCALAR = "cividis"
 SERIES = {  # pretext or method -> (colour, marker)
-    "dense": (BLUE, "o"), "global": (ORANGE, "s"), "random": (MUTED, "^"), "scratch": (BLACK, "D"), "i-JEPA": (GREEN, "v"),
-    "MaST-Pre": (PURPLE, "P"), "Uni4D": (SKY, "X"), "paper": (BLACK, "*"),
-}  # fmt: skip
+    "dense": (BLUE, "o"),
+    "global": (ORANGE, "s"),
+    "random": (MUTED, "^"),
+    "scratch": (BLACK, "D"),
+    "i-JEPA": (GREEN, "v"),
+    "MaST-Pre": (PURPLE, "P"),
+    "Uni4D": (SKY, "X"),
+    "paper": (BLACK, "*"),
+}
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, BLACK)  # classes, in order
 WIDTH = 10.0  # inches, a notebook's column
 EMBEDDED = 256  # colours of a picture inside a notebook, which must stay small
 TEXT, SMALL = 10.0, 8.5  # points, at WIDTH
 
 LOOK = {
-    "font.family": "DejaVu Sans", "font.size": TEXT, "mathtext.fontset": "dejavusans", "text.color": INK,
-    "axes.titlesize": TEXT, "axes.labelsize": TEXT, "axes.labelcolor": INK, "axes.edgecolor": MUTED, "axes.linewidth": 0.8,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "grid.color": "#DDDDDD",
-    "xtick.labelsize": SMALL, "ytick.labelsize": SMALL, "xtick.color": INK, "ytick.color": INK,
-    "legend.fontsize": SMALL, "legend.frameon": False, "lines.linewidth": 2.0, "lines.markersize": 7.0,
-    "image.cmap": SCALAR, "image.interpolation": "nearest", "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100.0,
-}  # fmt: skip
+    "font.family": "DejaVu Sans",
+    "font.size": TEXT,
+    "mathtext.fontset": "dejavusans",
+    "text.color": INK,
+    "axes.titlesize": TEXT,
+    "axes.labelsize": TEXT,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "lines.linewidth": 2.0,
+    "lines.markersize": 7.0,
+    "image.cmap": SCALAR,
+    "image.interpolation": "nearest",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.dpi": 100.0,
+}
 
 
 def look(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Decorator: the function draws in this look, whatever the reader's matplotlib settings are, and leaves them alone."""
+    """Decorator: the function draws in this look, whatever the reader's matplotlib settings are, and leaves them
+    alone."""
 
     @wraps(draw)
     def in_look(*args, **kwargs) -> Figure:
@@ -63,7 +97,11 @@ def class_colours(count: int) -> list[str]:
     from matplotlib.colors import to_hex, to_rgb
 
     tone = lambda colour, towards, share: to_hex([c + share * (towards - c) for c in to_rgb(colour)])
-    every = [*PALETTE, *(tone(c, 0.0, 0.45) for c in PALETTE[:-1]), *(tone(c, 1.0, 0.5) for c in PALETTE[:-1])]  # black has no tones
+    every = [
+        *PALETTE,
+        *(tone(c, 0.0, 0.45) for c in PALETTE[:-1]),
+        *(tone(c, 1.0, 0.5) for c in PALETTE[:-1]),
+    ]  # black has no tones
     return [every[k % len(every)] for k in range(count)]
 
 
@@ -100,7 +138,8 @@ def save_figure(figure: Figure, path: str | Path, dpi: float = 160) -> Path:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as a notebook shows it: PNG with alt text. It is the last line of a cell, or an argument of ``display``."""
+    """A figure as a notebook shows it: PNG with alt text. It is the last line of a cell, or an argument of
+    ``display``."""
 
     image: bytes
     text: str

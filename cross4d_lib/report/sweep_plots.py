@@ -19,10 +19,11 @@ SHOWN = ("linear", "converged")  # probes
 
 @look
 def sweep_figure(frame: pd.DataFrame) -> Figure:
-    """``sweep_tables.control_sweep`` as small panels of one height: how the tokens are pooled, then one panel an axis with its values rising.
+    """``sweep_tables.control_sweep`` as small panels of one height: how the tokens are pooled, then one panel an axis
+    with its values rising.
 
-    Filled and solid: dense. Hollow and dashed: the random encoder of the same size. A shade marks the profile's own setting, a grey bar the
-    95 % interval of dense there under the converged probe. Raises DataError on an empty frame.
+    Filled and solid: dense. Hollow and dashed: the random encoder of the same size. A shade marks the profile's own
+    setting, a grey bar the 95 % interval of dense there under the converged probe. Raises DataError on an empty frame.
     """
     refuse_empty(frame, "control_sweep")
     axes_of = {axis: part[part["pool"] == "mean"] for axis, part in frame.groupby("axis", sort=False)}
@@ -42,13 +43,35 @@ def sweep_figure(frame: pd.DataFrame) -> Figure:
     for ax in figure.axes[::ACROSS]:
         ax.set_ylabel("accuracy")
     first = frame[frame["base"] & (frame["method"] == "dense")].iloc[0]
-    figure.suptitle(f"{first['profile']}: {stand_in(frame)}, {first['clips_evaluated']} TRAINING clips, each subject left out in turn; base {first['clip']}, {first['epochs']} epochs, {first['teacher']}, seeds {first['seeds']}", fontsize=SMALL + 0.5)
-    keys = [Line2D([], [], color=PROBE_MARKS[p][0], marker=PROBE_MARKS[p][1], label=f"dense, {PROBES[p]}") for p in SHOWN]
-    keys += [Line2D([], [], color=PROBE_MARKS[p][0], marker=PROBE_MARKS[p][1], markerfacecolor="white", linestyle="--", linewidth=1.2, label=f"random, {PROBES[p]}") for p in SHOWN]
+    figure.suptitle(
+        f"{first['profile']}: {stand_in(frame)}, {first['clips_evaluated']} TRAINING clips, each subject left out in turn; base {first['clip']}, {first['epochs']} epochs, {first['teacher']}, seeds {first['seeds']}",
+        fontsize=SMALL + 0.5,
+    )
+    keys = [
+        Line2D([], [], color=PROBE_MARKS[p][0], marker=PROBE_MARKS[p][1], label=f"dense, {PROBES[p]}") for p in SHOWN
+    ]
+    keys += [
+        Line2D(
+            [],
+            [],
+            color=PROBE_MARKS[p][0],
+            marker=PROBE_MARKS[p][1],
+            markerfacecolor="white",
+            linestyle="--",
+            linewidth=1.2,
+            label=f"random, {PROBES[p]}",
+        )
+        for p in SHOWN
+    ]
     keys.append(Line2D([], [], color=MUTED, linestyle=":", label="chance"))
     figure.legend(handles=keys, loc="outside lower center", ncols=3)
-    said = "; ".join(f"{axis}: " + ", ".join(f"{value} {accuracy:.2f}" for value, accuracy in told(part)) for axis, part in panels.items())
-    figure.set_label(f"Small line plots of accuracy on left-out training subjects on {stand_in(frame)}, one panel a setting. Dense under the converged probe: {said}.")
+    said = "; ".join(
+        f"{axis}: " + ", ".join(f"{value} {accuracy:.2f}" for value, accuracy in told(part))
+        for axis, part in panels.items()
+    )
+    figure.set_label(
+        f"Small line plots of accuracy on left-out training subjects on {stand_in(frame)}, one panel a setting. Dense under the converged probe: {said}."
+    )
     return figure
 
 
@@ -67,11 +90,24 @@ def draw_axis(ax: Axes, part: pd.DataFrame) -> None:
         colour, marker = PROBE_MARKS[probe]
         for method in ("random", "dense"):
             lines = part[(part["method"] == method) & (part["probe"] == probe)].set_index("value").reindex(values)
-            ax.plot(np.arange(len(values)), lines["accuracy"], "-" if method == "dense" else "--", marker=marker, color=colour, markersize=5.5, linewidth=1.8 if method == "dense" else 1.1, markerfacecolor=colour if method == "dense" else "white")
+            ax.plot(
+                np.arange(len(values)),
+                lines["accuracy"],
+                "-" if method == "dense" else "--",
+                marker=marker,
+                color=colour,
+                markersize=5.5,
+                linewidth=1.8 if method == "dense" else 1.1,
+                markerfacecolor=colour if method == "dense" else "white",
+            )
             if method == "dense" and probe == "converged":
                 ax.vlines(own, lines["low"].iloc[own], lines["high"].iloc[own], color=MUTED, linewidth=1.4, zorder=1)
     ax.axhline(part["chance"].iloc[0], color=MUTED, linestyle=":", linewidth=1.2)
     short = [value.rpartition("/")[2].removeprefix("cross4d-").removeprefix("tiny-") for value in values]
-    ax.set_xticks(range(len(values)), ["\n" * (len(values) > 4) * (k % 2) + name for k, name in enumerate(short)], fontsize=SMALL - 0.5)  # many names: on two levels
+    ax.set_xticks(
+        range(len(values)),
+        ["\n" * (len(values) > 4) * (k % 2) + name for k, name in enumerate(short)],
+        fontsize=SMALL - 0.5,
+    )  # many names: on two levels
     ax.set_xlim(-0.5, len(values) - 0.5)
     ax.grid(axis="y")

@@ -1,4 +1,5 @@
-"""What the figures of the dense tasks show, computed once: one motion under one encoder, and what a segmenter makes of a clip."""
+"""What the figures of the dense tasks show, computed once: one motion under one encoder, and what a segmenter makes of
+a clip."""
 
 from __future__ import annotations
 
@@ -21,20 +22,24 @@ from .evidence import NEIGHBOURS, TokenFrames, token_features
 def moving_point(clip: Clip, frame: int) -> int:
     """The point of a frame whose neighbourhood moves most over the clip: a paw, a hand.
 
-    Where points are tracked their own path counts; a depth video's points have none, and the distance to the nearest point of
-    the other frames stands for it. Ours.
+    Where points are tracked their own path counts; a depth video's points have none, and the distance to the nearest
+    point of the other frames stands for it. Ours.
     """
     cloud = torch.as_tensor(clip.points)
     here = cloud[frame].expand_as(cloud)  # (T, N, 3)
-    there = cloud if clip.tracked else torch.gather(cloud, 1, nearest_point(here.contiguous(), cloud)[..., None].expand(-1, -1, 3))
+    there = (
+        cloud
+        if clip.tracked
+        else torch.gather(cloud, 1, nearest_point(here.contiguous(), cloud)[..., None].expand(-1, -1, 3))
+    )
     far = (there - here).norm(dim=-1).amax(0)  # (N,)
     near = nearest_neighbours(cloud[frame], cloud[frame], min(NEIGHBOURS, cloud.shape[1]))  # (N, k)
     return int(far[near].mean(1).argmax())
 
 
 def motion_frames(clip: Clip, encoder: Encoder, frames: list[int], anchor: int) -> TokenFrames:
-    """Some frames of one clip under one encoder (Figure 5). The PCA is fitted on every frame of the clip, and its mean is what
-    the similarity is taken from: to point ``anchor`` of the first frame shown, in all of them."""
+    """Some frames of one clip under one encoder (Figure 5). The PCA is fitted on every frame of the clip, and its mean
+    is what the similarity is taken from: to point ``anchor`` of the first frame shown, in all of them."""
     features = token_features(clip, encoder)  # (T, N, C)
     pca = fit_pca_rgb(features.reshape(-1, features.shape[-1]))
     like = pca.centred(features[frames[0], anchor])
@@ -42,9 +47,11 @@ def motion_frames(clip: Clip, encoder: Encoder, frames: list[int], anchor: int) 
 
 
 def frozen_segmenter(encoder: Encoder, head: nn.Linear, standardized_on: LabelledTokens | None = None) -> Segmenter:
-    """Encoder and per-point head of ``segment_frozen`` as one model, so that frozen and fine-tuned ones are asked alike.
+    """Encoder and per-point head of ``segment_frozen`` as one model, so that frozen and fine-tuned ones are asked
+    alike.
 
-    standardized_on : the training tokens, where the head was trained on z-scored features: the z-scoring is folded into the head.
+    standardized_on : the training tokens, where the head was trained on z-scored features: the z-scoring is folded into
+    the head.
     """
     with torch.random.fork_rng(devices=[]):  # the fresh head is thrown away
         segmenter = Segmenter(encoder, head.out_features)
@@ -69,11 +76,16 @@ def point_probabilities(clip: Clip, segmenter: Segmenter) -> np.ndarray:
 
 
 def truth_probability(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The probability given to the class a point truly has. probabilities (T, N, K), truth (T, N) -> (T, N), NaN where truth is negative.
+    """The probability given to the class a point truly has. probabilities (T, N, K), truth (T, N) -> (T, N), NaN where
+    truth is negative.
 
     Raises ConfigError when a class is not among the K.
     """
     if truth.max(initial=-1) >= probabilities.shape[-1]:
-        raise ConfigError(f"class {truth.max()} of {probabilities.shape[-1]}", "truth_probability", "probabilities of the classes the labels come from")
+        raise ConfigError(
+            f"class {truth.max()} of {probabilities.shape[-1]}",
+            "truth_probability",
+            "probabilities of the classes the labels come from",
+        )
     given = np.take_along_axis(probabilities, truth.clip(0)[..., None], -1)[..., 0]
     return np.where(truth < 0, np.nan, given)

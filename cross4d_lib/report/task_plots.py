@@ -1,6 +1,8 @@
-"""Plots of the dense tasks' tables: correspondence over tau, coverage, transfer, confusion, IoU by class. Frames in, figures out.
+"""Plots of the dense tasks' tables: correspondence over tau, coverage, transfer, confusion, IoU by class. Frames in,
+figures out.
 
-Frames are those of ``task_tables.py``; each function returns a Figure whose label is its alt text. Stars are the paper's values.
+Frames are those of ``task_tables.py``; each function returns a Figure whose label is its alt text. Stars are the
+paper's values.
 """
 
 from __future__ import annotations
@@ -28,7 +30,12 @@ def method_style(method: str) -> dict:
     """Colour, marker and line of a method; a zero-shot one is its pretext's, dashed and hollow."""
     colour, marker = COORDINATES.get(method) or SERIES[method.split(",")[0]]
     away = "," in method
-    return {"color": colour, "marker": marker, "linestyle": "--" if away else "-", "markerfacecolor": "white" if away else colour}
+    return {
+        "color": colour,
+        "marker": marker,
+        "linestyle": "--" if away else "-",
+        "markerfacecolor": "white" if away else colour,
+    }
 
 
 def refuse_empty(frame: pd.DataFrame, what: str) -> None:
@@ -45,10 +52,11 @@ def stand_in(frame: pd.DataFrame) -> str:
 
 @look
 def correspondence_curve(frame: pd.DataFrame, compared: str = "cosine", note: str = "") -> Figure:
-    """Share of right matches against tau, one panel a gap of frames, one line a method (``task_tables.correspondences`` or ``table16``).
+    """Share of right matches against tau, one panel a gap of frames, one line a method (``task_tables.correspondences``
+    or ``table16``).
 
-    compared : which comparison of features; coordinates stand beside it. The vertical line is Table 16's tau, the dotted one chance;
-    stars are the paper's values where the frame has them. Raises DataError on an empty frame.
+    compared : which comparison of features; coordinates stand beside it. The vertical line is Table 16's tau, the
+    dotted one chance; stars are the paper's values where the frame has them. Raises DataError on an empty frame.
     """
     frame = frame[frame["compared by"].isin([compared, "distance"])] if len(frame) else frame
     refuse_empty(frame, "table16")
@@ -58,24 +66,52 @@ def correspondence_curve(frame: pd.DataFrame, compared: str = "cosine", note: st
     for ax, gap in zip(figure.subplots(1, len(gaps), squeeze=False, sharey=True)[0], gaps):
         here = frame[frame["gap"] == gap]
         for _, line in here.iterrows():
-            ax.plot(TAUS, numbers(line["curve"]), markevery=(1, 4), label=line["method"], **method_style(line["method"]))
+            ax.plot(
+                TAUS, numbers(line["curve"]), markevery=(1, 4), label=line["method"], **method_style(line["method"])
+            )
             if not np.isnan(line.get("paper", np.nan)):
-                ax.plot(TAU, line["paper"], "*", markersize=STAR, markerfacecolor="white", markeredgecolor=method_style(line["method"])["color"], markeredgewidth=1.4, zorder=5)
+                ax.plot(
+                    TAU,
+                    line["paper"],
+                    "*",
+                    markersize=STAR,
+                    markerfacecolor="white",
+                    markeredgecolor=method_style(line["method"])["color"],
+                    markeredgewidth=1.4,
+                    zorder=5,
+                )
         ax.plot(TAUS, numbers(here["chance curve"].iloc[0]), color=MUTED, linestyle=":", linewidth=1.6)
         ax.axvline(TAU, color=ANCHOR, linewidth=1.2, zorder=0)
-        ax.set(title=f"{gap} frames later", xlabel="tau, of the bounding box's diagonal", xlim=(0, TAUS[-1]), ylim=(0, 1))
+        ax.set(
+            title=f"{gap} frames later", xlabel="tau, of the bounding box's diagonal", xlim=(0, TAUS[-1]), ylim=(0, 1)
+        )
         ax.grid()
         best = here.sort_values("accuracy", ascending=False)
-        said.append(f"{gap} frames later, at {TAU:g}: " + ", ".join(f"{m} {a:.2f}" for m, a in zip(best["method"], best["accuracy"])) + f", chance {here['chance'].iloc[0]:.2f}")
+        said.append(
+            f"{gap} frames later, at {TAU:g}: "
+            + ", ".join(f"{m} {a:.2f}" for m, a in zip(best["method"], best["accuracy"]))
+            + f", chance {here['chance'].iloc[0]:.2f}"
+        )
         if gap == gaps[0]:
             ax.set_ylabel("share of matches within tau")
     keys = [Line2D([], [], label=method, **method_style(method)) for method in dict.fromkeys(frame["method"])]
-    keys += [Line2D([], [], color=MUTED, linestyle=":", label="chance"), Line2D([], [], color=ANCHOR, linewidth=1.2, label=f"Table 16's tau, {TAU:g}")]
+    keys += [
+        Line2D([], [], color=MUTED, linestyle=":", label="chance"),
+        Line2D([], [], color=ANCHOR, linewidth=1.2, label=f"Table 16's tau, {TAU:g}"),
+    ]
     if frame.get("paper", pd.Series([np.nan])).notna().any():
         keys.append(paper_key("paper (DT4D)"))
     figure.legend(handles=keys, loc="outside lower center", ncols=4)
-    figure.suptitle(f"{stand_in(frame)}, {frame.iloc[0]['clip']}, {frame.iloc[0]['clips_evaluated']} clips; features compared: {compared}" + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
-    figure.set_label(f"Line plots of correspondence accuracy against tau on {stand_in(frame)}, one line a method. " + ". ".join(said) + ".")
+    figure.suptitle(
+        f"{stand_in(frame)}, {frame.iloc[0]['clip']}, {frame.iloc[0]['clips_evaluated']} clips; features compared: {compared}"
+        + (f"; {note}" if note else ""),
+        fontsize=SMALL + 0.5,
+    )
+    figure.set_label(
+        f"Line plots of correspondence accuracy against tau on {stand_in(frame)}, one line a method. "
+        + ". ".join(said)
+        + "."
+    )
     return figure
 
 
@@ -89,10 +125,11 @@ def paper_key(label: str) -> Line2D:
 
 @look
 def coverage_curves(frame: pd.DataFrame) -> Figure:
-    """Share of points with a target against splat radius, image size and cameras, one line a dataset and clip size (``control_coverage``).
+    """Share of points with a target against splat radius, image size and cameras, one line a dataset and clip size
+    (``control_coverage``).
 
-    Where a dataset has two clip sizes the second is dashed and hollow. Stars are the paper's values. In the middle the splat
-    grows with the image; the thin dotted lines keep it at its size in 126 px. Raises DataError on an empty frame.
+    Where a dataset has two clip sizes the second is dashed and hollow. Stars are the paper's values. In the middle the
+    splat grows with the image; the thin dotted lines keep it at its size in 126 px. Raises DataError on an empty frame.
     """
     refuse_empty(frame, "control_coverage")
     figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
@@ -101,37 +138,68 @@ def coverage_curves(frame: pd.DataFrame) -> Figure:
     for (data, clip), here in frame.groupby(["data", "clip"], sort=False):
         k, second = names.index(data), clip != frame[frame["data"] == data]["clip"].iloc[0]
         colour = PALETTE[k % len(PALETTE)]
-        style = {"color": colour, "marker": DATA_MARKS[k % len(DATA_MARKS)], "linestyle": "--" if second else "-", "markerfacecolor": "white" if second else colour}
+        style = {
+            "color": colour,
+            "marker": DATA_MARKS[k % len(DATA_MARKS)],
+            "linestyle": "--" if second else "-",
+            "markerfacecolor": "white" if second else colour,
+        }
         for ax, start, end in ((splat, "splat x ", ""), (size, "", " px"), (cameras, "", " camera")):
             ax.plot(*along(here, start, end), **style)
         kept = along(here, "", " px, splat of 126 px")
         size.plot(*kept, color=colour, linestyle=":", linewidth=1.2)
         stated = here[here["paper"].notna()]
         for ax, at in ((splat, 1.0), (size, 126.0)):
-            ax.plot([at] * (stated["setting"] == "1 camera").sum(), stated[stated["setting"] == "1 camera"]["paper"], **star(colour))
+            ax.plot(
+                [at] * (stated["setting"] == "1 camera").sum(),
+                stated[stated["setting"] == "1 camera"]["paper"],
+                **star(colour),
+            )
         cameras.plot([int(s[0]) for s in stated["setting"]], stated["paper"], **star(colour))
         first = here.iloc[0]
-        keys.append(Line2D([], [], label=f"{data}{' (STAND-IN)' if first['kind'].startswith('synthetic') else ''}, {clip}", **style))
+        keys.append(
+            Line2D(
+                [], [], label=f"{data}{' (STAND-IN)' if first['kind'].startswith('synthetic') else ''}, {clip}", **style
+            )
+        )
         one = here[here["setting"] == "1 camera"]["coverage"]
         if len(one):
             said.append(f"{data} ({clip}) {one.iloc[0]:.2f}")
-    splat.set(xlabel="splat radius, x ours", xticks=[0.25, 1, 2, 3], ylabel="share of points with a target", ylim=(0, 1))
+    splat.set(
+        xlabel="splat radius, x ours", xticks=[0.25, 1, 2, 3], ylabel="share of points with a target", ylim=(0, 1)
+    )
     size.set(xlabel="image side in pixels", xticks=[126, 252, 504])
     cameras.set(xlabel="cameras", xticks=[1, 2, 4])
     for ax in (splat, size, cameras):
         ax.grid()
-    keys += [Line2D([], [], color=MUTED, linestyle=":", linewidth=1.2, label="splat kept at its size in 126 px"), paper_key("paper, the dataset it stands for")]
+    keys += [
+        Line2D([], [], color=MUTED, linestyle=":", linewidth=1.2, label="splat kept at its size in 126 px"),
+        paper_key("paper, the dataset it stands for"),
+    ]
     figure.legend(handles=keys, loc="outside lower center", ncols=2)
-    figure.set_label("Line plots of coverage against splat radius, image size and number of cameras, one line a dataset and clip size. With one camera: " + ", ".join(said) + ".")
+    figure.set_label(
+        "Line plots of coverage against splat radius, image size and number of cameras, one line a dataset and clip size. With one camera: "
+        + ", ".join(said)
+        + "."
+    )
     return figure
 
 
 def star(colour: str) -> dict:
-    return {"linestyle": "", "marker": "*", "markersize": STAR, "markerfacecolor": "white", "markeredgecolor": colour, "markeredgewidth": 1.4, "zorder": 5}
+    return {
+        "linestyle": "",
+        "marker": "*",
+        "markersize": STAR,
+        "markerfacecolor": "white",
+        "markeredgecolor": colour,
+        "markeredgewidth": 1.4,
+        "zorder": 5,
+    }
 
 
 def along(frame: pd.DataFrame, start: str, end: str) -> tuple[list[float], list[float]]:
-    """The settings ``start`` number ``end`` of a table of coverage, by number; a plural s is allowed -> numbers, coverages."""
+    """The settings ``start`` number ``end`` of a table of coverage, by number; a plural s is allowed -> numbers,
+    coverages."""
     found = frame["setting"].str.extract(f"^{start}([0-9.]+){end}s?$")[0].astype(float)
     order = found[found.notna()].sort_values()
     return order.tolist(), frame.loc[order.index, "coverage"].tolist()
@@ -152,7 +220,9 @@ def transfer_matrix(frame: pd.DataFrame, probe: str = "standardized", note: str 
     frame = frame[frame["probe"] == probe] if len(frame) else frame
     refuse_empty(frame, f"table12 under {probe}")
     targets = list(dict.fromkeys(frame["target"]))
-    sources = [s for s in dict.fromkeys(frame["source"]) if s != "random"] + ["random"] * ("random" in set(frame["source"]))
+    sources = [s for s in dict.fromkeys(frame["source"]) if s != "random"] + ["random"] * (
+        "random" in set(frame["source"])
+    )
     figure = Figure(figsize=(WIDTH, 0.85 * len(sources) + 1.5), layout="constrained")
     ax = figure.subplots()
     shades = np.full((len(sources), len(targets)), np.nan)
@@ -162,7 +232,16 @@ def transfer_matrix(frame: pd.DataFrame, probe: str = "standardized", note: str 
         shades[r, c], chances[line["target"]] = value, line["chance"]
         stated = line.get("paper", np.nan)
         spread = "" if np.isnan(line["std"]) else f" ± {line['std']:.2f}"
-        cell_text(ax, c, r - (0 if np.isnan(stated) else 0.1), value, f"{value:.2f}{spread}", va="center", fontsize=13, fontweight="bold")
+        cell_text(
+            ax,
+            c,
+            r - (0 if np.isnan(stated) else 0.1),
+            value,
+            f"{value:.2f}{spread}",
+            va="center",
+            fontsize=13,
+            fontweight="bold",
+        )
         if not np.isnan(stated):
             cell_text(ax, c, r + 0.27, value, f"paper {stated:.2f}", va="center", fontsize=SMALL)
         if line["source"] == line["target"]:
@@ -174,19 +253,28 @@ def transfer_matrix(frame: pd.DataFrame, probe: str = "standardized", note: str 
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     figure.colorbar(image, ax=ax, label="accuracy", pad=0.01).outline.set_visible(False)
-    ax.set_title(f"{probe} probe, mean ± deviation over seeds; framed = its own dataset" + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
+    ax.set_title(
+        f"{probe} probe, mean ± deviation over seeds; framed = its own dataset" + (f"; {note}" if note else ""),
+        fontsize=SMALL + 0.5,
+    )
     figure.set_label(
         f"Heat table of accuracy under the {probe} probe, rows what the encoder was pretrained on, columns what it is probed on. "
-        + "; ".join(f"{s}: " + ", ".join(f"{t} {shades[r, c]:.2f}" for c, t in enumerate(targets) if not np.isnan(shades[r, c])) for r, s in enumerate(sources)) + "."
-    )  # fmt: skip
+        + "; ".join(
+            f"{s}: " + ", ".join(f"{t} {shades[r, c]:.2f}" for c, t in enumerate(targets) if not np.isnan(shades[r, c]))
+            for r, s in enumerate(sources)
+        )
+        + "."
+    )
     return figure
 
 
 @look
 def confusion_figure(matrix: np.ndarray, names: tuple[str, ...], title: str = "") -> Figure:
-    """Which class is taken for which: a confusion matrix (K, K) of counts, rows the true class, each divided by its sum.
+    """Which class is taken for which: a confusion matrix (K, K) of counts, rows the true class, each divided by its
+    sum.
 
-    Classes that have no true point keep their column, and a pale row. Shares of 1 % and more are written where there is room.
+    Classes that have no true point keep their column, and a pale row. Shares of 1 % and more are written where there is
+    room.
     """
     matrix = np.asarray(matrix, float)
     total = matrix.sum(1, keepdims=True)
@@ -205,19 +293,24 @@ def confusion_figure(matrix: np.ndarray, names: tuple[str, ...], title: str = ""
     ax.set_yticklabels([f"{name} ({int(n):,})" for name, n in zip(names, total[:, 0])])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    figure.colorbar(image, ax=ax, label="share of the class's points (numbers: per cent)", shrink=0.8, pad=0.01).outline.set_visible(False)
+    figure.colorbar(
+        image, ax=ax, label="share of the class's points (numbers: per cent)", shrink=0.8, pad=0.01
+    ).outline.set_visible(False)
     if title:
         ax.set_title(title, fontsize=SMALL + 1)
     wrong = np.where(np.eye(count, dtype=bool), -1.0, np.nan_to_num(share))
     r, c = np.unravel_index(wrong.argmax(), wrong.shape)
     found = ", ".join(f"{name} {share[k, k]:.0%}" for k, name in enumerate(names) if total[k] > 0)
-    figure.set_label(f"Confusion matrix, rows the true class, shares of its points. Found: {found}. The largest confusion: {share[r, c]:.0%} of {names[r]} is taken for {names[c]}. {title}".strip())
+    figure.set_label(
+        f"Confusion matrix, rows the true class, shares of its points. Found: {found}. The largest confusion: {share[r, c]:.0%} of {names[r]} is taken for {names[c]}. {title}".strip()
+    )
     return figure
 
 
 @look
 def iou_dots(frame: pd.DataFrame, title: str = "") -> Figure:
-    """IoU of every class as dots, one mark a method (``task_tables.iou_by_class``); classes without test points are left out.
+    """IoU of every class as dots, one mark a method (``task_tables.iou_by_class``); classes without test points are
+    left out.
 
     Raises DataError on an empty frame.
     """
@@ -231,15 +324,33 @@ def iou_dots(frame: pd.DataFrame, title: str = "") -> Figure:
         ax.axhspan(row - 0.5, row + 0.5, color="#F4F4F4", zorder=0)
     for method, shift in zip(methods, offset):
         style = method_style(method)
-        ax.plot(kept[method], np.arange(len(kept)) + shift, **{**style, "linestyle": ""}, label=f"{method} (mean {kept[method].mean():.2f})")
-    ax.set(yticks=range(len(kept)), ylim=(len(kept) - 0.5, -0.5), xlim=(-0.015, 1), xticks=[0, 0.2, 0.4, 0.6, 0.8, 1], xlabel="IoU")
+        ax.plot(
+            kept[method],
+            np.arange(len(kept)) + shift,
+            **{**style, "linestyle": ""},
+            label=f"{method} (mean {kept[method].mean():.2f})",
+        )
+    ax.set(
+        yticks=range(len(kept)),
+        ylim=(len(kept) - 0.5, -0.5),
+        xlim=(-0.015, 1),
+        xticks=[0, 0.2, 0.4, 0.6, 0.8, 1],
+        xlabel="IoU",
+    )
     ax.set_yticklabels([f"{name}  ({int(n):,})" for name, n in zip(kept.index, kept["test points"])])
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    ax.set_title((title + "; " if title else "") + "classes by how many test points they have (in brackets)", fontsize=SMALL + 0.5, color=INK)
+    ax.set_title(
+        (title + "; " if title else "") + "classes by how many test points they have (in brackets)",
+        fontsize=SMALL + 0.5,
+        color=INK,
+    )
     figure.set_label(
-        f"Dot plot of IoU, {len(kept)} classes down, {len(methods)} methods. Means: " + ", ".join(f"{m} {kept[m].mean():.2f}" for m in methods)
-        + ". Best class of each: " + ", ".join(f"{m} {kept[m].idxmax()} {kept[m].max():.2f}" for m in methods) + "."
-    )  # fmt: skip
+        f"Dot plot of IoU, {len(kept)} classes down, {len(methods)} methods. Means: "
+        + ", ".join(f"{m} {kept[m].mean():.2f}" for m in methods)
+        + ". Best class of each: "
+        + ", ".join(f"{m} {kept[m].idxmax()} {kept[m].max():.2f}" for m in methods)
+        + "."
+    )
     return figure

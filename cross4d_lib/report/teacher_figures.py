@@ -18,8 +18,8 @@ ROWS = ("render and patches", "patch features, PCA", "on the visible points", "c
 def teacher_maps(frames: dict[str, PipelineFrame], note: str = "") -> Figure:
     """One column a teacher, all of the same frame of the same clip. frames : title -> ``evidence.pipeline_frame``.
 
-    Colours are one PCA a teacher, fitted on its own foreground patches of the whole clip: they compare within a column, not
-    across. The cosine is of features less their mean.
+    Colours are one PCA a teacher, fitted on its own foreground patches of the whole clip: they compare within a column,
+    not across. The cosine is of features less their mean.
     """
     figure = Figure(figsize=(WIDTH, 2.25 * WIDTH / max(4, len(frames)) + 4.4))
     axes = figure.subplots(len(ROWS), len(frames), squeeze=False)
@@ -37,10 +37,17 @@ def teacher_maps(frames: dict[str, PipelineFrame], note: str = "") -> Figure:
         draw_image(axes[3, column], in_cividis(seen.patch_alike, seen.foreground, -1, 1), seen.patch)
         for row in (0, 1, 3):
             mark(axes[row, column], pixels[seen.anchor] + 0.5, 70)
-        axes[0, column].set_title(f"{fill(title, max(11, 90 // len(frames)))}\n{size // seen.patch} x {size // seen.patch}\nof {seen.patch} px", fontsize=SMALL - 0.5)
+        axes[0, column].set_title(
+            f"{fill(title, max(11, 90 // len(frames)))}\n{size // seen.patch} x {size // seen.patch}\nof {seen.patch} px",
+            fontsize=SMALL - 0.5,
+        )
     for row, label in enumerate(ROWS):
         axes[row, 0].set_ylabel(label, fontsize=SMALL)
     cosine_bar(figure, (0.4, 0.035, 0.2, 0.012), "cosine")
     small_note(figure, note)
-    figure.set_label("One frame under several teachers, a column each: the render with its patch grid, the patch features as colours, the same colours on the points, and the cosine to one marked point. Columns: " + "; ".join(frames) + ".")
+    figure.set_label(
+        "One frame under several teachers, a column each: the render with its patch grid, the patch features as colours, the same colours on the points, and the cosine to one marked point. Columns: "
+        + "; ".join(frames)
+        + "."
+    )
     return figure

@@ -1,7 +1,7 @@
 """A clip to turn and play: a plotly figure where scripts may run, a strip of pictures beside it where they may not.
 
-Coordinates travel as int16 millimetres around the clip's centroid (24 frames of 1,024 points: 0.2 MB), colours as one byte a
-point. plotly.js is never embedded: a notebook's front end brings its own.
+Coordinates travel as int16 millimetres around the clip's centroid (24 frames of 1,024 points: 0.2 MB), colours as one
+byte a point. plotly.js is never embedded: a notebook's front end brings its own.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class ClipViewer:
 
 @dataclass(frozen=True)
 class Paint:
-    """Colours of points as one byte each. codes (T, n) uint8; palette : (k, 3), colour of code c; ticks : code -> name."""
+    """Colours of points as one byte each. codes (T, n) uint8; palette : (k, 3), colour of code c; ticks : code ->
+    name."""
 
     codes: np.ndarray
     palette: np.ndarray
@@ -55,13 +56,15 @@ class Paint:
         return self.palette[self.codes[frame]]
 
 
-def clip_viewer(clip: Clip, colours=None, labels=None, title: str = "", points: int = 1024, names: tuple[str, ...] = ()) -> ClipViewer:
+def clip_viewer(
+    clip: Clip, colours=None, labels=None, title: str = "", points: int = 1024, names: tuple[str, ...] = ()
+) -> ClipViewer:
     """A clip as an animated 3D picture, with play button and slider; it does not start by itself.
 
-    colours : (T, N) numbers for cividis, or (T, N, 3) red, green, blue in [0, 1]; None shades by depth. labels : (T, N) int
-    classes for the categorical palette instead, negative = none; names : of the classes. points : most points a frame; the
-    first ones are taken (a clip's points are in random order), fewer when the clip is so long that the figure would exceed
-    its budget. A clip that is not in metres is scaled to fit, and the picture says so.
+    colours : (T, N) numbers for cividis, or (T, N, 3) red, green, blue in [0, 1]; None shades by depth. labels : (T, N)
+    int classes for the categorical palette instead, negative = none; names : of the classes. points : most points a
+    frame; the first ones are taken (a clip's points are in random order), fewer when the clip is so long that the
+    figure would exceed its budget. A clip that is not in metres is scaled to fit, and the picture says so.
 
     Raises ConfigError when colours or labels do not fit the clip, or both are given.
     """
@@ -70,9 +73,15 @@ def clip_viewer(clip: Clip, colours=None, labels=None, title: str = "", points: 
         raise ConfigError("colours and labels at once", "clip_viewer", "give one of them")
     for values in (colours, labels):
         if values is not None and np.shape(values)[:2] != (frames, count):
-            raise ConfigError(f"colours of shape {np.shape(values)} for {frames} frames of {count} points", "clip_viewer", "one a point and frame")
+            raise ConfigError(
+                f"colours of shape {np.shape(values)} for {frames} frames of {count} points",
+                "clip_viewer",
+                "one a point and frame",
+            )
     shown = max(1, min(points, count, int(BUDGET / (frames * 7 * 4 / 3))))
-    paint = paint_labels(np.asarray(labels)[:, :shown], names) if labels is not None else paint_values(clip, colours, shown)
+    paint = (
+        paint_labels(np.asarray(labels)[:, :shown], names) if labels is not None else paint_values(clip, colours, shown)
+    )
     steps, scale, unit = to_int16(clip.points)
     says = f"{frames} frames, {shown:,} of {count:,} points, {unit}"
     figure = plotly_figure(steps[:, :shown], paint, scale, unit, title or clip.id, says)
@@ -81,7 +90,8 @@ def clip_viewer(clip: Clip, colours=None, labels=None, title: str = "", points: 
 
 
 def to_int16(points: np.ndarray) -> tuple[np.ndarray, float, str]:
-    """Coordinates (T, N, 3) as int16 steps around the centroid, steps a unit, and the unit's name ("metres" or what was done)."""
+    """Coordinates (T, N, 3) as int16 steps around the centroid, steps a unit, and the unit's name ("metres" or what was
+    done)."""
     centred = points - points.reshape(-1, 3).mean(0, dtype=np.float64)
     extent = float(np.abs(centred).max())
     metric = SHORTEST <= extent <= 32.0
@@ -100,11 +110,23 @@ def paint_values(clip: Clip, colours, shown: int) -> Paint:
     if values.ndim == 3:
         levels = np.round(np.nan_to_num(values).clip(0, 1) * (LEVELS - 1)).astype(np.uint8)  # (T, n, 3)
         ramp = np.linspace(0, 1, LEVELS)
-        return Paint(levels @ np.array([LEVELS**2, LEVELS, 1], np.uint8), np.stack(np.meshgrid(ramp, ramp, ramp, indexing="ij"), -1).reshape(-1, 3), {})
+        return Paint(
+            levels @ np.array([LEVELS**2, LEVELS, 1], np.uint8),
+            np.stack(np.meshgrid(ramp, ramp, ramp, indexing="ij"), -1).reshape(-1, 3),
+            {},
+        )
     known = np.isfinite(values)
     low, high = (values[known].min(), values[known].max()) if known.any() else (0.0, 1.0)
-    codes = np.where(known, 1 + np.round(254 * (np.nan_to_num(values) - low) / max(high - low, 1e-12)), 0).clip(0, 255).astype(np.uint8)
-    return Paint(codes, np.vstack([to_rgb(HIDDEN), colormaps[SCALAR](np.linspace(0, 1, 255))[:, :3]]), {1: ends[0] or f"{low:.2g}", 255: ends[1] or f"{high:.2g}"})
+    codes = (
+        np.where(known, 1 + np.round(254 * (np.nan_to_num(values) - low) / max(high - low, 1e-12)), 0)
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
+    return Paint(
+        codes,
+        np.vstack([to_rgb(HIDDEN), colormaps[SCALAR](np.linspace(0, 1, 255))[:, :3]]),
+        {1: ends[0] or f"{low:.2g}", 255: ends[1] or f"{high:.2g}"},
+    )
 
 
 def paint_labels(labels: np.ndarray, names: tuple[str, ...]) -> Paint:
@@ -116,7 +138,8 @@ def paint_labels(labels: np.ndarray, names: tuple[str, ...]) -> Paint:
 
 @look
 def strip(clip: Clip, paint: Paint, shown: int, title: str) -> Figure:
-    """Up to STRIP moments of the clip, from the front, side by side; the title below, since it says what the data are."""
+    """Up to STRIP moments of the clip, from the front, side by side; the title below, since it says what the data
+    are."""
     moments = np.unique(np.linspace(0, len(clip.points) - 1, STRIP).round().astype(int))
     figure = Figure(figsize=(WIDTH, 2.5))
     camera = fit_camera(torch.as_tensor(clip.points))
@@ -134,7 +157,10 @@ def strip(clip: Clip, paint: Paint, shown: int, title: str) -> Figure:
 def typed(array: np.ndarray) -> dict:
     """A one-dimensional integer array as plotly's typed-array JSON."""
     little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return {"dtype": f"{little.dtype.kind}{little.dtype.itemsize}", "bdata": base64.b64encode(little.tobytes()).decode()}
+    return {
+        "dtype": f"{little.dtype.kind}{little.dtype.itemsize}",
+        "bdata": base64.b64encode(little.tobytes()).decode(),
+    }
 
 
 def plotly_figure(steps: np.ndarray, paint: Paint, scale: float, unit: str, title: str, says: str) -> dict:
@@ -142,30 +168,83 @@ def plotly_figure(steps: np.ndarray, paint: Paint, scale: float, unit: str, titl
     frames, shown = steps.shape[:2]
     last = len(paint.palette) - 1
     stops = [[c / max(last, 1), to_hex(colour)] for c, colour in enumerate(paint.palette)]
-    marker = {"size": 3.2 if shown > 512 else 4.5, "cmin": 0, "cmax": last, "colorscale": stops, "opacity": 1, "line": {"width": 0}}
+    marker = {
+        "size": 3.2 if shown > 512 else 4.5,
+        "cmin": 0,
+        "cmax": last,
+        "colorscale": stops,
+        "opacity": 1,
+        "line": {"width": 0},
+    }
     if paint.ticks:
-        marker |= {"showscale": True, "colorbar": {"thickness": 12, "len": 0.8, "outlinewidth": 0, "tickvals": list(paint.ticks), "ticktext": list(paint.ticks.values())}}
-    cloud = lambda f: {"type": "scatter3d", **{axis: typed(steps[f, :, a]) for a, axis in enumerate("xyz")}, "marker": {"color": typed(paint.codes[f])}}
+        marker |= {
+            "showscale": True,
+            "colorbar": {
+                "thickness": 12,
+                "len": 0.8,
+                "outlinewidth": 0,
+                "tickvals": list(paint.ticks),
+                "ticktext": list(paint.ticks.values()),
+            },
+        }
+    cloud = lambda f: {
+        "type": "scatter3d",
+        **{axis: typed(steps[f, :, a]) for a, axis in enumerate("xyz")},
+        "marker": {"color": typed(paint.codes[f])},
+    }
     first = {**cloud(0), "mode": "markers", "hoverinfo": "skip", "marker": {**marker, **cloud(0)["marker"]}}
-    jump = lambda duration: {"mode": "immediate", "fromcurrent": True, "frame": {"duration": duration, "redraw": True}, "transition": {"duration": 0}}
+    jump = lambda duration: {
+        "mode": "immediate",
+        "fromcurrent": True,
+        "frame": {"duration": duration, "redraw": True},
+        "transition": {"duration": 0},
+    }
     slider = {
-        "active": 0, "x": 0.16, "len": 0.82, "y": 0, "pad": {"t": 8, "b": 6}, "currentvalue": {"prefix": "frame ", "font": {"size": 13}}, "ticklen": 3,
+        "active": 0,
+        "x": 0.16,
+        "len": 0.82,
+        "y": 0,
+        "pad": {"t": 8, "b": 6},
+        "currentvalue": {"prefix": "frame ", "font": {"size": 13}},
+        "ticklen": 3,
         "steps": [{"label": str(f), "method": "animate", "args": [[str(f)], jump(0)]} for f in range(frames)],
-    }  # fmt: skip
-    buttons = [{"label": "play", "method": "animate", "args": [None, jump(120)]}, {"label": "stop", "method": "animate", "args": [[None], jump(0)]}]
+    }
+    buttons = [
+        {"label": "play", "method": "animate", "args": [None, jump(120)]},
+        {"label": "stop", "method": "animate", "args": [[None], jump(0)]},
+    ]
     return {
         "data": [first],
         "frames": [{"name": str(f), "data": [cloud(f)], "traces": [0]} for f in range(frames)],
         "layout": {
-            "template": {}, "title": {"text": f"{title}<br><sup>{says}</sup>", "x": 0.02, "font": {"size": 15, "color": INK}},
-            "height": 520, "margin": {"l": 0, "r": 0, "t": 52, "b": 0}, "paper_bgcolor": "white", "font": {"color": INK}, "scene": scene(steps, scale, unit),
-            "sliders": [slider], "updatemenus": [{"type": "buttons", "showactive": False, "direction": "right", "x": 0.01, "y": 0, "xanchor": "left", "yanchor": "top", "pad": {"t": 26}, "buttons": buttons}],
+            "template": {},
+            "title": {"text": f"{title}<br><sup>{says}</sup>", "x": 0.02, "font": {"size": 15, "color": INK}},
+            "height": 520,
+            "margin": {"l": 0, "r": 0, "t": 52, "b": 0},
+            "paper_bgcolor": "white",
+            "font": {"color": INK},
+            "scene": scene(steps, scale, unit),
+            "sliders": [slider],
+            "updatemenus": [
+                {
+                    "type": "buttons",
+                    "showactive": False,
+                    "direction": "right",
+                    "x": 0.01,
+                    "y": 0,
+                    "xanchor": "left",
+                    "yanchor": "top",
+                    "pad": {"t": 26},
+                    "buttons": buttons,
+                }
+            ],
         },
-    }  # fmt: skip
+    }
 
 
 def scene(steps: np.ndarray, scale: float, unit: str) -> dict:
-    """Fixed ranges with one scale for all axes, ticks in the clip's unit, and a camera that looks along +z with y down."""
+    """Fixed ranges with one scale for all axes, ticks in the clip's unit, and a camera that looks along +z with y
+    down."""
     low, high = steps.reshape(-1, 3).min(0) - 20.0, steps.reshape(-1, 3).max(0) + 20.0
     reach = high - low
     tick = 0.5 * scale if unit == "metres" else reach.max() / 4
@@ -173,9 +252,25 @@ def scene(steps: np.ndarray, scale: float, unit: str) -> dict:
     for a, name in enumerate(("x", "y (down)", "z (away)")):
         values = [k * tick for k in range(int(np.ceil(low[a] / tick)), int(np.floor(high[a] / tick)) + 1)]
         axes[f"{'xyz'[a]}axis"] = {
-            "range": [float(low[a]), float(high[a])], "autorange": False, "title": {"text": name}, "tickvals": values, "ticktext": [f"{v / scale:.3g}" for v in values],
-            "showbackground": False, "gridcolor": "#DDDDDD", "zeroline": False, "showspikes": False,
-        }  # fmt: skip
+            "range": [float(low[a]), float(high[a])],
+            "autorange": False,
+            "title": {"text": name},
+            "tickvals": values,
+            "ticktext": [f"{v / scale:.3g}" for v in values],
+            "showbackground": False,
+            "gridcolor": "#DDDDDD",
+            "zeroline": False,
+            "showspikes": False,
+        }
     ratio = reach / reach.max()
-    camera = {"up": {"x": 0, "y": -1, "z": 0}, "eye": {"x": 0.4, "y": -0.25, "z": -1.35}, "projection": {"type": "perspective"}}
-    return {**axes, "aspectmode": "manual", "aspectratio": {axis: float(r) for axis, r in zip("xyz", ratio)}, "camera": camera}
+    camera = {
+        "up": {"x": 0, "y": -1, "z": 0},
+        "eye": {"x": 0.4, "y": -0.25, "z": -1.35},
+        "projection": {"type": "perspective"},
+    }
+    return {
+        **axes,
+        "aspectmode": "manual",
+        "aspectratio": {axis: float(r) for axis, r in zip("xyz", ratio)},
+        "camera": camera,
+    }

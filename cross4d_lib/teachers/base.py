@@ -14,7 +14,8 @@ from .published import nearest_multiple
 class Features:
     """Phi_f for every frame of a clip.
 
-    patches : (T, h, w, D) float32, one feature a patch. summary : (T, D) float32, the class token, or what stands for it.
+    patches : (T, h, w, D) float32, one feature a patch. summary : (T, D) float32, the class token, or what stands for
+    it.
     """
 
     patches: torch.Tensor
@@ -22,12 +23,14 @@ class Features:
 
 
 class Teacher:
-    """A frozen 2D model. Call it with the images of a clip, (T, 3, H, W) float32 in [0, 1] -> Features. Never has a gradient.
+    """A frozen 2D model. Call it with the images of a clip, (T, 3, H, W) float32 in [0, 1] -> Features. Never has a
+    gradient.
 
-    name : how it was asked for. revision : hash of configuration and weights, the teacher's part of every key. patch : side
-    of a patch in pixels. dim : D. trained : False for random weights, which every table must say. description : one line.
-    fixed_size : the only render side it accepts in pixels, None for any multiple of the patch. A video teacher reads the
-    images as one clip in order; an image teacher reads each for itself.
+    name : how it was asked for. revision : hash of configuration and weights, the teacher's part of every key. patch :
+    side of a patch in pixels. dim : D. trained : False for random weights, which every table must say. description :
+    one line.
+    fixed_size : the only render side it accepts in pixels, None for any multiple of the patch. A video teacher reads
+    the images as one clip in order; an image teacher reads each for itself.
     """
 
     name: str
@@ -40,22 +43,41 @@ class Teacher:
 
     def __call__(self, image: torch.Tensor) -> Features:
         if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] != image.shape[3]:
-            raise TeacherError(f"images of shape {tuple(image.shape)}", self.name, "give (T, 3, size, size), as render() returns them")
+            raise TeacherError(
+                f"images of shape {tuple(image.shape)}", self.name, "give (T, 3, size, size), as render() returns them"
+            )
         if image.shape[-1] % self.patch:
-            raise TeacherError(f"patches of {self.patch} px do not divide images of {image.shape[-1]} px", self.name, f"render at size={self.image_size(image.shape[-1])}")
+            raise TeacherError(
+                f"patches of {self.patch} px do not divide images of {image.shape[-1]} px",
+                self.name,
+                f"render at size={self.image_size(image.shape[-1])}",
+            )
         if self.fixed_size and image.shape[-1] != self.fixed_size:
-            raise TeacherError(f"images of {image.shape[-1]} px, it takes {self.fixed_size} px and nothing else", self.name, f"render at size={self.fixed_size}")
+            raise TeacherError(
+                f"images of {image.shape[-1]} px, it takes {self.fixed_size} px and nothing else",
+                self.name,
+                f"render at size={self.fixed_size}",
+            )
         with torch.inference_mode():
             features = self.forward(image)
         grid, found = (len(image), *2 * (image.shape[-1] // self.patch,), self.dim), tuple(features.patches.shape)
         if found != grid or tuple(features.summary.shape) != (len(image), self.dim):
-            raise TeacherError(f"features of shape {found} and {tuple(features.summary.shape)} where {grid} and {(len(image), self.dim)} belong", self.name, "the adapter does not fit this model: its patches would be carried to the wrong points")
+            raise TeacherError(
+                f"features of shape {found} and {tuple(features.summary.shape)} where {grid} and {(len(image), self.dim)} belong",
+                self.name,
+                "the adapter does not fit this model: its patches would be carried to the wrong points",
+            )
         if not (torch.isfinite(features.patches).all() and torch.isfinite(features.summary).all()):
-            raise TeacherError("features that are not finite", self.name, "the weights are damaged, or the precision too low for this model: load it again, or with dtype=torch.float32")
+            raise TeacherError(
+                "features that are not finite",
+                self.name,
+                "the weights are damaged, or the precision too low for this model: load it again, or with dtype=torch.float32",
+            )
         return features
 
     def image_size(self, near: int = 126) -> int:
-        """The render side nearest to ``near`` that this teacher's patches divide exactly: 126 for patches of 7 or 14, 128 for 16."""
+        """The render side nearest to ``near`` that this teacher's patches divide exactly: 126 for patches of 7 or 14,
+        128 for 16."""
         return self.fixed_size or nearest_multiple(self.patch, near)
 
     def forward(self, image: torch.Tensor) -> Features:

@@ -7,15 +7,25 @@ from transformers import Dinov2Model, Dinov2WithRegistersModel
 
 from .frozen import IMAGENET_MEAN, IMAGENET_STD, FrozenTeacher, fast_dtype
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Dinov2RegistersTeacher", "Dinov2Teacher", "encode", "fast_dtype", "foreground_patches", "foreground_share", "select_tokens"]
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "Dinov2RegistersTeacher",
+    "Dinov2Teacher",
+    "encode",
+    "fast_dtype",
+    "foreground_patches",
+    "foreground_share",
+    "select_tokens",
+]
 
 
 class Dinov2Teacher(FrozenTeacher):
     """Last-layer patch tokens after the final LayerNorm, and the class token. Positions are interpolated to any grid.
 
-    Models whose configuration sets ``foreground_tokens_only`` (ours does) are run on the patches that show something; the
-    empty ones are left out of attention, which is how they were trained and four times as fast. Their features are returned
-    as 0. Arguments: see FrozenTeacher.
+    Models whose configuration sets ``foreground_tokens_only`` (ours does) are run on the patches that show something;
+    the empty ones are left out of attention, which is how they were trained and four times as fast. Their features are
+    returned as 0. Arguments: see FrozenTeacher.
     """
 
     architecture, label = Dinov2Model, "DINOv2"
@@ -26,13 +36,20 @@ class Dinov2Teacher(FrozenTeacher):
 
     @classmethod
     def settings(cls, config) -> list:
-        return [config.num_attention_heads, config.hidden_act, config.layer_norm_eps, bool(getattr(config, "foreground_tokens_only", False))]
+        return [
+            config.num_attention_heads,
+            config.hidden_act,
+            config.layer_norm_eps,
+            bool(getattr(config, "foreground_tokens_only", False)),
+        ]
 
     def _forward_batch(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         tokens = self.model.embeddings(self.normalised(image))  # (b, 1 + h*w, D)
         if self.foreground_only:
             keep = foreground_patches(image, self.patch)  # (b, k), k the largest count in the batch ...
-            shown = foreground_share(image, self.patch).gather(1, keep) > 0  # (b, k) ... so some of the others' are empty
+            shown = (
+                foreground_share(image, self.patch).gather(1, keep) > 0
+            )  # (b, k) ... so some of the others' are empty
             out = encode(self.model, select_tokens(tokens, keep), shown).float()
             patches = out.new_zeros(len(image), tokens.shape[1] - 1, self.dim)
             patches.scatter_(1, keep[..., None].expand(-1, -1, self.dim), out[:, 1:].masked_fill(~shown[..., None], 0))
@@ -43,8 +60,8 @@ class Dinov2Teacher(FrozenTeacher):
 
 
 class Dinov2RegistersTeacher(FrozenTeacher):
-    """The same with registers: learned tokens behind the class token in which the model keeps what belongs to no patch. They
-    are skipped, as many as the configuration says."""
+    """The same with registers: learned tokens behind the class token in which the model keeps what belongs to no patch.
+    They are skipped, as many as the configuration says."""
 
     architecture, label = Dinov2WithRegistersModel, "DINOv2 with registers"
 
@@ -58,12 +75,14 @@ class Dinov2RegistersTeacher(FrozenTeacher):
 
 
 def foreground_share(image: torch.Tensor, patch: int) -> torch.Tensor:
-    """Share of each patch's pixels that show something. image (b, 3, H, W) with background exactly 0 -> (b, h*w), in [0, 1]."""
+    """Share of each patch's pixels that show something. image (b, 3, H, W) with background exactly 0 -> (b, h*w), in
+    [0, 1]."""
     return torch.nn.functional.avg_pool2d((image[:, :1] > 0).float(), patch).flatten(1)
 
 
 def foreground_patches(image: torch.Tensor, patch: int, most: int | None = None) -> torch.Tensor:
-    """Indices of the patches with the most foreground pixels, as many for every image of the batch: (b, k) int64, ascending.
+    """Indices of the patches with the most foreground pixels, as many for every image of the batch: (b, k) int64,
+    ascending.
 
     image (b, 3, H, W) with background exactly 0. k is the largest count of non-empty patches in the batch, or ``most``.
     """
@@ -86,5 +105,7 @@ def encode(model: Dinov2Model, tokens: torch.Tensor, shown: torch.Tensor | None 
     mask = None
     if shown is not None and not shown.all():
         mask = tokens.new_zeros(len(tokens), 1, 1, tokens.shape[1])
-        mask[..., 1:].masked_fill_(~shown[:, None, None], -torch.inf)  # added to the scores; the class token is never hidden
+        mask[..., 1:].masked_fill_(
+            ~shown[:, None, None], -torch.inf
+        )  # added to the scores; the class token is never hidden
     return model.layernorm(model.encoder(tokens, attention_mask=mask).last_hidden_state)

@@ -1,4 +1,5 @@
-"""What all teachers over ``transformers`` share: device, precision, pixels, batches. A family adds what its tokens mean."""
+"""What all teachers over ``transformers`` share: device, precision, pixels, batches. A family adds what its tokens
+mean."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ HALF_MEAN = HALF_STD = (0.5, 0.5, 0.5)
 
 
 class FrozenTeacher(Teacher):
-    """A model of ``transformers``, frozen. The only preprocessing is mean and standard deviation: no resize, no crop, or
-    pixels and patches would part ways. An image's features do not depend on the others in its batch.
+    """A model of ``transformers``, frozen. The only preprocessing is mean and standard deviation: no resize, no crop,
+    or pixels and patches would part ways. An image's features do not depend on the others in its batch.
 
-    A family sets architecture (the model class), label (for the description), mean and std (where a checkpoint states none),
-    and ``_forward_batch``; unused names the weights a checkpoint may lack, because no feature depends on them.
+    A family sets architecture (the model class), label (for the description), mean and std (where a checkpoint states
+    none), and ``_forward_batch``; unused names the weights a checkpoint may lack, because no feature depends on them.
 
-    batch : images a forward pass at most; fewer are taken where memory is short. dtype : of the weights; None takes bfloat16
-    where the device multiplies it in hardware.
+    batch : images a forward pass at most; fewer are taken where memory is short. dtype : of the weights; None takes
+    bfloat16 where the device multiplies it in hardware.
     """
 
     architecture: type
@@ -28,7 +29,19 @@ class FrozenTeacher(Teacher):
     default_mean, default_std = IMAGENET_MEAN, IMAGENET_STD
     unused: tuple[str, ...] = ()
 
-    def __init__(self, model, name: str, description: str, trained: bool, revision: str, mean=None, std=None, device="cpu", dtype: torch.dtype | None = None, batch: int = 64):
+    def __init__(
+        self,
+        model,
+        name: str,
+        description: str,
+        trained: bool,
+        revision: str,
+        mean=None,
+        std=None,
+        device="cpu",
+        dtype: torch.dtype | None = None,
+        batch: int = 64,
+    ):
         vision = self.vision_config(model.config)
         self.name, self.description, self.trained = name, description, trained
         self.patch, self.dim = vision.patch_size, vision.hidden_size
@@ -51,7 +64,8 @@ class FrozenTeacher(Teacher):
 
     @classmethod
     def settings(cls, config) -> list:
-        """All of a configuration that decides features and that no weight's name or shape shows: it goes into the revision."""
+        """All of a configuration that decides features and that no weight's name or shape shows: it goes into the
+        revision."""
         return [config.model_type, config.num_attention_heads, config.hidden_act, config.layer_norm_eps]
 
     @property
@@ -65,7 +79,9 @@ class FrozenTeacher(Teacher):
     def forward(self, image: torch.Tensor) -> Features:
         keep_freed_memory()
         batch = fitting_batch(self.tokens(image.shape[-1]), self.dim, self.dtype, self.device, self.batch, self.name)
-        patches, summary = zip(*(self._forward_batch(part.to(self.device, torch.float32)) for part in image.split(batch)))
+        patches, summary = zip(
+            *(self._forward_batch(part.to(self.device, torch.float32)) for part in image.split(batch))
+        )
         return Features(torch.cat(patches).to(image.device), torch.cat(summary).to(image.device))
 
     def normalised(self, image: torch.Tensor) -> torch.Tensor:

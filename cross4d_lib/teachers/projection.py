@@ -28,7 +28,11 @@ def pca_projection(features: torch.Tensor, dim_out: int) -> torch.Tensor:
     """
     count, dim_in = features.shape
     if not 1 <= dim_out <= min(count - 1, dim_in):
-        raise ConfigError(f"{dim_out} principal directions from {count} features of {dim_in} dimensions", "pca_projection", f"from 1 to {min(count - 1, dim_in)}")
+        raise ConfigError(
+            f"{dim_out} principal directions from {count} features of {dim_in} dimensions",
+            "pca_projection",
+            f"from 1 to {min(count - 1, dim_in)}",
+        )
     centred = features.double() - features.double().mean(0)
     _, vectors = torch.linalg.eigh(centred.T @ centred)  # ascending
     directions = vectors.flip(1)[:, :dim_out]

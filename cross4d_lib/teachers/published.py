@@ -1,9 +1,9 @@
 """Published teachers as data: hub id, family, licence, and the values that make up their configuration. No weights.
 
-With these, ``load_teacher("facebook/dinov2-large/untrained")`` gives the published size with random weights and needs no
-network, and a run knows the size its teacher's renders must have before any weight is read. The values are those of the
-conversion scripts in huggingface/transformers and of the checkpoints' own config.json; what could not be confirmed there is
-left out. A hub id that is not listed here is loaded all the same, once the network can be reached.
+With these, ``load_teacher("facebook/dinov2-large/untrained")`` gives the published size with random weights and needs
+no network, and a run knows the size its teacher's renders must have before any weight is read. The values are those of
+the conversion scripts in huggingface/transformers and of the checkpoints' own config.json; what could not be confirmed
+there is left out. A hub id that is not listed here is loaded all the same, once the network can be reached.
 A name keeps its values for good: rows of untrained copies are known by it.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Family:
-    """Teachers of one architecture. label : as in tables. paper : its name in the paper's Table 2, or "". modality : "image" or
-    "video". fixed_size : it accepts no other render side than the ``image_size`` of its configuration."""
+    """Teachers of one architecture. label : as in tables. paper : its name in the paper's Table 2, or "". modality :
+    "image" or "video". fixed_size : it accepts no other render side than the ``image_size`` of its configuration."""
 
     label: str
     paper: str = ""
@@ -27,7 +27,8 @@ class Family:
 
 @dataclass(frozen=True)
 class Published:
-    """One checkpoint. model_type : transformers' name of the architecture. config : what differs from transformers' defaults.
+    """One checkpoint. model_type : transformers' name of the architecture. config : what differs from transformers'
+    defaults.
 
     weights : False for sizes of ours that exist only untrained. note : what a table or an error should add.
     """
@@ -51,7 +52,11 @@ FAMILIES = {  # by model_type
     "clip_vision_model": Family("CLIP"),
 }
 
-APACHE, DINOV3, NC = "Apache-2.0", "DINOv3 licence, gated: Meta's form must be accepted", "CC-BY-NC-4.0, no commercial use"
+APACHE, DINOV3, NC = (
+    "Apache-2.0",
+    "DINOv3 licence, gated: Meta's form must be accepted",
+    "CC-BY-NC-4.0, no commercial use",
+)
 BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12}
 SIZES = {
     "small": {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6},
@@ -71,24 +76,66 @@ V1 = "VideoMAE v1's architecture at the same size; the checkpoint itself needs r
 DINO14 = {"image_size": 518, "patch_size": 14}
 
 PUBLISHED: dict[str, Published] = {
-    **{f"facebook/dinov2-{size}": Published("dinov2", APACHE, {**DINO14, **SIZES[size]}) for size in ("small", "base", "large")},
-    **{f"facebook/dinov2-with-registers-{size}": Published("dinov2_with_registers", APACHE, {**DINO14, **SIZES[size], "num_register_tokens": 4}) for size in ("small", "base", "large")},
-    **{f"facebook/dinov3-vit{size[0]}16-pretrain-lvd1689m": Published("dinov3_vit", DINOV3, {**mlp(size), "num_register_tokens": 4}) for size in ("small", "base", "large")},
+    **{
+        f"facebook/dinov2-{size}": Published("dinov2", APACHE, {**DINO14, **SIZES[size]})
+        for size in ("small", "base", "large")
+    },
+    **{
+        f"facebook/dinov2-with-registers-{size}": Published(
+            "dinov2_with_registers", APACHE, {**DINO14, **SIZES[size], "num_register_tokens": 4}
+        )
+        for size in ("small", "base", "large")
+    },
+    **{
+        f"facebook/dinov3-vit{size[0]}16-pretrain-lvd1689m": Published(
+            "dinov3_vit", DINOV3, {**mlp(size), "num_register_tokens": 4}
+        )
+        for size in ("small", "base", "large")
+    },
     "facebook/vjepa2-vitl-fpc64-256": Published("vjepa2", "MIT", dict(SIZES["large"])),
-    "facebook/vjepa2-vith-fpc64-256": Published("vjepa2", APACHE, {"hidden_size": 1280, "num_hidden_layers": 32, "num_attention_heads": 16}),
-    "facebook/vjepa2-vitg-fpc64-256": Published("vjepa2", APACHE, {"hidden_size": 1408, "num_hidden_layers": 40, "num_attention_heads": 22, "mlp_ratio": 48 / 11}),
-    **{f"MCG-NJU/videomae-{size}": Published("videomae", NC, {**mlp(size), "use_mean_pooling": False}) for size in ("base", "large")},
-    "OpenGVLab/VideoMAEv2-Base": Published("videomae", NC, {**mlp("base"), "use_mean_pooling": True, "layer_norm_eps": 1e-6}, note=V1),
+    "facebook/vjepa2-vith-fpc64-256": Published(
+        "vjepa2", APACHE, {"hidden_size": 1280, "num_hidden_layers": 32, "num_attention_heads": 16}
+    ),
+    "facebook/vjepa2-vitg-fpc64-256": Published(
+        "vjepa2",
+        APACHE,
+        {"hidden_size": 1408, "num_hidden_layers": 40, "num_attention_heads": 22, "mlp_ratio": 48 / 11},
+    ),
+    **{
+        f"MCG-NJU/videomae-{size}": Published("videomae", NC, {**mlp(size), "use_mean_pooling": False})
+        for size in ("base", "large")
+    },
+    "OpenGVLab/VideoMAEv2-Base": Published(
+        "videomae", NC, {**mlp("base"), "use_mean_pooling": True, "layer_norm_eps": 1e-6}, note=V1
+    ),
     "google/siglip-base-patch16-224": Published("siglip", APACHE, {}),
     "openai/clip-vit-base-patch16": Published("clip", "MIT", {"vision_config": {"patch_size": 16}}),
     "openai/clip-vit-base-patch32": Published("clip", "MIT", {}),
-    "dinov2-registers-tiny": Published("dinov2_with_registers", "none", {**DINO14, **SIZES["tiny"], "image_size": 126, "num_register_tokens": 4}, False, REDUCED),
+    "dinov2-registers-tiny": Published(
+        "dinov2_with_registers",
+        "none",
+        {**DINO14, **SIZES["tiny"], "image_size": 126, "num_register_tokens": 4},
+        False,
+        REDUCED,
+    ),
     "dinov3-tiny": Published("dinov3_vit", "none", {**mlp("tiny"), "num_register_tokens": 4}, False, REDUCED),
-    "vjepa2-tiny": Published("vjepa2", "none", {**SIZES["tiny"], "crop_size": 128, "pred_num_hidden_layers": 1}, False, REDUCED),
+    "vjepa2-tiny": Published(
+        "vjepa2", "none", {**SIZES["tiny"], "crop_size": 128, "pred_num_hidden_layers": 1}, False, REDUCED
+    ),
     "videomae-tiny": Published("videomae", "none", {**mlp("tiny"), "use_mean_pooling": False}, False, REDUCED),
-}  # fmt: skip
+}
 
-PATCHES = {"dinov2": 14, "dinov2_with_registers": 16, "dinov3_vit": 16, "vjepa2": 16, "videomae": 16, "siglip": 16, "siglip_vision_model": 16, "clip": 32, "clip_vision_model": 32}  # transformers' defaults
+PATCHES = {
+    "dinov2": 14,
+    "dinov2_with_registers": 16,
+    "dinov3_vit": 16,
+    "vjepa2": 16,
+    "videomae": 16,
+    "siglip": 16,
+    "siglip_vision_model": 16,
+    "clip": 32,
+    "clip_vision_model": 32,
+}  # transformers' defaults
 
 
 def known_config(stem: str, shipped: dict[str, Path]) -> dict:
@@ -105,7 +152,8 @@ def known_config(stem: str, shipped: dict[str, Path]) -> dict:
 
 
 def render_size(config: dict, near: int) -> int:
-    """The admissible render side nearest to ``near`` for a configuration; ``near`` itself where nothing is known of it."""
+    """The admissible render side nearest to ``near`` for a configuration; ``near`` itself where nothing is known of
+    it."""
     kind = config.get("model_type", "")
     if kind not in FAMILIES:
         return near

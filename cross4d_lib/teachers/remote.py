@@ -1,4 +1,5 @@
-"""VideoMAE v2's checkpoints, which bring their own code (``OpenGVLab/VideoMAEv2-Base``). Run only when asked for by name."""
+"""VideoMAE v2's checkpoints, which bring their own code (``OpenGVLab/VideoMAEv2-Base``). Run only when asked for by
+name."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ class Videomae2Teacher(VideoTeacher):
     @staticmethod
     def vision_config(config):
         stated = config.model_config
-        return SimpleNamespace(patch_size=stated["patch_size"], hidden_size=stated["embed_dim"], num_hidden_layers=stated["depth"])
+        return SimpleNamespace(
+            patch_size=stated["patch_size"], hidden_size=stated["embed_dim"], num_hidden_layers=stated["depth"]
+        )
 
     @property
     def tubelet(self) -> int:
@@ -38,10 +41,17 @@ class Videomae2Teacher(VideoTeacher):
 
 
 def wrap(model, name: str, revision: str, options: dict) -> Videomae2Teacher:
-    """A model that came with its own code as a teacher. Raises TeacherError when it is not built as VideoMAE v2's are."""
+    """A model that came with its own code as a teacher. Raises TeacherError when it is not built as VideoMAE v2's
+    are."""
     try:
         teacher = Videomae2Teacher(model, name, "", True, revision, **options)
     except (AttributeError, KeyError, TypeError) as error:
-        raise TeacherError(f"its own code is not built as VideoMAE v2's ({type(error).__name__}: {error})", name, "only checkpoints such as OpenGVLab/VideoMAEv2-Base are read with their own code") from error
-    teacher.description = f"{teacher.label} (remote code), {teacher.depth} layers, D = {teacher.dim}, patch {teacher.patch}"
+        raise TeacherError(
+            f"its own code is not built as VideoMAE v2's ({type(error).__name__}: {error})",
+            name,
+            "only checkpoints such as OpenGVLab/VideoMAEv2-Base are read with their own code",
+        ) from error
+    teacher.description = (
+        f"{teacher.label} (remote code), {teacher.depth} layers, D = {teacher.dim}, patch {teacher.patch}"
+    )
     return teacher

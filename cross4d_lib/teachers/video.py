@@ -1,8 +1,9 @@
 """Video teachers: V-JEPA 2 (``VJEPA2Model``) and VideoMAE (``VideoMAEModel``), which read a clip as one.
 
-One token covers ``tubelet`` frames in a row, so frame f reads temporal token f // tubelet. There is no class token; the mean
-over a frame's patch tokens stands for it (``decisions.VIDEO_SUMMARY``). A clip whose frames do not fill the last tubelet, or
-a fixed window, stands still at its end: its last frame is repeated, and what is returned is cut to the clip again.
+One token covers ``tubelet`` frames in a row, so frame f reads temporal token f // tubelet. There is no class token; the
+mean over a frame's patch tokens stands for it (``decisions.VIDEO_SUMMARY``). A clip whose frames do not fill the last
+tubelet, or a fixed window, stands still at its end: its last frame is repeated, and what is returned is cut to the clip
+again.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ def padded(image: torch.Tensor, multiple: int, least: int = 0) -> torch.Tensor:
 
 
 def window_starts(frames: int, window: int) -> list[int]:
-    """First frames of windows that cover ``frames`` frames, one after another; the last one ends with the clip, so it may overlap."""
+    """First frames of windows that cover ``frames`` frames, one after another; the last one ends with the clip, so it
+    may overlap."""
     return sorted({min(start, frames - window) for start in range(0, frames, window)})
 
 
 class VideoTeacher(FrozenTeacher):
-    """Common to both families: frames to tubelets and back. ``window`` : frames the model takes at once, None for any number."""
+    """Common to both families: frames to tubelets and back. ``window`` : frames the model takes at once, None for any
+    number."""
 
     window: int | None = None
 
@@ -47,12 +50,18 @@ class VideoTeacher(FrozenTeacher):
         batch = fitting_batch(tokens, self.dim, self.dtype, self.device, self.batch, self.name)
         patches = [None] * (len(clip) // self.tubelet)  # by temporal token
         for some in (starts[i : i + batch] for i in range(0, len(starts), batch)):
-            videos = torch.stack([clip[start : start + window] for start in some]).to(self.device, torch.float32)  # (b, window, 3, H, W)
+            videos = torch.stack([clip[start : start + window] for start in some]).to(
+                self.device, torch.float32
+            )  # (b, window, 3, H, W)
             features = self._encode(self.normalised(videos)).float()  # (b, window/tubelet * h*w, D)
-            features = features.unflatten(1, (-1, *2 * (image.shape[-1] // self.patch,)))  # (b, window/tubelet, h, w, D)
+            features = features.unflatten(
+                1, (-1, *2 * (image.shape[-1] // self.patch,))
+            )  # (b, window/tubelet, h, w, D)
             for start, of_window in zip(some, features):
                 for j, one in enumerate(of_window, start // self.tubelet):
-                    patches[j] = one if patches[j] is None else patches[j]  # where windows overlap, the earlier one counts
+                    patches[j] = (
+                        one if patches[j] is None else patches[j]
+                    )  # where windows overlap, the earlier one counts
         frames = torch.stack(patches).repeat_interleave(self.tubelet, 0)[: len(image)].to(image.device)  # (T, h, w, D)
         return Features(frames, frames.mean((1, 2)))
 
@@ -62,10 +71,12 @@ class VideoTeacher(FrozenTeacher):
 
 
 class Vjepa2Teacher(VideoTeacher):
-    """The encoder's tokens after its LayerNorm; the predictor is dropped. Any number of frames, any multiple of the patch.
+    """The encoder's tokens after its LayerNorm; the predictor is dropped. Any number of frames, any multiple of the
+    patch.
 
-    transformers reads a token's row and column off the grid of the configuration's ``crop_size``; on another grid its rotary
-    positions would be those of other patches. The grid of the render at hand is set instead, as the authors' code does.
+    transformers reads a token's row and column off the grid of the configuration's ``crop_size``; on another grid its
+    rotary positions would be those of other patches. The grid of the render at hand is set instead, as the authors'
+    code does.
     """
 
     architecture, label, unused = VJEPA2Model, "V-JEPA 2", ("predictor.",)
@@ -82,8 +93,8 @@ class Vjepa2Teacher(VideoTeacher):
 
 
 class VideomaeTeacher(VideoTeacher):
-    """Windows of exactly ``num_frames`` frames of ``image_size`` px, tokens before any pooling. Models fine-tuned with mean
-    pooling have no final LayerNorm of their own, so theirs are the last block's tokens as they are."""
+    """Windows of exactly ``num_frames`` frames of ``image_size`` px, tokens before any pooling. Models fine-tuned with
+    mean pooling have no final LayerNorm of their own, so theirs are the last block's tokens as they are."""
 
     architecture, label = VideoMAEModel, "VideoMAE"
 

@@ -5,8 +5,8 @@ each, cross-subject split, and a body-part label on every point, which the real 
 
 Imitated: the actions and their order, frame rate and length, size and place in the image, the visible side only,
 quantised and noisy depth, ragged edges, holes, subjects who differ in body, clothes, speed and style, mirrored image.
-Not imitated: real people. Motions are a few key poses, cloth does not fold, hands have no fingers, faces are eggs, nobody
-hesitates or errs. Numbers on it show that the method's parts work, never what they would reach on MSR-Action3D.
+Not imitated: real people. Motions are a few key poses, cloth does not fold, hands have no fingers, faces are eggs,
+nobody hesitates or errs. Numbers on it show that the method's parts work, never what they would reach on MSR-Action3D.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def make_poses(action: int, subject: Subject, number: int, episode: int, seed: i
 
 
 def before_camera(capsules: Capsules, subject: Subject, yaw: float) -> Capsules:
-    """Body coordinates (right, up, forward) to camera coordinates (x right, y down, z away), the subject facing the camera.
+    """Body coordinates (right, up, forward) to camera coordinates (x right, y down, z away), the subject facing the
+    camera.
 
     yaw : degrees the subject turns to its right about the vertical where it stands.
     """
@@ -53,26 +54,42 @@ def before_camera(capsules: Capsules, subject: Subject, yaw: float) -> Capsules:
 
 
 def make_video(
-    action: int, subject: int, episode: int, seed: int = 0, size_scale: float = 1.0, yaw: float = 0.0,
-    frames: Sequence[int] | np.ndarray | None = None, camera: DepthCamera | None = None,
-) -> Video:  # fmt: skip
+    action: int,
+    subject: int,
+    episode: int,
+    seed: int = 0,
+    size_scale: float = 1.0,
+    yaw: float = 0.0,
+    frames: Sequence[int] | np.ndarray | None = None,
+    camera: DepthCamera | None = None,
+) -> Video:
     """One video, a pure function of its arguments: the same bytes in any order, process or run.
 
-    action : index into CLASSES. subject, episode : any integers >= 0 (the dataset uses subjects 1-10, episodes 1-3; every
-    other number is another body). seed : another world of bodies and noise. size_scale : multiplies the body's size.
-    yaw : degrees, seen from another side, on top of the subject's own few degrees. frames : indices of the frames to make
-    (see ``video_length``), None for all; a frame looks the same whichever others are made. camera : None for the default.
+    action : index into CLASSES. subject, episode : any integers >= 0 (the dataset uses subjects 1-10, episodes 1-3;
+    every other number is another body). seed : another world of bodies and noise. size_scale : multiplies the body's
+    size.
+    yaw : degrees, seen from another side, on top of the subject's own few degrees. frames : indices of the frames to
+    make (see ``video_length``), None for all; a frame looks the same whichever others are made. camera : None for the
+    default.
 
     Returns a Video in camera coordinates, metres; label ``action``; point_labels index PARTS. Raises ConfigError on an
     action, subject, episode or frame that does not exist.
     """
     if not 0 <= action < len(CLASSES) or subject < 0 or episode < 0:
-        raise ConfigError(f"no video for action={action}, subject={subject}, episode={episode}", "make_video", f"action 0..{len(CLASSES) - 1}, subject >= 0, episode >= 0")
+        raise ConfigError(
+            f"no video for action={action}, subject={subject}, episode={episode}",
+            "make_video",
+            f"action 0..{len(CLASSES) - 1}, subject >= 0, episode >= 0",
+        )
     who = make_subject(subject, seed, size_scale)
     poses = make_poses(action, who, subject, episode, seed)
     chosen = np.arange(len(poses)) if frames is None else np.asarray(frames, np.int64)
     if len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= len(poses):
-        raise ConfigError(f"frames {chosen.tolist()} of a video of {len(poses)}", "make_video", "indices from 0 to video_length(...) - 1")
+        raise ConfigError(
+            f"frames {chosen.tolist()} of a video of {len(poses)}",
+            "make_video",
+            "indices from 0 to video_length(...) - 1",
+        )
     capsules = clothe(who, apply_pose(who, channels_of(poses[chosen])))
     own_yaw = who.yaw + np.random.default_rng([seed, 4, action, subject, episode]).normal(0, 3)
     generators = [np.random.default_rng([seed, 5, action, subject, episode, int(f)]) for f in chosen]
@@ -101,8 +118,10 @@ def _entries(root: Path | None) -> list[Entry]:
     """All 600 videos, sorted by id; handle = (action, subject, episode). ``root`` is not needed."""
     return [
         Entry(f"a{a + 1:02d}_s{s:02d}_e{e:02d}", a, f"s{s:02d}", (a, s, e))
-        for a in range(len(CLASSES)) for s in range(1, SUBJECTS + 1) for e in range(1, EPISODES + 1)
-    ]  # fmt: skip
+        for a in range(len(CLASSES))
+        for s in range(1, SUBJECTS + 1)
+        for e in range(1, EPISODES + 1)
+    ]
 
 
 SOURCE = Source(

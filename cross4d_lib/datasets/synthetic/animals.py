@@ -1,12 +1,13 @@
 """``synthetic-animals``: the embedded STAND-IN for DeformingThings4D's animals, made on the fly, nothing to download.
 
-Twelve animals x 6 individuals x 8 gaits and acts, 24 frames each: the whole surface as one moving mesh, so that every point is
-known in every frame, with a part label per vertex. ``synthetic-animals`` labels the animal, ``synthetic-animals-actions`` what it does.
+Twelve animals x 6 individuals x 8 gaits and acts, 24 frames each: the whole surface as one moving mesh, so that every
+point is known in every frame, with a part label per vertex. ``synthetic-animals`` labels the animal,
+``synthetic-animals-actions`` what it does.
 
-Imitated: categories by name, one mesh per animation with vertex correspondence, individuals of several proportions, real footfall
-orders, metres. Not imitated: fur, muscles, faces, or an artist's eye; bodies are tubes melted together, every kind walks by the
-same rules, and elephants do not really trot. Numbers on it show that the method's parts work, never what they would reach on
-DeformingThings4D.
+Imitated: categories by name, one mesh per animation with vertex correspondence, individuals of several proportions,
+real footfall orders, metres. Not imitated: fur, muscles, faces, or an artist's eye; bodies are tubes melted together,
+every kind walks by the same rules, and elephants do not really trot. Numbers on it show that the method's parts work,
+never what they would reach on DeformingThings4D.
 """
 
 from __future__ import annotations
@@ -36,21 +37,33 @@ TRAIN_IDENTITIES = 4  # of the identity-disjoint splits
 TEST_SHARE = 0.2  # of the split by clip, as DeformingThings4D's 359 of 1,772
 
 
-def make_video(category: int, identity: int, action: int, seed: int = 0, frames: int = FRAMES, yaw: float = 0.0) -> Video:
+def make_video(
+    category: int, identity: int, action: int, seed: int = 0, frames: int = FRAMES, yaw: float = 0.0
+) -> Video:
     """One animation, a pure function of its arguments.
 
-    category, action : indices into CATEGORIES and ACTIONS_OF. identity : any integer >= 0 (the dataset uses 1-6; every other number
-    is another individual). seed : another world of individuals. frames : its length; a gait goes on at 15 frames a second, an act
-    fills the video. yaw : degrees, seen from another side, on top of its own three-quarter view.
+    category, action : indices into CATEGORIES and ACTIONS_OF. identity : any integer >= 0 (the dataset uses 1-6; every
+    other number is another individual). seed : another world of individuals. frames : its length; a gait goes on at 15
+    frames a second, an act fills the video. yaw : degrees, seen from another side, on top of its own three-quarter
+    view.
 
-    Returns a Video in camera coordinates, metres: frames (F, V, 3) float32 of one mesh, triangles (K, 3) int64 facing outward,
-    point_labels (V,) int64 into PARTS; label ``category``. Raises ConfigError on a category, identity, action or length that does not exist.
+    Returns a Video in camera coordinates, metres: frames (F, V, 3) float32 of one mesh, triangles (K, 3) int64 facing
+    outward, point_labels (V,) int64 into PARTS; label ``category``. Raises ConfigError on a category, identity, action
+    or length that does not exist.
     """
     if not (0 <= category < len(CATEGORIES) and 0 <= action < len(ACTIONS_OF)) or identity < 0 or frames < 2:
-        raise ConfigError(f"no video for category={category}, identity={identity}, action={action}, frames={frames}", "make_video", f"category 0..{len(CATEGORIES) - 1}, action 0..{len(ACTIONS_OF) - 1}, identity >= 0, frames >= 2")
+        raise ConfigError(
+            f"no video for category={category}, identity={identity}, action={action}, frames={frames}",
+            "make_video",
+            f"category 0..{len(CATEGORIES) - 1}, action 0..{len(ACTIONS_OF) - 1}, identity >= 0, frames >= 2",
+        )
     body = make_body(CATEGORIES[category], identity, seed)
     rng = np.random.default_rng([seed, 2, category, identity, action])
-    start, pace, own_yaw = rng.uniform(), float(np.exp(np.clip(rng.normal(0, 0.06), -0.12, 0.12))), body.skeleton.animal.yaw + rng.normal(0, 4)
+    start, pace, own_yaw = (
+        rng.uniform(),
+        float(np.exp(np.clip(rng.normal(0, 0.06), -0.12, 0.12))),
+        body.skeleton.animal.yaw + rng.normal(0, 4),
+    )
     name = ACTIONS_OF[action]
     if name in GAITS:
         motion = locomotion(body.skeleton, name, np.arange(frames) / FRAMES_PER_SECOND, start, pace)
@@ -60,13 +73,21 @@ def make_video(category: int, identity: int, action: int, seed: int = 0, frames:
     vertices = body.move(pose(body.skeleton, motion))
     vertices[..., 2] = np.maximum(vertices[..., 2], 0)  # flesh gives way to the floor
     cloud = before_camera(vertices, own_yaw + yaw)
-    return Video(cloud, video_id(category, identity, action), category, f"{CATEGORIES[category]} {identity}", body.labels, body.triangles)
+    return Video(
+        cloud,
+        video_id(category, identity, action),
+        category,
+        f"{CATEGORIES[category]} {identity}",
+        body.labels,
+        body.triangles,
+    )
 
 
 def before_camera(vertices: np.ndarray, yaw: float) -> np.ndarray:
     """Body coordinates (forward, left, up) to camera coordinates (x right, y down, z away), float32.
 
-    The animal heads to the right and ``yaw`` degrees towards the viewer; the camera stands well away, looking down 8 degrees.
+    The animal heads to the right and ``yaw`` degrees towards the viewer; the camera stands well away, looking down 8
+    degrees.
     """
     level = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])  # forward -> right, left -> away, up -> -y
     tilt = np.radians(8.0)
@@ -75,7 +96,9 @@ def before_camera(vertices: np.ndarray, yaw: float) -> np.ndarray:
     away = np.array([0.0, 0.0, 2.2 * float(np.linalg.norm(high - low))])
     middle = np.array([0.0, 0.0, 0.5 * (low[2] + high[2])])
     to_camera = down @ level @ turn(yaw=-yaw)
-    return (vertices.reshape(-1, 3) @ to_camera.T.astype(np.float32)).reshape(vertices.shape) + (away - to_camera @ middle).astype(np.float32)
+    return (vertices.reshape(-1, 3) @ to_camera.T.astype(np.float32)).reshape(vertices.shape) + (
+        away - to_camera @ middle
+    ).astype(np.float32)
 
 
 def video_id(category: int, identity: int, action: int) -> str:
@@ -87,8 +110,10 @@ def _entries(root: Path | None = None) -> list[Entry]:
     """All 576 videos, sorted by id; handle = (category, identity, action). ``root`` is not needed."""
     entries = [
         Entry(video_id(c, i, a), c, f"{CATEGORIES[c]} {i}", (c, i, a))
-        for c in range(len(CATEGORIES)) for i in range(1, IDENTITIES + 1) for a in range(len(ACTIONS_OF))
-    ]  # fmt: skip
+        for c in range(len(CATEGORIES))
+        for i in range(1, IDENTITIES + 1)
+        for a in range(len(ACTIONS_OF))
+    ]
     return sorted(entries, key=lambda entry: entry.id)
 
 

@@ -1,6 +1,8 @@
-"""What an animal does on the spot: jump, eat, look around, attack, lie down. Shape over time u, 0 to 1 through the video.
+"""What an animal does on the spot: jump, eat, look around, attack, lie down. Shape over time u, 0 to 1 through the
+video.
 
-Part of the STAND-IN ``synthetic-animals`` (see ``animals.py``). The window a clip of 16 frames takes lies in the middle (u from
+Part of the STAND-IN ``synthetic-animals`` (see ``animals.py``). The window a clip of 16 frames takes lies in the middle
+(u from
 0.17 to 0.83), so what tells one act from another happens there.
 """
 
@@ -39,18 +41,30 @@ def jump(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
     off, down = 0.38, 0.66
     s = np.clip((u - off) / (down - off), 0, 1)
     flying = hold(u, off - 0.03, off + 0.05, down - 0.05, down + 0.01)
-    height = {"elephant": 0.25, "crocodile": 0.9, "rabbit": 1.5, "cat": 1.3, "dog": 0.9, "kangaroo": 0.9}.get(animal.category, 0.5)
+    height = {"elephant": 0.25, "crocodile": 0.9, "rabbit": 1.5, "cat": 1.3, "dog": 0.9, "kangaroo": 0.9}.get(
+        animal.category, 0.5
+    )
     crouch = hold(u, 0.08, 0.26, off - 0.08, off) + 0.8 * hold(u, down, down + 0.08, 0.76, 0.92)
     m.lift = hips * animal.amplitude * (height * 4 * s * (1 - s) - (0.12 if b.sprawl else 0.24) * crouch)
     far = 0.25 * b.trunk_length + 0.20 * hips
     m.surge = far * (2 * (0.08 * ramp(u, 0.1, off) + 0.84 * s + 0.08 * ramp(u, down, 0.8)) - 1)
     m.feet[..., 0] = far * (2 * ramp(u, off, down)[:, None] - 1)
-    m.pitch = 20 * (np.cos(np.pi * s) * (flying > 0) * flying + 0.7 * hold(u, 0.26, off, off, off + 0.04) - 0.4 * hold(u, down - 0.02, down, down, 0.78)) * (0.5 if b.biped else 1)
+    m.pitch = (
+        20
+        * (
+            np.cos(np.pi * s) * (flying > 0) * flying
+            + 0.7 * hold(u, 0.26, off, off, off + 0.04)
+            - 0.4 * hold(u, down - 0.02, down, down, 0.78)
+        )
+        * (0.5 if b.biped else 1)
+    )
     m.flex = -10 * crouch + 8 * flying
     m.neck = 12 * flying - 0.6 * m.pitch
     m.free = np.repeat(flying[:, None], 4, 1)
     m.held[:, :2] = np.stack([0.35 + 0.1 * s, 0 * s + 0.02, -0.45 - 0.35 * s**2], -1)[:, None]
-    m.held[:, 2:] = np.stack([-0.55 + 0.85 * s, 0 * s + 0.05, -0.66 + 0.05 * s], -1)[:, None] * (0.9 if not b.hop else 0.75)
+    m.held[:, 2:] = np.stack([-0.55 + 0.85 * s, 0 * s + 0.05, -0.66 + 0.05 * s], -1)[:, None] * (
+        0.9 if not b.hop else 0.75
+    )
     if b.sprawl:
         m.held[..., 1] += 0.5
     m.cannon[:, :2] = 55 * flying[:, None] * (1 - s[:, None])
@@ -71,7 +85,9 @@ def graze_angles(skeleton: Skeleton) -> tuple[float, float]:
     snout = b.head[0]
     for body in range(0, 70 if b.hop else 46, 3):
         for neck in range(0, 60 if b.hop else 121, 4):
-            z = skeleton.height * (1 - stoop(b)) + np.hypot(root[0], root[2]) * np.sin(np.arctan2(root[2], root[0]) - np.radians(body))
+            z = skeleton.height * (1 - stoop(b)) + np.hypot(root[0], root[2]) * np.sin(
+                np.arctan2(root[2], root[0]) - np.radians(body)
+            )
             for i, piece in enumerate(pieces):
                 angle = max(np.arctan2(piece[2], piece[0]) - np.radians(body + neck * (i + 1) / 3), -np.pi / 2)
                 z += np.linalg.norm(piece) * np.sin(angle)
@@ -86,14 +102,17 @@ def stoop(build) -> float:
 
 
 def eat(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
-    """Lowers the head to the ground and feeds there, in small tugs; an elephant's trunk carries the food to the mouth."""
+    """Lowers the head to the ground and feeds there, in small tugs; an elephant's trunk carries the food to the
+    mouth."""
     b, m = skeleton.animal.build, Motion.standing(len(u))
     hips, _, _ = stance_of(b)
     low = hold(u, 0.04, 0.34, 0.92, 1.1)
     tug = low * np.sin(2 * np.pi * (3.2 * u + start))
     idle(m, u, skeleton, start, 1.0)
     if "trunk" in b.extras:
-        reach = 0.5 - 0.5 * np.cos(2 * np.pi * 1.5 * np.clip(u - 0.12, 0, None))  # from the ground to the mouth and back
+        reach = 0.5 - 0.5 * np.cos(
+            2 * np.pi * 1.5 * np.clip(u - 0.12, 0, None)
+        )  # from the ground to the mouth and back
         m.trunk = np.stack([12 - 32 * reach, -8 - 34 * reach, -10 - 48 * reach, -12 - 55 * reach], -1)
         m.trunk[:, 0] += 30 * reach
         m.neck, m.head = -8 * low, 4 * tug
@@ -131,7 +150,8 @@ def look_around(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
 
 
 def attack(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
-    """Rears and strikes with the forefeet; a crocodile and a tyrannosaur lunge and snap, an ostrich kicks, a kangaroo kicks from its tail."""
+    """Rears and strikes with the forefeet; a crocodile and a tyrannosaur lunge and snap, an ostrich kicks, a kangaroo
+    kicks from its tail."""
     b, animal, m = skeleton.animal.build, skeleton.animal, Motion.standing(len(u))
     hips, _, _ = stance_of(b)
     up = hold(u, 0.10, 0.36, 0.74, 0.94)
@@ -193,7 +213,9 @@ def lie_down(skeleton: Skeleton, u: np.ndarray, start: float) -> Motion:
         m.pitch = (-0.75 * b.pitch if b.hop else 2.0) * back
         m.tail[:, 0] = (10 if b.hop else -6) * back
     else:
-        drop = (skeleton.height - rest * back) - (shoulder - (shoulder - ribs * 1.08) * front)  # how far the shoulder lies below the hip
+        drop = (skeleton.height - rest * back) - (
+            shoulder - (shoulder - ribs * 1.08) * front
+        )  # how far the shoulder lies below the hip
         slope = np.degrees(np.arcsin(np.clip((shoulder - skeleton.height) / b.trunk_length, -0.9, 0.9)))
         m.pitch = np.degrees(np.arcsin(np.clip(-drop / b.trunk_length, -0.7, 0.7))) - slope
     m.neck = -0.3 * m.pitch - 8 * ramp(u, 0.5, 0.8)

@@ -1,8 +1,9 @@
 """Walk, trot and gallop: footfalls in their order, and what the rest of the body does meanwhile.
 
-Part of the STAND-IN ``synthetic-animals`` (see ``animals.py``). The camera travels along with the animal: a foot on the ground
-moves backwards with one constant speed, the ground's. Phases are those of real gaits (Hildebrand's footfall formulas): the
-walk's four beats in lateral sequence, the trot's diagonal pairs, the gallop's hind feet, then forefeet, then all in the air.
+Part of the STAND-IN ``synthetic-animals`` (see ``animals.py``). The camera travels along with the animal: a foot on the
+ground moves backwards with one constant speed, the ground's. Phases are those of real gaits (Hildebrand's footfall
+formulas): the walk's four beats in lateral sequence, the trot's diagonal pairs, the gallop's hind feet, then forefeet,
+then all in the air.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from .animals_pose import Motion
 
 @dataclass(frozen=True)
 class Gait:
-    """phases : of a stride at which front left, front right, back left, back right land. duty : share of the stride a foot stands.
-    period : seconds a stride, for a leg of 1 m. excursion : metres a standing foot goes, in leg lengths. lift : of a swinging
-    foot, in leg lengths. bounce : of the body, in leg lengths, lowest in mid-stance; beats : bounces a stride. pitch, flex :
-    degrees, once a stride. nod : degrees of the neck. reach : the neck, lowered and stretched. tuck : a swinging cannon bends, degrees."""
+    """phases : of a stride at which front left, front right, back left, back right land. duty : share of the stride a
+    foot stands.
+    period : seconds a stride, for a leg of 1 m. excursion : metres a standing foot goes, in leg lengths. lift : of a
+    swinging foot, in leg lengths. bounce : of the body, in leg lengths, lowest in mid-stance; beats : bounces a stride.
+    pitch, flex : degrees, once a stride. nod : degrees of the neck. reach : the neck, lowered and stretched. tuck : a
+    swinging cannon bends, degrees."""
 
     phases: tuple[float, float, float, float]
     duty: float
@@ -51,7 +54,15 @@ HOP = {
     "trot": Gait((0.46, 0.54, 0.0, 0.0), 0.42, 0.72, 0.60, 0.28, 0.14, 1, 9, 10, 3, 6, 40),
     "gallop": Gait((0.44, 0.50, 0.0, 0.0), 0.28, 0.56, 0.85, 0.42, 0.26, 1, 13, 20, 3, 12, 55),
 }
-SUPPLE = {"dog": 1.5, "cat": 1.8, "rabbit": 1.6, "crocodile": 0.7, "elephant": 0.35, "giraffe": 0.6, "cow": 0.7}  # flex of the back against a horse's
+SUPPLE = {
+    "dog": 1.5,
+    "cat": 1.8,
+    "rabbit": 1.6,
+    "crocodile": 0.7,
+    "elephant": 0.35,
+    "giraffe": 0.6,
+    "cow": 0.7,
+}  # flex of the back against a horse's
 
 
 def gait_of(skeleton: Skeleton, name: str) -> Gait:
@@ -81,7 +92,8 @@ def _period(skeleton: Skeleton, gait: Gait, pace: float) -> float:
 
 
 def locomotion(skeleton: Skeleton, name: str, seconds: np.ndarray, start: float, pace: float) -> Motion:
-    """A gait at the times ``seconds`` (F,). start : phase at time 0, in strides. pace : multiplies the stride's duration."""
+    """A gait at the times ``seconds`` (F,). start : phase at time 0, in strides. pace : multiplies the stride's
+    duration."""
     gait, animal = gait_of(skeleton, name), skeleton.animal
     b, m = animal.build, Motion.standing(len(seconds))
     stride = start + seconds / _period(skeleton, gait, pace)  # (F,)
@@ -130,13 +142,19 @@ def _carried(b, name: str) -> float:
 
 
 def _step(m: Motion, skeleton: Skeleton, gait: Gait, i: int, phase: np.ndarray, length: float, legs: float) -> None:
-    """One foot: on the ground it moves straight back; in the air it meets the ground's speed at both ends (cubic Hermite)."""
+    """One foot: on the ground it moves straight back; in the air it meets the ground's speed at both ends (cubic
+    Hermite)."""
     leg, amplitude = skeleton.leg(i), skeleton.animal.amplitude
     stands = phase < gait.duty
     back = np.where(stands, phase / gait.duty, 1.0)
     q = np.clip((phase - gait.duty) / (1 - gait.duty), 0, 1)
     slope = -length * (1 - gait.duty) / gait.duty
-    swing = (2 * q**3 - 3 * q**2 + 1) * -length / 2 + (q**3 - 2 * q**2 + q) * slope + (3 * q**2 - 2 * q**3) * length / 2 + (q**3 - q**2) * slope
+    swing = (
+        (2 * q**3 - 3 * q**2 + 1) * -length / 2
+        + (q**3 - 2 * q**2 + q) * slope
+        + (3 * q**2 - 2 * q**3) * length / 2
+        + (q**3 - q**2) * slope
+    )
     reach = 0.5 * length + 0.12 * leg.length  # a foot does not follow through for ever
     swing = reach * np.tanh(swing / reach * 1.2) / np.tanh(1.2 * 0.5 * length / reach) * 0.5 * length / reach
     m.feet[:, i, 0] = np.where(stands, length / 2 - back * length, swing)

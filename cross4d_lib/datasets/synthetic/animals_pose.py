@@ -1,7 +1,8 @@
-"""From a motion's channels to what moves the skin: forward kinematics for spine, neck, head and tail, inverse for the legs.
+"""From a motion's channels to what moves the skin: forward kinematics for spine, neck, head and tail, inverse for the
+legs.
 
-Part of the STAND-IN ``synthetic-animals`` (see ``animals.py``). A motion says where the feet stand; hip and ankle being known,
-the two bones between them are solved exactly, so a foot that stands does not slide.
+Part of the STAND-IN ``synthetic-animals`` (see ``animals.py``). A motion says where the feet stand; hip and ankle being
+known, the two bones between them are solved exactly, so a foot that stands does not slide.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ ALONG = np.array([1.0, 0.0, 0.0])
 class Motion:
     """F frames of a performance; every channel is zero in the standing pose. Degrees: up, left and open are positive.
 
-    surge, lift : (F,) metres the pelvis moves forward and up. pitch, roll : of the body about the pelvis. flex : the back
-    bends up at the shoulders. bend : the back bends to the left. neck, head : pitch; neck_yaw, head_yaw. jaw : opens. ear : pitch
-    of the ears. tail, tail_yaw : (F, 4) per bone. trunk : (F, 4). arms : (F, 2, 2) pitch of upper and lower arm, forwards.
-    feet : (F, 4, 3) metres from where they stand: forward, outward, up. cannon : (F, 4) the ankle moves forward over the foot.
+    surge, lift : (F,) metres the pelvis moves forward and up. pitch, roll : of the body about the pelvis. flex : the
+    back bends up at the shoulders. bend : the back bends to the left. neck, head : pitch; neck_yaw, head_yaw. jaw :
+    opens. ear : pitch of the ears. tail, tail_yaw : (F, 4) per bone. trunk : (F, 4). arms : (F, 2, 2) pitch of upper
+    and lower arm, forwards.
+    feet : (F, 4, 3) metres from where they stand: forward, outward, up. cannon : (F, 4) the ankle moves forward over
+    the foot.
     toes : (F, 4) pitch. free, held : (F, 4) and (F, 4, 3): with ``free`` = 1 a foot leaves the ground to
     ``held`` from its own hip, in leg lengths: forward, outward, up.
     """
@@ -53,12 +56,23 @@ class Motion:
     @classmethod
     def standing(cls, frames: int) -> Motion:
         """All channels at rest."""
-        shapes = {"tail": (4,), "tail_yaw": (4,), "trunk": (4,), "arms": (2, 2), "feet": (4, 3), "cannon": (4,), "toes": (4,), "free": (4,), "held": (4, 3)}
+        shapes = {
+            "tail": (4,),
+            "tail_yaw": (4,),
+            "trunk": (4,),
+            "arms": (2, 2),
+            "feet": (4, 3),
+            "cannon": (4,),
+            "toes": (4,),
+            "free": (4,),
+            "held": (4, 3),
+        }
         return cls(**{name: np.zeros((frames, *shapes.get(name, ()))) for name in cls.__dataclass_fields__})
 
 
 def turn(pitch=0.0, yaw=0.0, roll=0.0) -> np.ndarray:
-    """Degrees, any shapes (...) that broadcast -> (..., 3, 3): roll to the right, then pitch up, then yaw to the left."""
+    """Degrees, any shapes (...) that broadcast -> (..., 3, 3): roll to the right, then pitch up, then yaw to the
+    left."""
     p, y, r = np.radians(pitch), np.radians(yaw), np.radians(roll)
     sp, cp, sy, cy, sr, cr = np.sin(p), np.cos(p), np.sin(y), np.cos(y), np.sin(r), np.cos(r)
     out = np.zeros((*np.broadcast_shapes(np.shape(p), np.shape(y), np.shape(r)), 3, 3))
@@ -119,8 +133,9 @@ def pose(skeleton: Skeleton, m: Motion) -> np.ndarray:
 
 
 def _above_floor(rotation: np.ndarray, start: np.ndarray, along: np.ndarray, radius: float) -> np.ndarray:
-    """Tail and trunk lie down on the floor instead of passing through it: the rotations (F, 3, 3) of a bone that begins at
-    ``start`` (F, 3) and reaches ``along`` (3,) in the bind pose, pitched up where its end would come lower than ``radius``."""
+    """Tail and trunk lie down on the floor instead of passing through it: the rotations (F, 3, 3) of a bone that begins
+    at ``start`` (F, 3) and reaches ``along`` (3,) in the bind pose, pitched up where its end would come lower than
+    ``radius``."""
     length = np.linalg.norm(along)
     now = rotation @ along / length  # (F, 3)
     least = np.clip((radius - start[:, 2]) / length, -1, 0.9)
@@ -142,7 +157,9 @@ def _frame(along: np.ndarray, sideways: np.ndarray) -> np.ndarray:
     return np.stack([first, second, np.cross(first, second)], -1)
 
 
-def _leg(skeleton: Skeleton, m: Motion, i: int, hip: np.ndarray, carried: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+def _leg(
+    skeleton: Skeleton, m: Motion, i: int, hip: np.ndarray, carried: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray]:
     """The five points of a leg (hip, knee, ankle, ball, tip of the toes), (F, 3) each, and the normal of its plane."""
     leg = skeleton.leg(i)
     outward = np.array([1.0, SIDES[i], 1.0])
@@ -157,7 +174,9 @@ def _leg(skeleton: Skeleton, m: Motion, i: int, hip: np.ndarray, carried: np.nda
     ankle[:, 2] = np.maximum(ankle[:, 2], leg.radii[2])
     bends = carried @ _bends(skeleton, i)
     knee, _ = two_bones(hip, ankle, leg.bones[0], leg.bones[1], bends)
-    under = np.clip((1.5 * leg.radii[1] - knee[:, 2:]) / leg.radii[1], 0, 2)  # a folded leg's knee or elbow turns up, off the floor
+    under = np.clip(
+        (1.5 * leg.radii[1] - knee[:, 2:]) / leg.radii[1], 0, 2
+    )  # a folded leg's knee or elbow turns up, off the floor
     bends = bends + under * np.array([0.0, 0.6 * SIDES[i], 1.2])
     knee, reached = two_bones(hip, ankle, leg.bones[0], leg.bones[1], bends)
     ball = reached + (ball - ankle)

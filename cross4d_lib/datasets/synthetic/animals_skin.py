@@ -1,8 +1,8 @@
 """The skin of an animal: one closed mesh around its shapes, without hidden inner surface, and what moves each vertex.
 
-Part of the STAND-IN ``synthetic-animals`` (see ``animals.py``). The shapes' signed distances are blended into one field (Quilez's
-polynomial smooth minimum), whose zero level is meshed by naive surface nets (Gibson, 1998): one vertex in every
-cell of a grid that the surface crosses. Vertices follow the bones by linear blend skinning.
+Part of the STAND-IN ``synthetic-animals`` (see ``animals.py``). The shapes' signed distances are blended into one field
+(Quilez's polynomial smooth minimum), whose zero level is meshed by naive surface nets (Gibson, 1998): one vertex in
+every cell of a grid that the surface crosses. Vertices follow the bones by linear blend skinning.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ VERTICES = 4500  # aimed at, whatever the animal
 BLEND = 0.45  # of the thinner shape's radius: how wide two shapes melt together
 SMOOTHINGS = 3  # rounds of averaging the weights over a vertex's neighbours
 CORNERS = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
-EDGES = np.array([(a, c) for a in range(8) for c in range(a + 1, 8) if np.abs(CORNERS[a] - CORNERS[c]).sum() == 1])  # (12, 2)
+EDGES = np.array(
+    [(a, c) for a in range(8) for c in range(a + 1, 8) if np.abs(CORNERS[a] - CORNERS[c]).sum() == 1]
+)  # (12, 2)
 
 
 @dataclass(frozen=True)
 class Body:
-    """An individual ready to move. vertices : (V, 3) float32 in the bind pose. triangles : (K, 3) int64, facing outward.
-    labels : (V,) int64 into PARTS. weights : (V, B) float32, rows sum to 1. spread : (V, 4 B) float32, each weight times
-    the homogeneous vertex, so that posing all frames is one matrix product."""
+    """An individual ready to move. vertices : (V, 3) float32 in the bind pose. triangles : (K, 3) int64, facing
+    outward.
+    labels : (V,) int64 into PARTS. weights : (V, B) float32, rows sum to 1. spread : (V, 4 B) float32, each weight
+    times the homogeneous vertex, so that posing all frames is one matrix product."""
 
     skeleton: Skeleton
     vertices: np.ndarray
@@ -49,7 +52,9 @@ def make_body(category: str, identity: int, seed: int = 0) -> Body:
     """The body of an individual, a pure function of its arguments."""
     skeleton, shapes = assemble(make_animal(category, identity, seed))
     cell = cell_size(shapes)
-    radii = np.maximum(shapes.radii, 0.85 * cell / np.minimum(1, shapes.thickness**0.5)[:, None])  # nothing thinner than the grid can hold
+    radii = np.maximum(
+        shapes.radii, 0.85 * cell / np.minimum(1, shapes.thickness**0.5)[:, None]
+    )  # nothing thinner than the grid can hold
     low = (shapes.ends - radii.max(1)[:, None, None]).min((0, 1)) - 2.5 * cell
     high = (shapes.ends + radii.max(1)[:, None, None]).max((0, 1)) + 2.5 * cell
     field = np.full(np.ceil((high - low) / cell).astype(int) + 1, 1e3)
@@ -61,7 +66,14 @@ def make_body(category: str, identity: int, seed: int = 0) -> Body:
     weights = skin_weights(distance, shapes, radii, triangles)
     homogeneous = np.concatenate([vertices, np.ones((len(vertices), 1))], 1)
     spread = (weights[:, :, None] * homogeneous[:, None]).reshape(len(vertices), -1)
-    return Body(skeleton, vertices.astype(np.float32), triangles, shapes.part[distance.argmin(1)], weights.astype(np.float32), spread.astype(np.float32))
+    return Body(
+        skeleton,
+        vertices.astype(np.float32),
+        triangles,
+        shapes.part[distance.argmin(1)],
+        weights.astype(np.float32),
+        spread.astype(np.float32),
+    )
 
 
 def cell_size(shapes: Shapes) -> float:
@@ -72,13 +84,15 @@ def cell_size(shapes: Shapes) -> float:
 
 
 def prepare(ends: np.ndarray, radii: np.ndarray, flat: np.ndarray, thickness: np.ndarray) -> np.ndarray:
-    """The shapes as rows of numbers (P, 14) that ``_distance`` reads: start, stretched axis over its squared length, axis,
-    radius and its change, flattening direction times its stretch, and the scale back to metres."""
+    """The shapes as rows of numbers (P, 14) that ``_distance`` reads: start, stretched axis over its squared length,
+    axis, radius and its change, flattening direction times its stretch, and the scale back to metres."""
     stretch = 1 / thickness - 1
     axis = ends[:, 1] - ends[:, 0]
     axis = axis + (stretch * (axis * flat).sum(1))[:, None] * flat
     squared = (axis**2).sum(1) + 1e-12
-    return np.column_stack([ends[:, 0], axis, flat, stretch, 1 / squared, radii[:, 0], radii[:, 1] - radii[:, 0], np.sqrt(thickness)])
+    return np.column_stack(
+        [ends[:, 0], axis, flat, stretch, 1 / squared, radii[:, 0], radii[:, 1] - radii[:, 0], np.sqrt(thickness)]
+    )
 
 
 @njit(cache=True)
@@ -94,7 +108,8 @@ def _distance(x, y, z, s, p):
 
 @njit(cache=True)
 def melt(field, low, cell, ends, reach, rows, width):
-    """Blend the shapes into ``field`` (X, Y, Z) in place; each touches only the cells within ``reach`` (P,) of its axis."""
+    """Blend the shapes into ``field`` (X, Y, Z) in place; each touches only the cells within ``reach`` (P,) of its
+    axis."""
     first, last = np.zeros(3, np.int64), np.zeros(3, np.int64)
     for p in range(len(ends)):
         for k in range(3):
@@ -126,11 +141,12 @@ def where(mask: np.ndarray) -> np.ndarray:
 
 
 def surface_nets(field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The zero level of a field (X, Y, Z), positive at its border -> vertices (V, 3) in grid steps, triangles (K, 3) int64.
+    """The zero level of a field (X, Y, Z), positive at its border -> vertices (V, 3) in grid steps, triangles (K, 3)
+    int64.
 
-    A cell that the surface crosses holds one vertex, the mean of its edges' crossings; a grid edge that is crossed joins
-    the four cells around it by two triangles, facing the positive side. The mesh is closed; where two sheets pass through one cell
-    they share its vertex, so a few edges belong to four triangles.
+    A cell that the surface crosses holds one vertex, the mean of its edges' crossings; a grid edge that is crossed
+    joins the four cells around it by two triangles, facing the positive side. The mesh is closed; where two sheets pass
+    through one cell they share its vertex, so a few edges belong to four triangles.
     """
     inside = field < 0
     crossed = np.zeros(np.array(field.shape) - 1, np.int8)
@@ -161,8 +177,8 @@ def surface_nets(field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def skin_weights(distance: np.ndarray, shapes: Shapes, radii: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """distance (V, P) -> weights (V, B): the nearest bone and its neighbours in the skeleton, softly by distance, then averaged
-    over the surface. Bones apart in the skeleton never share a vertex by nearness, however close they lie."""
+    """distance (V, P) -> weights (V, B): the nearest bone and its neighbours in the skeleton, softly by distance, then
+    averaged over the surface. Bones apart in the skeleton never share a vertex by nearness, however close they lie."""
     count = len(distance)
     to_bone = np.full((count, len(BONES)), np.inf, np.float32)
     softness = np.ones(len(BONES), np.float32)

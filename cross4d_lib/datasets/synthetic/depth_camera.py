@@ -1,9 +1,11 @@
-"""A simulated depth camera: rays against tapered capsules (and the solids of ``solids.py``), then the faults of a structured-light sensor.
+"""A simulated depth camera: rays against tapered capsules (and the solids of ``solids.py``), then the faults of a
+structured-light sensor.
 
-Part of the STAND-INS ``synthetic-actions`` (see ``actions.py``), ``synthetic-scenes`` and ``synthetic-interactions``. It imitates the first Kinect at 320 x 240 as in
-MSR-Action3D: only the visible surface is seen, depth is measured as a quantised disparity (so steps and noise grow with
-z^2), edges are ragged, the projector's shadow and weak returns leave holes. Not imitated: background, lens distortion,
-multi-path, colour, the frame-to-frame persistence of a real sensor's errors.
+Part of the STAND-INS ``synthetic-actions`` (see ``actions.py``), ``synthetic-scenes`` and ``synthetic-interactions``.
+It imitates the first Kinect at 320 x 240 as in MSR-Action3D: only the visible surface is seen, depth is measured as a
+quantised disparity (so steps and noise grow with z^2), edges are ragged, the projector's shadow and weak returns leave
+holes. Not imitated: background, lens distortion, multi-path, colour, the frame-to-frame persistence of a real sensor's
+errors.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ MISSED = -1
 class DepthCamera:
     """Intrinsics in pixels, faults in pixels of the image or of disparity; ``DepthCamera.ideal()`` has no faults.
 
-    disparity_step : of the stored disparity, pixels of this image (1/8 pixel at 640 columns, 1/16 here); 0 = continuous.
+    disparity_step : of the stored disparity, pixels of this image (1/8 pixel at 640 columns, 1/16 here); 0 =
+    continuous.
     baseline : projector to sensor, metres, also the width of the projector's shadow; 0 = no shadow.
     disparity_noise : standard deviation, in disparity steps. edge_noise : of the place a pixel looks at, pixels.
     hole_level : a pixel is lost where a smooth standard normal field exceeds it. grain : size of smooth noise, pixels.
@@ -88,10 +91,11 @@ def hit_capsule(dx, dy, dz, ax, ay, az, bx, by, bz, ra, rb):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def cast_frame(ends, radii, flat_axis, flatness, part, focal, centre_x, centre_y, depth, parts):
-    """Fill depth (H, W) metres, inf where nothing is hit, and parts (H, W), MISSED there; one frame of capsules, camera coordinates.
+    """Fill depth (H, W) metres, inf where nothing is hit, and parts (H, W), MISSED there; one frame of capsules, camera
+    coordinates.
 
-    Each capsule is tried only on the pixels its two spheres' bounding boxes span. Returns the box of all that was tried:
-    first row, last row, first column, last column.
+    Each capsule is tried only on the pixels its two spheres' bounding boxes span. Returns the box of all that was
+    tried: first row, last row, first column, last column.
     """
     height, width = depth.shape
     top, bottom, left, right = height - 1, 0, width - 1, 0
@@ -134,16 +138,34 @@ def smooth(field, v, u, grain):
     """Bilinear value of a coarse noise field (rows, columns), one sample every ``grain`` pixels, at pixel (v, u)."""
     i, j = v // grain, u // grain
     a, b = (v - i * grain) / grain, (u - j * grain) / grain
-    return (1 - a) * ((1 - b) * field[i, j] + b * field[i, j + 1]) + a * ((1 - b) * field[i + 1, j] + b * field[i + 1, j + 1])
+    return (1 - a) * ((1 - b) * field[i, j] + b * field[i, j + 1]) + a * (
+        (1 - b) * field[i + 1, j] + b * field[i + 1, j + 1]
+    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sense_frame(depth, parts, box, noise, focal, centre_x, centre_y, baseline, step, disparity_noise, edge_noise, hole_level, grain, points, labels):
+def sense_frame(
+    depth,
+    parts,
+    box,
+    noise,
+    focal,
+    centre_x,
+    centre_y,
+    baseline,
+    step,
+    disparity_noise,
+    edge_noise,
+    hole_level,
+    grain,
+    points,
+    labels,
+):
     """Turn an exact depth image into what the sensor reports; returns how many points were written.
 
     box : (first row, last row, first column, last column) to look at. noise : (4, rows, columns) coarse standard normal
-    fields over the box: place (2), disparity, holes. points : (H W, 3) float32 and labels : (H W,) int64, filled from the
-    start, row by row.
+    fields over the box: place (2), disparity, holes. points : (H W, 3) float32 and labels : (H W,) int64, filled from
+    the start, row by row.
     """
     top, bottom, left, right = box
     written = 0
@@ -158,7 +180,9 @@ def sense_frame(depth, parts, box, noise, focal, centre_x, centre_y, baseline, s
             if z == math.inf or smooth(noise[3], i, j, grain) > hole_level:
                 continue
             shadowed = False
-            for away in range(1, min(4, from_u - left) + 1):  # the projector stands to the side: what it cannot light is not measured
+            for away in range(
+                1, min(4, from_u - left) + 1
+            ):  # the projector stands to the side: what it cannot light is not measured
                 front = depth[from_v, from_u - away]
                 if front < z and focal * baseline * (1.0 / front - 1.0 / z) > away:
                     shadowed = True
@@ -176,9 +200,13 @@ def sense_frame(depth, parts, box, noise, focal, centre_x, centre_y, baseline, s
 
 
 def photograph(
-    capsules: Capsules, camera: DepthCamera, generators: list[np.random.Generator], solids: Solids | None = None,
-) -> tuple[list[np.ndarray], list[np.ndarray]]:  # fmt: skip
-    """Photograph F frames of capsules, and solids where there are some, in camera coordinates (x right, y down, z away, metres).
+    capsules: Capsules,
+    camera: DepthCamera,
+    generators: list[np.random.Generator],
+    solids: Solids | None = None,
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Photograph F frames of capsules, and solids where there are some, in camera coordinates (x right, y down, z away,
+    metres).
 
     generators : one a frame, so that a frame looks the same whichever others are taken. Returns (frames, point_labels):
     F arrays (n_f, 3) float32 of back-projected points, and F arrays (n_f,) int64 of part indices.
@@ -188,13 +216,53 @@ def photograph(
     points, labels = np.empty((depth.size, 3), np.float32), np.empty(depth.size, np.int64)
     frames, point_labels = [], []
     for f, generator in enumerate(generators):
-        box = cast_frame(capsules.ends[f], capsules.radii, capsules.flat_axis[f], capsules.flatness, capsules.part, camera.focal, camera.centre_x, camera.centre_y, depth, parts)
+        box = cast_frame(
+            capsules.ends[f],
+            capsules.radii,
+            capsules.flat_axis[f],
+            capsules.flatness,
+            capsules.part,
+            camera.focal,
+            camera.centre_x,
+            camera.centre_y,
+            depth,
+            parts,
+        )
         if solids is not None:
-            box = cast_solids(solids.kind, solids.axes[f], solids.centre[f], solids.size, solids.part, camera.focal, camera.centre_x, camera.centre_y, depth, parts, box)
+            box = cast_solids(
+                solids.kind,
+                solids.axes[f],
+                solids.centre[f],
+                solids.size,
+                solids.part,
+                camera.focal,
+                camera.centre_x,
+                camera.centre_y,
+                depth,
+                parts,
+                box,
+            )
         top, bottom, left, right = box
-        noise = generator.standard_normal((4, (bottom - top) // camera.grain + 2, (right - left) // camera.grain + 2), np.float32)
-        written = sense_frame(depth, parts, box, noise, camera.focal, camera.centre_x, camera.centre_y, camera.baseline, camera.disparity_step,
-                              camera.disparity_noise, camera.edge_noise, camera.hole_level, camera.grain, points, labels)  # fmt: skip
+        noise = generator.standard_normal(
+            (4, (bottom - top) // camera.grain + 2, (right - left) // camera.grain + 2), np.float32
+        )
+        written = sense_frame(
+            depth,
+            parts,
+            box,
+            noise,
+            camera.focal,
+            camera.centre_x,
+            camera.centre_y,
+            camera.baseline,
+            camera.disparity_step,
+            camera.disparity_noise,
+            camera.edge_noise,
+            camera.hole_level,
+            camera.grain,
+            points,
+            labels,
+        )
         frames.append(points[:written].copy())
         point_labels.append(labels[:written].copy())
     return frames, point_labels

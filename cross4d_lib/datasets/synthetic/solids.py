@@ -1,7 +1,7 @@
 """Boxes and tubes for the simulated depth camera: what a table, a mug or a chair is made of, beside capsules.
 
-Part of the STAND-INS ``synthetic-scenes`` and ``synthetic-interactions``. Every solid is hit exactly, by intersecting the
-ray with its surface in the solid's own axes; nothing is a mesh.
+Part of the STAND-INS ``synthetic-scenes`` and ``synthetic-interactions``. Every solid is hit exactly, by intersecting
+the ray with its surface in the solid's own axes; nothing is a mesh.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ BOX, TUBE, CUP = 0, 1, 2
 class Solids:
     """P solids over F frames.
 
-    kind : (P,) int64. BOX: size holds the half edges. TUBE: a cone's frustum about its own second axis, size holds the radius
-    at the low end, half the height, the radius at the high end; closed by discs. CUP: a TUBE without its upper disc, so that
-    one looks into it. axes : (F, P, 3, 3), columns are the solid's own axes (orthonormal, of either handedness). centre : (F, P, 3)
-    metres. size : (P, 3). part : (P,) int64, the label of its points.
+    kind : (P,) int64. BOX: size holds the half edges. TUBE: a cone's frustum about its own second axis, size holds the
+    radius at the low end, half the height, the radius at the high end; closed by discs. CUP: a TUBE without its upper
+    disc, so that one looks into it. axes : (F, P, 3, 3), columns are the solid's own axes (orthonormal, of either
+    handedness). centre : (F, P, 3) metres. size : (P, 3). part : (P,) int64, the label of its points.
     """
 
     kind: np.ndarray
@@ -34,7 +34,8 @@ class Solids:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def hit_box(ox, oy, oz, dx, dy, dz, sx, sy, sz):
-    """First hit of the ray o + t d with the box of half edges s around 0, for a ray that starts outside; inf where it misses."""
+    """First hit of the ray o + t d with the box of half edges s around 0, for a ray that starts outside; inf where it
+    misses."""
     into, out = 0.0, math.inf
     for o, d, s in ((ox, dx, sx), (oy, dy, sy), (oz, dz, sz)):
         if d == 0.0:
@@ -48,7 +49,8 @@ def hit_box(ox, oy, oz, dx, dy, dz, sx, sy, sz):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def hit_tube(ox, oy, oz, dx, dy, dz, low, half, high, is_open):
-    """First hit of the ray o + t d with a frustum about y: radius ``low`` at -half, ``high`` at +half; inf where it misses.
+    """First hit of the ray o + t d with a frustum about y: radius ``low`` at -half, ``high`` at +half; inf where it
+    misses.
 
     is_open : the upper disc is missing, and the wall is met from inside as well.
     """
@@ -79,8 +81,8 @@ def hit_tube(ox, oy, oz, dx, dy, dz, low, half, high, is_open):
 def cast_solids(kind, axes, centre, size, part, focal, centre_x, centre_y, depth, parts, box):
     """Draw one frame of solids, camera coordinates, over depth (H, W) and parts (H, W), the nearer wins.
 
-    Each solid is tried only on the pixels its corners span. box : (first row, last row, first column, last column) drawn so
-    far; returns it grown by what was tried here.
+    Each solid is tried only on the pixels its corners span. box : (first row, last row, first column, last column)
+    drawn so far; returns it grown by what was tried here.
     """
     height, width = depth.shape
     top, bottom, left, right = box
@@ -106,11 +108,19 @@ def cast_solids(kind, axes, centre, size, part, focal, centre_x, centre_y, depth
         v0, v1 = max(0, int(v_low + centre_y)), min(height - 1, int(v_high + centre_y) + 1)
         top, bottom, left, right = min(top, v0), max(bottom, v1), min(left, u0), max(right, u1)
         x, y, z = -centre[p, 0], -centre[p, 1], -centre[p, 2]  # the eye, in the solid's axes
-        ox, oy, oz = r[0, 0] * x + r[1, 0] * y + r[2, 0] * z, r[0, 1] * x + r[1, 1] * y + r[2, 1] * z, r[0, 2] * x + r[1, 2] * y + r[2, 2] * z
+        ox, oy, oz = (
+            r[0, 0] * x + r[1, 0] * y + r[2, 0] * z,
+            r[0, 1] * x + r[1, 1] * y + r[2, 1] * z,
+            r[0, 2] * x + r[1, 2] * y + r[2, 2] * z,
+        )
         for v in range(v0, v1 + 1):
             for u in range(u0, u1 + 1):
                 x, y = (u - centre_x) / focal, (v - centre_y) / focal
-                dx, dy, dz = r[0, 0] * x + r[1, 0] * y + r[2, 0], r[0, 1] * x + r[1, 1] * y + r[2, 1], r[0, 2] * x + r[1, 2] * y + r[2, 2]
+                dx, dy, dz = (
+                    r[0, 0] * x + r[1, 0] * y + r[2, 0],
+                    r[0, 1] * x + r[1, 1] * y + r[2, 1],
+                    r[0, 2] * x + r[1, 2] * y + r[2, 2],
+                )
                 if tube:
                     t = hit_tube(ox, oy, oz, dx, dy, dz, size[p, 0], size[p, 1], size[p, 2], kind[p] == CUP)
                 else:

@@ -18,7 +18,8 @@ class Subject:
     shoulder, hip : half the distance between the two shoulder (hip) joints. trunk : hip centre to shoulder centre.
     sleeve, trouser : added to the radii of arms and legs; jacket : to the torso's; belly : added in front.
     hair : "short", "long", "bun" or "hat". skirt : True covers the thighs with a cone.
-    tempo : multiplies the duration of every move. amplitude : multiplies how far a pose departs from rest. left_handed : mirrors every action.
+    tempo : multiplies the duration of every move. amplitude : multiplies how far a pose departs from rest. left_handed
+    : mirrors every action.
     distance, offset, yaw : where the subject stands (metres from the camera, metres to the side) and looks (degrees).
     """
 
@@ -63,18 +64,29 @@ class Subject:
 
 
 def make_subject(subject: int, seed: int = 0, size_scale: float = 1.0) -> Subject:
-    """The subject with that number (any integer >= 0), always the same for the same seed. size_scale multiplies the stature."""
+    """The subject with that number (any integer >= 0), always the same for the same seed. size_scale multiplies the
+    stature."""
     rng = np.random.default_rng([seed, 1, subject])
     height = size_scale * float(np.clip(rng.normal(1.72, 0.085), 1.50, 1.95))
     broad = rng.normal(0, 1)  # > 0: wide shoulders and narrow hips
-    vary = lambda fraction, spread=0.04: float(height * fraction * np.clip(rng.normal(1, spread), 1 - 2.5 * spread, 1 + 2.5 * spread))
+    vary = lambda fraction, spread=0.04: float(
+        height * fraction * np.clip(rng.normal(1, spread), 1 - 2.5 * spread, 1 + 2.5 * spread)
+    )
     return Subject(
         height=height,
         girth=float(np.clip(rng.normal(1.03, 0.09), 0.85, 1.30)),
-        upper_arm=vary(0.172), forearm=vary(0.148), hand=vary(0.098),
-        thigh=vary(0.242), shin=vary(0.243), ankle=vary(0.042), foot=vary(0.150),
-        shoulder=vary(0.104) * (1 + 0.04 * broad), hip=vary(0.052) * (1 - 0.05 * broad),
-        trunk=vary(0.285), neck=vary(0.065), head=vary(0.066, 0.03),
+        upper_arm=vary(0.172),
+        forearm=vary(0.148),
+        hand=vary(0.098),
+        thigh=vary(0.242),
+        shin=vary(0.243),
+        ankle=vary(0.042),
+        foot=vary(0.150),
+        shoulder=vary(0.104) * (1 + 0.04 * broad),
+        hip=vary(0.052) * (1 - 0.05 * broad),
+        trunk=vary(0.285),
+        neck=vary(0.065),
+        head=vary(0.066, 0.03),
         stance=vary(0.068, 0.15),
         sleeve=float(rng.choice([0.004, 0.010, 0.018, 0.026])) * size_scale,
         trouser=float(rng.choice([0.006, 0.014, 0.020, 0.028])) * size_scale,
@@ -89,4 +101,4 @@ def make_subject(subject: int, seed: int = 0, size_scale: float = 1.0) -> Subjec
         distance=float(rng.uniform(2.55, 3.0)),
         offset=float(rng.normal(-0.12, 0.08)),
         yaw=float(rng.normal(0, 5)),
-    )  # fmt: skip
+    )

@@ -1,7 +1,9 @@
-"""Which surface point a photographed point is: where it was in its clip's first frame (its *home*), from the body that was photographed.
+"""Which surface point a photographed point is: where it was in its clip's first frame (its *home*), from the body that
+was photographed.
 
-A depth camera sees other points in every frame. The bodies of the embedded worlds are rigid pieces, so a point is carried back with the
-piece it lies on. Two points of a clip with one home are one place of the body at two moments. No part is named by it, no class.
+A depth camera sees other points in every frame. The bodies of the embedded worlds are rigid pieces, so a point is
+carried back with the piece it lies on. Two points of a clip with one home are one place of the body at two moments. No
+part is named by it, no class.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ TINY = 1e-9
 
 
 def capsule_frames(capsules: Capsules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Own axes (F, P, 3, 3) of every capsule (columns: along, flat, across), its origin (F, P, 3) and its length (F, P)."""
+    """Own axes (F, P, 3, 3) of every capsule (columns: along, flat, across), its origin (F, P, 3) and its length (F,
+    P)."""
     along = capsules.ends[:, :, 1] - capsules.ends[:, :, 0]
     length = np.linalg.norm(along, axis=-1)
     flat = capsules.flat_axis
-    along = np.where(length[..., None] > 1e-6, along, np.roll(flat, 1, -1))  # a ball has no axis: any that turns with it
+    along = np.where(
+        length[..., None] > 1e-6, along, np.roll(flat, 1, -1)
+    )  # a ball has no axis: any that turns with it
     along = unit(along)
     flat = unit(flat - (flat * along).sum(-1, keepdims=True) * along)
     return np.stack([along, flat, np.cross(along, flat)], -1), capsules.ends[:, :, 0], length
@@ -28,7 +33,8 @@ def capsule_frames(capsules: Capsules) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def homes(points: np.ndarray, capsules: Capsules, solids: Solids) -> np.ndarray:
     """Where each point of a photographed clip was in its first frame: (F, n, 3) -> (F, n, 3) float32, same coordinates.
 
-    A point belongs to the piece whose surface is nearest, and moves with it; along a capsule whose length changes it keeps its share.
+    A point belongs to the piece whose surface is nearest, and moves with it; along a capsule whose length changes it
+    keeps its share.
     """
     axes, origin, length = capsule_frames(capsules)
     found = np.empty(points.shape, np.float32)
@@ -37,7 +43,9 @@ def homes(points: np.ndarray, capsules: Capsules, solids: Solids) -> np.ndarray:
         share = (on_capsules[..., 0] / np.maximum(length[f], 1e-6)).clip(0, 1)
         beyond = on_capsules[..., 0] - share * length[f]
         radius = capsules.radii[:, 0] + share * (capsules.radii[:, 1] - capsules.radii[:, 0])
-        gap = np.abs(np.sqrt(beyond**2 + (on_capsules[..., 1] / capsules.flatness) ** 2 + on_capsules[..., 2] ** 2) - radius)
+        gap = np.abs(
+            np.sqrt(beyond**2 + (on_capsules[..., 1] / capsules.flatness) ** 2 + on_capsules[..., 2] ** 2) - radius
+        )
         at_first = np.stack([share * length[0] + beyond, on_capsules[..., 1], on_capsules[..., 2]], -1)
         back = np.einsum("npj,pij->npi", at_first, axes[0]) + origin[0]
         if len(solids.kind):
@@ -49,7 +57,8 @@ def homes(points: np.ndarray, capsules: Capsules, solids: Solids) -> np.ndarray:
 
 
 def outside(places: np.ndarray, solids: Solids) -> np.ndarray:
-    """How far places (n, P, 3), each in a solid's own axes, lie outside of its surface, about: (n, P), negative inside."""
+    """How far places (n, P, 3), each in a solid's own axes, lie outside of its surface, about: (n, P), negative
+    inside."""
     box = (np.abs(places) - solids.size).max(-1)
     height = (places[..., 1] / np.maximum(solids.size[:, 1], TINY)).clip(-1, 1)
     radius = solids.size[:, 0] + (height + 1) / 2 * (solids.size[:, 2] - solids.size[:, 0])

@@ -1,9 +1,10 @@
-"""Targets without a teacher: what a dense student learns from a place alone, from the surface alone, or from a frame's brightness
-alone. Ours; the paper has none of them.
+"""Targets without a teacher: what a dense student learns from a place alone, from the surface alone, or from a frame's
+brightness alone. Ours; the paper has none of them.
 
-They stand behind the teacher protocol and look at the same picture as a real teacher, so nothing else in the pipeline knows of
-them. Their patch is one pixel: a point's target is that of the pixel it projects to, finer than any real teacher's, so that a
-control does not lose for being coarse. The picture holds depth without a unit; DEPTH_RELIEF is our assumption for it.
+They stand behind the teacher protocol and look at the same picture as a real teacher, so nothing else in the pipeline
+knows of them. Their patch is one pixel: a point's target is that of the pixel it projects to, finer than any real
+teacher's, so that a control does not lose for being coarse. The picture holds depth without a unit; DEPTH_RELIEF is our
+assumption for it.
 """
 
 from __future__ import annotations
@@ -20,12 +21,19 @@ from .base import Features, Teacher
 
 PREFIX = "control/"
 REACH = 2.5  # deviations at which the window is cut off
-RIDGE = (0.0, 1e-6, 1e-6, 1e-3, 1e-3, 1e-3)  # of the fit, x the weight in the window: where few pixels are seen the surface is taken for flat
+RIDGE = (
+    0.0,
+    1e-6,
+    1e-6,
+    1e-3,
+    1e-3,
+    1e-3,
+)  # of the fit, x the weight in the window: where few pixels are seen the surface is taken for flat
 
 
 class PixelTeacher(Teacher):
-    """A feature for every pixel by a fixed formula: nothing is learned, nothing can be trained. The summary is the mean over the
-    pixels that show something, 0 where none does."""
+    """A feature for every pixel by a fixed formula: nothing is learned, nothing can be trained. The summary is the mean
+    over the pixels that show something, 0 where none does."""
 
     patch, trained = 1, False
 
@@ -40,7 +48,8 @@ class PixelTeacher(Teacher):
 
 
 class PositionTeacher(PixelTeacher):
-    """The sinusoid of the pixel, blind to what it shows: sine and cosine of column and row at POSITION_WAVES wavelengths."""
+    """The sinusoid of the pixel, blind to what it shows: sine and cosine of column and row at POSITION_WAVES
+    wavelengths."""
 
     name, dim = f"{PREFIX}position", 4 * len(POSITION_WAVES)
     revision = f"position-1-{'-'.join(f'{wave:g}' for wave in POSITION_WAVES)}"
@@ -65,14 +74,18 @@ def waves(u: torch.Tensor) -> torch.Tensor:
 
 
 class GeometryTeacher(PixelTeacher):
-    """Depth, normal and curvature of the surface at the pixel, each kind weighted by GEOMETRY_WEIGHTS; 0 where nothing is seen.
+    """Depth, normal and curvature of the surface at the pixel, each kind weighted by GEOMETRY_WEIGHTS; 0 where nothing
+    is seen.
 
-    The channels: nearness in [0, 1]; the normal (right, down, away; it points to the camera); the two principal curvatures, the
-    larger first, in 1 / window, positive where the surface bulges to the camera, cut off at +-1. See ``surface``.
+    The channels: nearness in [0, 1]; the normal (right, down, away; it points to the camera); the two principal
+    curvatures, the larger first, in 1 / window, positive where the surface bulges to the camera, cut off at +-1. See
+    ``surface``.
     """
 
     name, dim = f"{PREFIX}geometry", 6
-    revision = f"geometry-1-{DEPTH_RELIEF:g}-{GEOMETRY_WINDOW:g}-{'-'.join(f'{weight:g}' for weight in GEOMETRY_WEIGHTS)}"
+    revision = (
+        f"geometry-1-{DEPTH_RELIEF:g}-{GEOMETRY_WINDOW:g}-{'-'.join(f'{weight:g}' for weight in GEOMETRY_WEIGHTS)}"
+    )
     description = "CONTROL, no teacher: depth, normal and curvature of the rendered surface"
 
     def at_pixels(self, grey, seen):
@@ -88,23 +101,38 @@ class GeometryTeacher(PixelTeacher):
 
 
 def surface(depth: torch.Tensor, seen: torch.Tensor, window: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The smoothed surface at every seen pixel: depth (n,), normal (n, 3), principal curvatures (n, 2), the larger first.
+    """The smoothed surface at every seen pixel: depth (n,), normal (n, 3), principal curvatures (n, 2), the larger
+    first.
 
-    depth (T, H, W) float64 in pixels, away from the camera; seen (T, H, W) bool; n seen pixels in row-major order. Around each of
-    them the depth of the seen pixels is fitted by a quadric, weighted by a Gaussian of deviation ``window`` pixels: a plane is met
-    exactly, also at the border of what is seen. From the quadric's slope and second derivatives follow normal and curvature. A
-    step between two surfaces is smoothed over as if they were one; no edge is looked for.
+    depth (T, H, W) float64 in pixels, away from the camera; seen (T, H, W) bool; n seen pixels in row-major order.
+    Around each of them the depth of the seen pixels is fitted by a quadric, weighted by a Gaussian of deviation
+    ``window`` pixels: a plane is met exactly, also at the border of what is seen. From the quadric's slope and second
+    derivatives follow normal and curvature. A step between two surfaces is smoothed over as if they were one; no edge
+    is looked for.
     """
     reach = math.ceil(REACH * window)
     offset = torch.arange(-reach, reach + 1, dtype=depth.dtype, device=depth.device) / window  # in windows
     gauss = (-offset.square() / 2).exp()
     rows = [gauss * offset**p for p in range(5)]
-    along = lambda image, row, column: conv2d(conv2d(image[:, None], rows[row][None, None, :, None], padding=(reach, 0)), rows[column][None, None, None], padding=(0, reach))[:, 0]
+    along = lambda image, row, column: conv2d(
+        conv2d(image[:, None], rows[row][None, None, :, None], padding=(reach, 0)),
+        rows[column][None, None, None],
+        padding=(0, reach),
+    )[:, 0]
     mask = seen.to(depth)
     moment = {(p, q): along(mask, q, p)[seen] for p in range(5) for q in range(5 - p)}  # sum of w u^p v^q
     height = {(p, q): along(depth * mask, q, p)[seen] for p in range(3) for q in range(3 - p)}
-    terms = (((0, 0), 1.0), ((1, 0), 1.0), ((0, 1), 1.0), ((2, 0), 0.5), ((1, 1), 1.0), ((0, 2), 0.5))  # f = f0 + fu u + fv v + fuu u^2 / 2 + ...
-    left = torch.stack([torch.stack([a * b * moment[p + r, q + s] for (r, s), b in terms], -1) for (p, q), a in terms], -2)  # (n, 6, 6)
+    terms = (
+        ((0, 0), 1.0),
+        ((1, 0), 1.0),
+        ((0, 1), 1.0),
+        ((2, 0), 0.5),
+        ((1, 1), 1.0),
+        ((0, 2), 0.5),
+    )  # f = f0 + fu u + fv v + fuu u^2 / 2 + ...
+    left = torch.stack(
+        [torch.stack([a * b * moment[p + r, q + s] for (r, s), b in terms], -1) for (p, q), a in terms], -2
+    )  # (n, 6, 6)
     right = torch.stack([a * height[power] for power, a in terms], -1)  # (n, 6)
     left = left + moment[0, 0][:, None, None] * torch.diag(left.new_tensor(RIDGE))
     f0, fu, fv, fuu, fuv, fvv = torch.linalg.solve(left, right).unbind(-1)
@@ -112,7 +140,11 @@ def surface(depth: torch.Tensor, seen: torch.Tensor, window: float) -> tuple[tor
     steep = (1 + fx.square() + fy.square()).sqrt()
     mean = ((1 + fy.square()) * fxx - 2 * fx * fy * fxy + (1 + fx.square()) * fyy) / (2 * steep**3)
     spread = (mean.square() - (fxx * fyy - fxy.square()) / steep**4).clamp_min(0).sqrt()
-    return f0, torch.stack([fx, fy, -torch.ones_like(fx)], -1) / steep[:, None], torch.stack([mean + spread, mean - spread], -1)
+    return (
+        f0,
+        torch.stack([fx, fy, -torch.ones_like(fx)], -1) / steep[:, None],
+        torch.stack([mean + spread, mean - spread], -1),
+    )
 
 
 class GreyTeacher(PixelTeacher):

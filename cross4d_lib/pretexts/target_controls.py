@@ -2,13 +2,14 @@
 
     shuffled points        the targets of a frame's visible tokens change hands among them: right features, wrong points
     shuffled frames        the target of the nearest token of another frame of the clip: place kept, time wrong
-    shuffled clips         the target of the nearest token of the same frame of another clip: place and time kept, clip wrong
-    broadcast              the clip's class summary for every token: global information, dense loss
+    shuffled clips         the target of the nearest token of the same frame of another clip: place and time kept, clip
+    wrong broadcast              the clip's class summary for every token: global information, dense loss
     broadcast frames       the frame's own class token for every token of the frame: one answer a frame, dense loss
-    broadcast frame means  the mean of the frame's dense targets for every token of the frame: the best guess under shuffled points
+    broadcast frame means  the mean of the frame's dense targets for every token of the frame: the best guess under
+    shuffled points
 
-Who takes whose target is a function of the clip's number and the seed: the same in every epoch and every batch. Only tokens that
-have a target take one, and only such are taken from.
+Who takes whose target is a function of the clip's number and the seed: the same in every epoch and every batch. Only
+tokens that have a target take one, and only such are taken from.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from ..targets import Batch
 
 
 def cycle(count: int, dice: np.random.Generator) -> np.ndarray:
-    """A random successor of each of ``count`` things, one ring through all of them: (count,) int64, nobody follows itself
-    unless alone."""
+    """A random successor of each of ``count`` things, one ring through all of them: (count,) int64, nobody follows
+    itself unless alone."""
     ring = dice.permutation(count)
     successor = np.empty(count, np.int64)
     successor[ring] = np.roll(ring, -1)
@@ -34,8 +35,8 @@ def cycle(count: int, dice: np.random.Generator) -> np.ndarray:
 
 
 def swapped_in_frames(frame: torch.Tensor, visible: torch.Tensor, dice: np.random.Generator) -> torch.Tensor:
-    """Which token's target a token takes when those of each frame's visible tokens go round in a ring. frame, visible (M,) ->
-    (M,) int64, -1 for tokens that are not visible. A frame's only visible token keeps its own."""
+    """Which token's target a token takes when those of each frame's visible tokens go round in a ring. frame, visible
+    (M,) -> (M,) int64, -1 for tokens that are not visible. A frame's only visible token keeps its own."""
     taken = torch.full_like(frame, -1)
     for f in frame.unique():
         among = torch.nonzero((frame == f) & visible)[:, 0]
@@ -43,10 +44,14 @@ def swapped_in_frames(frame: torch.Tensor, visible: torch.Tensor, dice: np.rando
     return taken
 
 
-def nearest_visible(place: torch.Tensor, wanted: torch.Tensor, other: torch.Tensor, frame: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
-    """For each token the nearest visible token of frame ``wanted``: (M,) int64, ties to the lowest index, -1 where that frame has none.
+def nearest_visible(
+    place: torch.Tensor, wanted: torch.Tensor, other: torch.Tensor, frame: torch.Tensor, visible: torch.Tensor
+) -> torch.Tensor:
+    """For each token the nearest visible token of frame ``wanted``: (M,) int64, ties to the lowest index, -1 where that
+    frame has none.
 
-    place (M, 3), wanted (M,) : of the tokens that ask. other (M', 3), frame (M',), visible (M',) : of those they choose from.
+    place (M, 3), wanted (M,) : of the tokens that ask. other (M', 3), frame (M',), visible (M',) : of those they choose
+    from.
     """
     far = (place[:, None] - other).square().sum(-1)  # (M, M')
     far = far.masked_fill(~visible | (wanted[:, None] != frame), torch.inf)
@@ -56,15 +61,25 @@ def nearest_visible(place: torch.Tensor, wanted: torch.Tensor, other: torch.Tens
 class ControlledTargets:
     """A target store seen through a control: ``batch``, ``mean``, ``len``, ``key`` and ``dim`` as of a TargetStore.
 
-    store : a finished one. control : one of CONTROLS. seed : of the shuffles. Where a token finds nobody to take a target from, it
-    carries none. Raises ConfigError on an unknown control, and where there is nothing to shuffle: a single clip, a single frame.
+    store : a finished one. control : one of CONTROLS. seed : of the shuffles. Where a token finds nobody to take a
+    target from, it carries none. Raises ConfigError on an unknown control, and where there is nothing to shuffle: a
+    single clip, a single frame.
     """
 
     def __init__(self, store, control: str, seed: int = 0):
         if control not in CONTROLS:
             raise ConfigError(f"control {control!r}", "pretrain", f"one of {', '.join(CONTROLS)}, or none")
-        if control == "shuffled clips" and len(store) < 2 or control == "shuffled frames" and len(store.clip(0)["points"]) < 2:
-            raise ConfigError(f"{control}, but there is a single {control.split()[1].removesuffix('s')}", "pretrain", "take more of them, or another control")
+        if (
+            control == "shuffled clips"
+            and len(store) < 2
+            or control == "shuffled frames"
+            and len(store.clip(0)["points"]) < 2
+        ):
+            raise ConfigError(
+                f"{control}, but there is a single {control.split()[1].removesuffix('s')}",
+                "pretrain",
+                "take more of them, or another control",
+            )
         self.store, self.control, self.seed = store, control, seed
         self.key, self.dim = f"{store.key}, {control}, seed {seed}", store.dim
         self._next_clip = cycle(len(store), np.random.default_rng(seed))
@@ -90,7 +105,9 @@ class ControlledTargets:
         if not hasattr(self, "_mean"):
             every = [self.targets(i) for i in range(len(self))]
             total = sum(targets.double().sum(0) for targets, _ in every)
-            self._mean = self.store.mean | {"dense": (total / max(1, sum(int(visible.sum()) for _, visible in every))).float()}
+            self._mean = self.store.mean | {
+                "dense": (total / max(1, sum(int(visible.sum()) for _, visible in every))).float()
+            }
         return self._mean
 
     def dice(self, i: int) -> np.random.Generator:
@@ -103,7 +120,9 @@ def places(clip: dict[str, torch.Tensor]) -> torch.Tensor:
     return normalise(clip["points"][None])[0][clip["grouping/frame"].long(), clip["grouping/point"].long()]
 
 
-def take(clip: dict[str, torch.Tensor], giver: dict[str, torch.Tensor], taken: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def take(
+    clip: dict[str, torch.Tensor], giver: dict[str, torch.Tensor], taken: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Targets and their mask when token j of ``clip`` takes that of token taken[j] of ``giver`` (-1: none)."""
     carries = clip["visible"] & (taken >= 0)
     return torch.where(carries[:, None], giver["targets"][taken.clamp_min(0)], 0), carries
@@ -148,9 +167,13 @@ def broadcast_frame_means(targets: ControlledTargets, i: int):
 
 
 CONTROLS: dict[str, Callable[[ControlledTargets, int], tuple[torch.Tensor, torch.Tensor]]] = {
-    "shuffled points": shuffled_points, "shuffled frames": shuffled_frames, "shuffled clips": shuffled_clips, "broadcast": broadcast,
-    "broadcast frames": broadcast_frames, "broadcast frame means": broadcast_frame_means,
-}  # fmt: skip
+    "shuffled points": shuffled_points,
+    "shuffled frames": shuffled_frames,
+    "shuffled clips": shuffled_clips,
+    "broadcast": broadcast,
+    "broadcast frames": broadcast_frames,
+    "broadcast frame means": broadcast_frame_means,
+}
 
 
 def controlled(targets, control: str = "", seed: int = 0):

@@ -1,4 +1,5 @@
-"""What must be said of a teacher wherever its numbers stand: that it was never trained, or trained on the reader's own data."""
+"""What must be said of a teacher wherever its numbers stand: that it was never trained, or trained on the reader's own
+data."""
 
 from __future__ import annotations
 
@@ -13,7 +14,11 @@ HOME = "in-domain/"  # what the name of a teacher of a dataset's own clips begin
 def in_domain_words(config: dict) -> str:
     """For a teacher's description: ", IN-DOMAIN (...)" where its configuration says so, else ""."""
     data = config.get(IN_DOMAIN)
-    return f", IN-DOMAIN (trained without labels on {data['dataset']} {data['split']}, {data['clips']} clips, data {data['data_hash']})" if data else ""
+    return (
+        f", IN-DOMAIN (trained without labels on {data['dataset']} {data['split']}, {data['clips']} clips, data {data['data_hash']})"
+        if data
+        else ""
+    )
 
 
 def marked(name: str, mark: str) -> str:
@@ -22,7 +27,8 @@ def marked(name: str, mark: str) -> str:
 
 
 def mark_of(name: str) -> str:
-    """"UNTRAINED", "IN-DOMAIN" or "": read off a teacher's name, and off its folder's configuration where the name is a folder."""
+    """ "UNTRAINED", "IN-DOMAIN" or "": read off a teacher's name, and off its folder's configuration where the name is
+    a folder."""
     if str(name).endswith(UNTRAINED):
         return "UNTRAINED"
     if str(name).startswith(HOME):

@@ -17,20 +17,33 @@ from .spec import RunSpec
 def clips_of(spec: RunSpec, split: str | None = None) -> ClipDataset:
     """The clips the spec pretrains on, or those of another ``split`` of the same dataset, sampled alike.
 
-    The sampling seed is 0 for every run: seeds vary the encoder, not the data. Runs on the same clips share them within a process:
-    making or reading them takes longer than a small run's training.
+    The sampling seed is 0 for every run: seeds vary the encoder, not the data. Runs on the same clips share them within
+    a process: making or reading them takes longer than a small run's training.
     """
-    return _shared_clips(spec.dataset, split or spec.split, spec.frames, spec.points, spec.stride, spec.clips, os.environ.get("CROSS4D_DATA"))
+    return _shared_clips(
+        spec.dataset,
+        split or spec.split,
+        spec.frames,
+        spec.points,
+        spec.stride,
+        spec.clips,
+        os.environ.get("CROSS4D_DATA"),
+    )
 
 
 def task_clips(spec: RunSpec) -> tuple[ClipDataset, ClipDataset]:
     """(learned from, scored on): the clips of the spec's task."""
     size = {"frames": spec.frames, "points": spec.points, "stride": spec.stride, **dict(spec.task_clip)}
-    return tuple(_shared_clips(spec.measured_on, split, *size.values(), spec.clips, os.environ.get("CROSS4D_DATA")) for split in spec.task_splits)
+    return tuple(
+        _shared_clips(spec.measured_on, split, *size.values(), spec.clips, os.environ.get("CROSS4D_DATA"))
+        for split in spec.task_splits
+    )
 
 
 @lru_cache(maxsize=6)
-def _shared_clips(dataset: str, split: str, frames: int, points: int, stride: int | str, clips: int | None, root: str | None) -> ClipDataset:
+def _shared_clips(
+    dataset: str, split: str, frames: int, points: int, stride: int | str, clips: int | None, root: str | None
+) -> ClipDataset:
     return load_dataset(dataset, split, frames=frames, points=points, stride=stride, limit=clips)
 
 
@@ -44,4 +57,14 @@ def fresh_encoder(spec: RunSpec) -> Encoder:
 def targets_of(spec: RunSpec, encoder: Encoder, train: ClipDataset, device="cpu", progress: bool = True) -> TargetStore:
     """The spec's target store, built or opened."""
     teacher = load_teacher(spec.teacher, device=device)
-    return build_targets(train, teacher, spec.dim, spec.size, spec.projection, spec.cameras, encoder=encoder, merge=spec.merge, progress=progress)
+    return build_targets(
+        train,
+        teacher,
+        spec.dim,
+        spec.size,
+        spec.projection,
+        spec.cameras,
+        encoder=encoder,
+        merge=spec.merge,
+        progress=progress,
+    )

@@ -1,13 +1,17 @@
-"""Judge a teacher by what can be read from its features, so that recipes are chosen by measuring. No test individual is looked at.
+"""Judge a teacher by what can be read from its features, so that recipes are chosen by measuring. No test individual is
+looked at.
 
 Three measures, each fitted on some TRAINING individuals and scored on others, and one that needs no labels:
 
-- parts: linear readability of the body part a visible point belongs to, from its patch's feature alone (embedded people and
+- parts: linear readability of the body part a visible point belongs to, from its patch's feature alone (embedded people
+and
   animals), beside what the patch's PLACE in the image says: a teacher below that line has learned little about bodies;
 - actions: the probe of the training log, on the embedded people and, where it is here, on MSR-Action3D;
-- distillation: what teachers are for. An encoder of a small size is pretrained densely on the teacher's targets and probed:
+- distillation: what teachers are for. An encoder of a small size is pretrained densely on the teacher's targets and
+probed:
   MSR-Action3D where it is here, else the embedded people, and the scores say which;
-- spread: how many directions the features of all frames fill, and how much of it the picture's MEAN GREY explains. Two views of a
+- spread: how many directions the features of all frames fill, and how much of it the picture's MEAN GREY explains. Two
+views of a
   frame are equally bright, so a teacher may have learned to tell frames apart by brightness alone.
 
 One JSON a teacher, written part by part: what is there is not measured again.
@@ -31,13 +35,13 @@ from ..encoders import Point4D
 from ..errors import ConfigError, Cross4DError
 from ..evaluation import probe_all
 from ..evaluation.probe import one_thread, standardise
+from ..experiments.run import default_device, device_name, provenance
 from ..render import mean_grey, render
 from ..targets import build_targets
 from ..teachers import UNTRAINED, Teacher, folder_of, load_teacher, mark_of
 from ..teachers.dinov2 import foreground_share
-from ..teachers.probe import action_scores, frame_vectors
 from ..training import pretrain
-from .run import default_device, device_name, provenance
+from .probe import action_scores, frame_vectors
 
 FORMAT = 1  # raised whenever the same settings would measure something else
 
@@ -46,8 +50,10 @@ FORMAT = 1  # raised whenever the same settings would measure something else
 class Judgement:
     """How much is measured. The same for all teachers of a table.
 
-    clips : (fitted on, scored on), most. frames, points : of a clip. rows : visible points a frame that the parts are read from.
-    student : fields of Point4DConfig. depth_clips, depth_frames, depth_points : of the distillation; epochs, dim, seeds : its training.
+    clips : (fitted on, scored on), most. frames, points : of a clip. rows : visible points a frame that the parts are
+    read from.
+    student : fields of Point4DConfig. depth_clips, depth_frames, depth_points : of the distillation; epochs, dim, seeds
+    : its training.
     """
 
     clips: tuple[int, int] = (40, 30)
@@ -63,10 +69,15 @@ class Judgement:
     seeds: tuple[int, ...] = (0,)
 
 
-def training_pair(name: str, fitted: int, split: str = "train", limit: tuple[int, int] | None = None, **clip) -> tuple[ClipDataset, ClipDataset]:
-    """(fitted on, scored on): clips of the training split's first ``fitted`` subjects of each kind, and of its others."""
+def training_pair(
+    name: str, fitted: int, split: str = "train", limit: tuple[int, int] | None = None, **clip
+) -> tuple[ClipDataset, ClipDataset]:
+    """(fitted on, scored on): clips of the training split's first ``fitted`` subjects of each kind, and of its
+    others."""
     whole = load_dataset(name, split, **clip)
-    rank = {subject: int(re.search(r"\d+$", subject).group()) for subject in set(whole.subjects)}  # "s03" -> 3, "horse 2" -> 2
+    rank = {
+        subject: int(re.search(r"\d+$", subject).group()) for subject in set(whole.subjects)
+    }  # "s03" -> 3, "horse 2" -> 2
     order = sorted(set(rank.values()))
     first = [subject for subject in rank if rank[subject] in order[:fitted]]
     pair = whole.of_subjects(first), whole.of_subjects(set(rank) - set(first))
@@ -105,16 +116,25 @@ def point_rows(teacher: Teacher, dataset: ClipDataset, rows: int) -> tuple[np.nd
 
 @one_thread()
 def read_parts(fit: tuple, held: tuple, patches: int) -> dict[str, float]:
-    """Accuracy, and recall averaged over parts, of a linear classifier on features, and of the same on the one-hot place."""
+    """Accuracy, and recall averaged over parts, of a linear classifier on features, and of the same on the one-hot
+    place."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import recall_score
 
     scores = {}
-    tables = {"": [part.numpy() for part in standardise(*(torch.as_tensor(x[0]) for x in (fit, held)))], "/place": [np.eye(patches)[x[1]] for x in (fit, held)]}
+    tables = {
+        "": [part.numpy() for part in standardise(*(torch.as_tensor(x[0]) for x in (fit, held)))],
+        "/place": [np.eye(patches)[x[1]] for x in (fit, held)],
+    }
     for suffix, (x, z) in tables.items():
         said = LogisticRegression(C=0.1, max_iter=200).fit(x, fit[2]).predict(z)
         known = np.isin(held[2], fit[2])
-        scores |= {f"accuracy{suffix}": float((said == held[2]).mean()), f"recall{suffix}": float(recall_score(held[2][known], said[known], labels=np.unique(held[2][known]), average="macro"))}
+        scores |= {
+            f"accuracy{suffix}": float((said == held[2]).mean()),
+            f"recall{suffix}": float(
+                recall_score(held[2][known], said[known], labels=np.unique(held[2][known]), average="macro")
+            ),
+        }
     return scores
 
 
@@ -132,18 +152,35 @@ def judge_actions(teacher: Teacher, how: Judgement) -> dict[str, float]:
     """Actions from the teacher's own clip features, on training subjects 1-3 against 4-5."""
     scores = {}
     for name in dict.fromkeys(("synthetic-actions", depth_data())):
-        pair = training_pair(name, 3, frames=how.frames, points=how.points, stride="uniform", limit=None if name == "msr-action3d" else tuple(4 * n for n in how.clips))
-        read = tuple(np.stack([frame_vectors(teacher, render(part[i].points, teacher.image_size()).image) for i in range(len(part))]) for part in pair)
+        pair = training_pair(
+            name,
+            3,
+            frames=how.frames,
+            points=how.points,
+            stride="uniform",
+            limit=None if name == "msr-action3d" else tuple(4 * n for n in how.clips),
+        )
+        read = tuple(
+            np.stack(
+                [frame_vectors(teacher, render(part[i].points, teacher.image_size()).image) for i in range(len(part))]
+            )
+            for part in pair
+        )
         with one_thread():
-            scores |= {name + suffix: value for suffix, value in action_scores(read, (pair[0].labels, pair[1].labels)).items()}
+            scores |= {
+                name + suffix: value for suffix, value in action_scores(read, (pair[0].labels, pair[1].labels)).items()
+            }
     return scores
 
 
 def judge_distillation(teacher: Teacher, how: Judgement, device="cpu") -> dict[str, float]:
-    """Probes of an encoder pretrained densely on the teacher's targets of subjects 1-3, scored on 4-5; mean over the seeds."""
+    """Probes of an encoder pretrained densely on the teacher's targets of subjects 1-3, scored on 4-5; mean over the
+    seeds."""
     name = depth_data()
     limit = how.depth_clips and (how.depth_clips, how.depth_clips)
-    train, held = training_pair(name, 3, frames=how.depth_frames, points=how.depth_points, stride="uniform", limit=limit)
+    train, held = training_pair(
+        name, 3, frames=how.depth_frames, points=how.depth_points, stride="uniform", limit=limit
+    )
     found: dict[str, list[float]] = {}
     for seed in how.seeds:
         with torch.random.fork_rng(devices=[]):
@@ -151,20 +188,24 @@ def judge_distillation(teacher: Teacher, how: Judgement, device="cpu") -> dict[s
             encoder = Point4D(**how.student).to(device)
         targets = build_targets(train, teacher, how.dim, teacher.image_size(), encoder=encoder, progress=False)
         log = pretrain(encoder, targets, epochs=how.epochs, seed=seed)
-        results = {probe: result.accuracy for probe, result in probe_all(encoder, train, held, seed).items()} | {"cosine": log.epochs[-1]["cosine"]}
+        results = {probe: result.accuracy for probe, result in probe_all(encoder, train, held, seed).items()} | {
+            "cosine": log.epochs[-1]["cosine"]
+        }
         for measure, value in results.items():
             found.setdefault(f"{name}/{measure}", []).append(value)
     return {measure: float(np.mean(values)) for measure, values in found.items()}
 
 
 def directions(features: torch.Tensor) -> float:
-    """How many directions features (n, D) fill: (sum of variances)^2 / sum of their squares over principal components; 1 to D."""
+    """How many directions features (n, D) fill: (sum of variances)^2 / sum of their squares over principal components;
+    1 to D."""
     variances = torch.linalg.eigvalsh(torch.cov(features.double().T)).clamp_min(0)
     return float(variances.sum() ** 2 / variances.square().sum())
 
 
 def explained(features: torch.Tensor, number: torch.Tensor) -> float:
-    """Share of the variance of features (n, D) that a cubic of one number a row (n,) explains, fitted on the same rows: 0 to 1."""
+    """Share of the variance of features (n, D) that a cubic of one number a row (n,) explains, fitted on the same rows:
+    0 to 1."""
     x = (number.double() - number.double().mean()) / number.double().std().clamp_min(1e-12)
     powers, rest = torch.stack([x**k for k in range(4)], 1), features.double() - features.double().mean(0)
     left = rest - powers @ torch.linalg.lstsq(powers, rest, driver="gelsd").solution
@@ -172,8 +213,8 @@ def explained(features: torch.Tensor, number: torch.Tensor) -> float:
 
 
 def judge_spread(teacher: Teacher, how: Judgement) -> dict[str, float]:
-    """Over the frames of training subjects 1-3: directions that class tokens and patch features fill, and the share of the class
-    token's variance that the frame's mean grey explains."""
+    """Over the frames of training subjects 1-3: directions that class tokens and patch features fill, and the share of
+    the class token's variance that the frame's mean grey explains."""
     scores = {}
     for name in dict.fromkeys(("synthetic-actions", depth_data())):
         clips = training_pair(name, 3, frames=how.frames, points=how.points, stride="uniform", limit=how.clips)[0]
@@ -185,7 +226,11 @@ def judge_spread(teacher: Teacher, how: Judgement) -> dict[str, float]:
             patches.append(features.patches.flatten(1, 2)[foreground_share(image, teacher.patch) > 0])
             greys.append(mean_grey(image))
         summary = torch.cat(summaries)
-        scores |= {f"{name}/directions, class": directions(summary), f"{name}/directions, patches": directions(torch.cat(patches)), f"{name}/mean grey": explained(summary, torch.cat(greys))}
+        scores |= {
+            f"{name}/directions, class": directions(summary),
+            f"{name}/directions, patches": directions(torch.cat(patches)),
+            f"{name}/mean grey": explained(summary, torch.cat(greys)),
+        }
     return scores
 
 
@@ -193,24 +238,36 @@ PARTS = {"parts": judge_parts, "actions": judge_actions, "distillation": judge_d
 
 
 def training_of(name: str) -> dict | None:
-    """What a teacher's ``training.json`` says of its length and recipe; None where there is none, or the weights are not those it made."""
+    """What a teacher's ``training.json`` says of its length and recipe; None where there is none, or the weights are
+    not those it made."""
     file = Path(folder_of(name.removesuffix(UNTRAINED))) / "training.json"
     if name.endswith(UNTRAINED) or not file.is_file():
         return None
     told = json.loads(file.read_text())
     last = told["log"][-1]
-    return {"recipe": told["recipe"], "steps": last["step"] + 1, "renders": last["renders"], "minutes": round(last["minutes"], 1), "finished": told.get("finished", True)}
+    return {
+        "recipe": told["recipe"],
+        "steps": last["step"] + 1,
+        "renders": last["renders"],
+        "minutes": round(last["minutes"], 1),
+        "finished": told.get("finished", True),
+    }
 
 
-def judge_teachers(names: list[str], out: Path, only: list[str] | None = None, device=None, how: Judgement = Judgement()) -> list[dict]:
-    """Judge teachers one after another; one JSON each in ``out``, whose parts are measured once. Returns their contents: scores, what the
-    teacher was trained with, the settings of the judgement, device, commit, versions and date of the last part.
+def judge_teachers(
+    names: list[str], out: Path, only: list[str] | None = None, device=None, how: Judgement = Judgement()
+) -> list[dict]:
+    """Judge teachers one after another; one JSON each in ``out``, whose parts are measured once. Returns their
+    contents: scores, what the teacher was trained with, the settings of the judgement, device, commit, versions and
+    date of the last part.
 
     Raises ConfigError on a part that does not exist, TeacherError on a teacher that cannot be loaded.
     """
     unknown = set(only or ()) - set(PARTS)
     if unknown:
-        raise ConfigError(f"nothing called {sorted(unknown)[0]!r} is judged", "judge_teachers", f"some of {', '.join(PARTS)}")
+        raise ConfigError(
+            f"nothing called {sorted(unknown)[0]!r} is judged", "judge_teachers", f"some of {', '.join(PARTS)}"
+        )
     device, judged = device or default_device(), []
     for name in names:
         teacher = load_teacher(name, device=device)
@@ -218,7 +275,16 @@ def judge_teachers(names: list[str], out: Path, only: list[str] | None = None, d
         path = Path(out) / f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name).strip('_')[-60:]}-{teacher.revision}.json"
         held = json.loads(path.read_text()) if path.is_file() else {}
         if held.get("settings") != settings:
-            held = {"teacher": name, "revision": teacher.revision, "description": teacher.description, "mark": mark_of(name), "settings": settings, "training": training_of(name), "scores": {}, "seconds": {}}
+            held = {
+                "teacher": name,
+                "revision": teacher.revision,
+                "description": teacher.description,
+                "mark": mark_of(name),
+                "settings": settings,
+                "training": training_of(name),
+                "scores": {},
+                "seconds": {},
+            }
         for part, judge in PARTS.items():
             if part in held["scores"] or (only and part not in only):
                 continue

@@ -1,12 +1,13 @@
 """Everything that decides a teacher of our own, as data: the named recipes, and how one setting of them is changed.
 
-``cross4d-tiny`` and ``cross4d-small`` are image models of DINOv2's architecture, ``cross4d-tiny-video`` is a video model of
-V-JEPA 2's. ``cross4d-tiny-shade`` is ``cross4d-tiny`` trained on, its views no longer equally bright, and ``cross4d-tiny-long`` goes on
-from there; ``in-domain`` goes on from that with a reader's own clips. A recipe stands in the ``training.json`` beside the weights it made. Every disturbance has a value that switches it
-off (0, or a share of 1), so that one of them can be varied at a time: ``cross4d train-teacher --set sensor.holes=0``.
+``cross4d-tiny`` and ``cross4d-small`` are image models of DINOv2's architecture, ``cross4d-tiny-video`` is a video
+model of V-JEPA 2's. ``cross4d-tiny-shade`` is ``cross4d-tiny`` trained on, its views no longer equally bright, and
+``cross4d-tiny-long`` goes on from there; ``in-domain`` goes on from that with a reader's own clips. A recipe stands in
+the ``training.json`` beside the weights it made. Every disturbance has a value that switches it off (0, or a share of
+1), so that one of them can be varied at a time: ``cross4d train-teacher --set sensor.holes=0``.
 
-Lengths of cloth and sensor are in CAMERA DISTANCES: the distance from the camera to the middle of the clip, some 2.5 m for a
-standing person. So they mean the same for a rabbit and a tyrannosaur, and for recordings in any unit.
+Lengths of cloth and sensor are in CAMERA DISTANCES: the distance from the camera to the middle of the clip, some 2.5 m
+for a standing person. So they mean the same for a rabbit and a tyrannosaur, and for recordings in any unit.
 """
 
 from __future__ import annotations
@@ -21,36 +22,46 @@ WORLDS = ("synthetic-actions", "synthetic-interactions", "synthetic-animals", "s
 
 @dataclass(frozen=True)
 class Bodies:
-    """What is looked at: clips of the embedded worlds, each of another individual (or of a reader's own training split)."""
+    """What is looked at: clips of the embedded worlds, each of another individual (or of a reader's own training
+    split)."""
 
     worlds: tuple[str, ...] = WORLDS
     videos: int = 6000  # clips in all, dealt out evenly to the worlds
     frames: int = 8  # of a clip
     even: bool = False  # frames evenly spaced in a random window; False: any moments of the whole video
     points: int = 1024  # of a frame
-    turn: float = 60.0  # degrees: the most a body is turned about the vertical before it is photographed (an animal: always any way)
+    # degrees: the most a body is turned about the vertical before it is photographed (an animal: always any way)
+    turn: float = 60.0
     tilt: float = 12.0  # degrees: the most the camera looks down or up at it, beside what its world does
 
 
 @dataclass(frozen=True)
 class Cloth:
-    """Volume and folds: points are moved along their normals, by one smooth field for all frames of a clip and for both views."""
+    """Volume and folds: points are moved along their normals, by one smooth field for all frames of a clip and for both
+    views."""
 
-    inflate: float = 0.012  # camera distances: the most a body is thickened (3 cm on a person); a clip draws its own amount
+    inflate: float = (
+        0.012  # camera distances: the most a body is thickened (3 cm on a person); a clip draws its own amount
+    )
     folds: float = 0.006  # camera distances: the largest standard deviation of the folds; a clip draws its own
     wave: tuple[float, float] = (0.04, 0.2)  # camera distances: shortest and longest wave of the folds
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """What a depth sensor gets wrong, drawn anew for every view: the two views of a frame share no fault that gives them away."""
+    """What a depth sensor gets wrong, drawn anew for every view: the two views of a frame share no fault that gives
+    them away."""
 
-    noise: float = 0.004  # camera distances at distance 1: largest standard deviation of depth; grows with the distance squared
+    noise: float = (
+        0.004  # camera distances at distance 1: largest standard deviation of depth; grows with the distance squared
+    )
     step: float = 0.007  # camera distances at distance 1: largest quantum of depth; grows with the distance squared
     holes: int = 2  # missing patches of a view
     hole: float = 0.07  # x image side: largest radius of one
     edges: float = 0.5  # share of the points seen at a grazing angle (cosine below 0.25) that are lost, at most
-    thin: float = 0.25  # least share of a frame's points that is kept (one draw a batch, for the discs grow with their spacing)
+    thin: float = (
+        0.25  # least share of a frame's points that is kept (one draw a batch, for the discs grow with their spacing)
+    )
 
 
 @dataclass(frozen=True)
@@ -65,20 +76,26 @@ class Movement:
     scale: tuple[float, float] = (0.85, 1.05)  # of the size in the image; the lower end is never below 0.4
     shift: float = 0.08  # of half the image; a patch of 7 px is 0.11
     grey: float = 0.1  # share by which the ends of the grey scale lie elsewhere
-    growth: float = 2.5  # the movement at the end of the training, in that of its start: as much from the first step on is not learned
-    shade: float = 0.0  # lengths of the grey scale by which each of its ends lies farther out, at most: views of unlike mean grey
+    # the movement at the end of the training, in that of its start: as much from the first step on is not learned
+    growth: float = 2.5
+    shade: float = (
+        0.0  # lengths of the grey scale by which each of its ends lies farther out, at most: views of unlike mean grey
+    )
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Optimisation. ``done`` is the share of the training that is over, by steps or, where minutes are given, by the clock."""
+    """Optimisation. ``done`` is the share of the training that is over, by steps or, where minutes are given, by the
+    clock."""
 
     steps: int = 3000
     rate: float = 1e-3  # AdamW, peak; a half cosine to 0
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the training
     memory: float = 0.15  # the EMA remembers this share of the steps made so far ...
-    memory_least: int = 250  # ... but at least so many steps (momentum .996; at .99 the losses fell less in the first steps)
+    memory_least: int = (
+        250  # ... but at least so many steps (momentum .996; at .99 the losses fell less in the first steps)
+    )
     memory_most: int = 500  # ... and at most so many (momentum .998); it never stands still
 
 
@@ -96,10 +113,13 @@ class TeacherRecipe:
     frames: int = 4  # of each clip in a batch
     one_world: bool = True  # a batch holds clips of one world: a person is no fair opponent of a table
     pairs: int = 12  # points a frame in the patch contrast
-    track: int = 0  # points a view that are looked for in another moment of their clip, 12 for one; 0: not until it is shown to help
+    # points a view that are looked for in another moment of their clip, 12 for one; 0: not until it is shown to help
+    track: int = 0
     same_place: float = 0.012  # camera distances (3 cm on a person): homes so near are one place of the body
     other_place: float = 0.04  # camera distances (10 cm): homes farther apart are told apart
-    own_view: bool = False  # an image's own EMA feature counts as a wrong answer; the first recipe had it so, by mistake
+    own_view: bool = (
+        False  # an image's own EMA feature counts as a wrong answer; the first recipe had it so, by mistake
+    )
     temperature: float = 0.1
     mask: float = 0.5  # share of the student's patches that are masked, in every second image
     start: str = ""  # a teacher of these sizes whose weights are the first ones; "": random ones
@@ -139,27 +159,52 @@ class VideoRecipe:
     schedule: Schedule = field(default_factory=lambda: Schedule(rate=6e-4, warmup=0.1))
 
 
-SHADE = TeacherRecipe(start="cross4d-tiny", clips=8, bodies=Bodies(videos=2400), movement=Movement(shade=1.0), schedule=Schedule(steps=600, rate=5e-4))
+SHADE = TeacherRecipe(
+    start="cross4d-tiny",
+    clips=8,
+    bodies=Bodies(videos=2400),
+    movement=Movement(shade=1.0),
+    schedule=Schedule(steps=600, rate=5e-4),
+)
 RECIPES = {
     "cross4d-tiny": TeacherRecipe(),
     "cross4d-tiny-shade": SHADE,
-    "cross4d-tiny-long": replace(SHADE, start="cross4d-tiny-shade", seed=1, schedule=replace(SHADE.schedule, steps=1800)),
+    "cross4d-tiny-long": replace(
+        SHADE, start="cross4d-tiny-shade", seed=1, schedule=replace(SHADE.schedule, steps=1800)
+    ),
     "in-domain": replace(SHADE, start="cross4d-tiny-long", seed=2),
     "cross4d-small": TeacherRecipe(hidden_size=384, layers=12, heads=6, schedule=Schedule(rate=5e-4, warmup=0.1)),
-    "cross4d-tiny-video": VideoRecipe(bodies=Bodies(even=True, videos=2400), schedule=Schedule(steps=1500, rate=6e-4, warmup=0.1)),
+    "cross4d-tiny-video": VideoRecipe(
+        bodies=Bodies(even=True, videos=2400), schedule=Schedule(steps=1500, rate=6e-4, warmup=0.1)
+    ),
 }
-MEGABYTES = {"cross4d-tiny": 12, "cross4d-tiny-shade": 12, "cross4d-tiny-long": 12, "in-domain": 12, "cross4d-small": 45, "cross4d-tiny-video": 12}  # the most its weights may take in fp16
+MEGABYTES = {
+    "cross4d-tiny": 12,
+    "cross4d-tiny-shade": 12,
+    "cross4d-tiny-long": 12,
+    "in-domain": 12,
+    "cross4d-small": 45,
+    "cross4d-tiny-video": 12,
+}  # the most its weights may take in fp16
 ON_CUDA = {  # what of a recipe is otherwise on a GPU, where steps are cheap and small batches leave it idle
     "cross4d-tiny": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 20000},
     "cross4d-tiny-shade": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 10000},
     "cross4d-tiny-long": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 20000},
     "in-domain": {"clips": 96, "tokens": 96, "schedule.steps": 2000},
     "cross4d-small": {"clips": 64, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 15000},
-    "cross4d-tiny-video": {"clips": 96, "bodies.videos": 24000, "schedule.steps": 15000, "schedule.rate": 1e-3, "schedule.memory_most": 1000},
+    "cross4d-tiny-video": {
+        "clips": 96,
+        "bodies.videos": 24000,
+        "schedule.steps": 15000,
+        "schedule.rate": 1e-3,
+        "schedule.memory_most": 1000,
+    },
 }
 
 
-def named_recipe(model: str, device: str = "cpu", changes: dict[str, object] | None = None) -> TeacherRecipe | VideoRecipe:
+def named_recipe(
+    model: str, device: str = "cpu", changes: dict[str, object] | None = None
+) -> TeacherRecipe | VideoRecipe:
     """The recipe of a model on a device, with some settings changed: ``{"seed": 1, "sensor.holes": 0}``.
 
     Raises ConfigError on a model, a setting or a value that does not exist.
@@ -177,7 +222,9 @@ def change(recipe, name: str, value):
     first, _, rest = name.partition(".")
     known = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     if first not in known or bool(rest) != is_dataclass(known[first]):
-        raise ConfigError(f"no setting is called {name!r}", type(recipe).__name__, f"one of {', '.join(settings_of(recipe))}")
+        raise ConfigError(
+            f"no setting is called {name!r}", type(recipe).__name__, f"one of {', '.join(settings_of(recipe))}"
+        )
     if rest:
         return replace(recipe, **{first: change(known[first], rest, value)})
     old = known[first]

@@ -1,7 +1,8 @@
 """The clips our teachers learn from: the four embedded worlds, or a reader's own training split. No label is kept.
 
-The individuals of the embedded worlds are numbered from FIRST_INDIVIDUAL on, beyond any that the datasets use (people 1 to 12
-and their bodies 1 to 10 and 201 to 212, animals 1 to 6, rooms 1 to 20), so nobody in a train or test split has ever been seen.
+The individuals of the embedded worlds are numbered from FIRST_INDIVIDUAL on, beyond any that the datasets use (people 1
+to 12 and their bodies 1 to 10 and 201 to 212, animals 1 to 6, rooms 1 to 20), so nobody in a train or test split has
+ever been seen.
 """
 
 from __future__ import annotations
@@ -70,14 +71,20 @@ def roam(number: int, moments, dice: np.random.Generator) -> Video:
     return replace(video, frames=[video.frames[f] for f in moments(len(video.frames))])
 
 
-WORLD_MAKERS = {"synthetic-actions": act, "synthetic-interactions": interact, "synthetic-animals": roam, "synthetic-scenes": handle}
+WORLD_MAKERS = {
+    "synthetic-actions": act,
+    "synthetic-interactions": interact,
+    "synthetic-animals": roam,
+    "synthetic-scenes": handle,
+}
 GENERATORS = {module.SOURCE.name: module.GENERATOR_VERSION for module in (actions, interactions, animals, scenes)}
 SENSORS = {"synthetic-scenes": scenes.CAMERA}
 TURNS = {"synthetic-scenes": 1 / 3}  # of the turn and tilt of the others: behind a table stands a wall
 
 
 def moments_of(length: int, bodies: Bodies, dice: np.random.Generator) -> np.ndarray:
-    """Which frames of a video of ``length`` are kept, rising: (bodies.frames,) int64. Repeats some where there are too few."""
+    """Which frames of a video of ``length`` are kept, rising: (bodies.frames,) int64. Repeats some where there are too
+    few."""
     if bodies.even:
         span = dice.uniform(min(bodies.frames, length) - 1, length - 1)
         return np.round(dice.uniform(0, length - 1 - span) + np.linspace(0, span, bodies.frames)).astype(np.int64)
@@ -92,13 +99,14 @@ def turned(stage: Stage, yaw: float, tilt: float) -> Stage:
 
 
 def clean(camera: DepthCamera) -> DepthCamera:
-    """A world's sensor without the faults that ``disturb.py`` draws for each view; ragged edges and the projector's shadow stay."""
+    """A world's sensor without the faults that ``disturb.py`` draws for each view; ragged edges and the projector's
+    shadow stay."""
     return replace(camera, disparity_step=0.0, hole_level=math.inf)
 
 
 def world_clip(world: str, number: int, bodies: Bodies) -> tuple[np.ndarray, np.ndarray]:
-    """Clip ``number`` of a world: its own individual, view and moments. Points and their homes, (frames, points, 3) float32 each, camera
-    coordinates."""
+    """Clip ``number`` of a world: its own individual, view and moments. Points and their homes, (frames, points, 3)
+    float32 each, camera coordinates."""
     dice = np.random.default_rng([7, list(WORLD_MAKERS).index(world), number])
     stage = WORLD_MAKERS[world](number, lambda length: moments_of(length, bodies, dice), dice)
     name, share = f"{world}/{number}", TURNS.get(world, 1.0)
@@ -106,7 +114,9 @@ def world_clip(world: str, number: int, bodies: Bodies) -> tuple[np.ndarray, np.
     if isinstance(stage, Video):  # a mesh shows all its sides, so the points are turned
         points = sample_clip(replace(stage, id=name), bodies.frames, bodies.points).points
         middle = points.reshape(-1, 3).mean(0)
-        points = ((points - middle) @ rotation(np.zeros(1), np.array([tilt]), np.zeros(1))[0].T.astype(np.float32) + middle).astype(np.float32)
+        points = (
+            (points - middle) @ rotation(np.zeros(1), np.array([tilt]), np.zeros(1))[0].T.astype(np.float32) + middle
+        ).astype(np.float32)
         return points, np.broadcast_to(points[:1], points.shape)
     for angles in ((yaw, tilt), (0.0, 0.0)):
         generators = [np.random.default_rng([8, number, f]) for f in range(bodies.frames)]
@@ -128,7 +138,11 @@ def tasks_of(bodies: Bodies) -> list[tuple[str, int]]:
     """(world, number) of every clip, dealt out evenly to the worlds."""
     unknown = [world for world in bodies.worlds if world not in WORLD_MAKERS]
     if unknown or not bodies.worlds:
-        raise ConfigError(f"no world is called {unknown[0] if unknown else ''!r}", "train-teacher", f"some of {', '.join(WORLD_MAKERS)}")
+        raise ConfigError(
+            f"no world is called {unknown[0] if unknown else ''!r}",
+            "train-teacher",
+            f"some of {', '.join(WORLD_MAKERS)}",
+        )
     return [(bodies.worlds[i % len(bodies.worlds)], i // len(bodies.worlds)) for i in range(bodies.videos)]
 
 
@@ -144,31 +158,48 @@ def individuals(bodies: Bodies) -> dict[str, set[int]]:
 
 def pool_spec(bodies: Bodies, data: ClipDataset | None = None) -> dict:
     """Everything that decides a pool's content, JSON-ready."""
-    source = data.settings() if data else {"generators": {world: GENERATORS.get(world) for world in bodies.worlds}, "first_individual": FIRST_INDIVIDUAL}
+    source = (
+        data.settings()
+        if data
+        else {
+            "generators": {world: GENERATORS.get(world) for world in bodies.worlds},
+            "first_individual": FIRST_INDIVIDUAL,
+        }
+    )
     return {"format": FORMAT, "bodies": json.loads(json.dumps(asdict(bodies))), **source}
 
 
-def make_pool(bodies: Bodies, data: ClipDataset | None = None, cache: Path | None = None, workers: int = 2) -> FramePool:
-    """The pool, made or opened. data : a training split to learn from instead of the worlds; its clips must have ``bodies.frames``
-    frames of ``bodies.points`` points. cache : folder in which pools are kept by the hash of their content; None keeps none.
+def make_pool(
+    bodies: Bodies, data: ClipDataset | None = None, cache: Path | None = None, workers: int = 2
+) -> FramePool:
+    """The pool, made or opened. data : a training split to learn from instead of the worlds; its clips must have
+    ``bodies.frames`` frames of ``bodies.points`` points. cache : folder in which pools are kept by the hash of their
+    content; None keeps none.
     """
     key = hashlib.sha256(json.dumps(pool_spec(bodies, data), sort_keys=True).encode()).hexdigest()[:16]
     path = cache / "pools" / f"{key}.safetensors" if cache else None
     if path and path.is_file():
         return FramePool.load(path)
     if data is not None:
-        pool = FramePool.from_clips(tqdm((data[i].points for i in range(len(data))), total=len(data), desc="clips", mininterval=5, disable=None))
+        pool = FramePool.from_clips(
+            tqdm((data[i].points for i in range(len(data))), total=len(data), desc="clips", mininterval=5, disable=None)
+        )
     else:
         tasks = tasks_of(bodies)
         numbers = [bodies.worlds.index(world) for world, _ in tasks]
-        pool = FramePool.from_clips(tqdm(_clips(tasks, bodies, workers), total=len(tasks), desc="bodies", mininterval=5, disable=None), numbers)
+        pool = FramePool.from_clips(
+            tqdm(_clips(tasks, bodies, workers), total=len(tasks), desc="bodies", mininterval=5, disable=None), numbers
+        )
     if path:
         pool.save(path)
     return pool
 
 
-def _clips(tasks: list[tuple[str, int]], bodies: Bodies, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The clips in order, made by ``workers`` processes, which are started clean: a fork of a process that uses torch can hang."""
+def _clips(
+    tasks: list[tuple[str, int]], bodies: Bodies, workers: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The clips in order, made by ``workers`` processes, which are started clean: a fork of a process that uses torch
+    can hang."""
     make = partial(with_normals, bodies=bodies)
     if workers <= 1:
         yield from map(make, tasks)

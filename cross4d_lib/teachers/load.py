@@ -1,4 +1,5 @@
-"""From a name to a frozen teacher: folder, hub id or published size, one way for every family, with one kind of refusal."""
+"""From a name to a frozen teacher: folder, hub id or published size, one way for every family, with one kind of
+refusal."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from transformers.utils import logging as transformers_logging
 from ..errors import TeacherError
 from . import dinov2, dinov3, language, remote, video
 from .frozen import FrozenTeacher
-from .marks import in_domain_words
 from .memory import check_room
+from .provenance import in_domain_words
 from .published import PUBLISHED
 
 ADAPTERS: dict[str, type[FrozenTeacher]] = {  # by transformers' model_type
@@ -34,15 +35,18 @@ ADAPTERS: dict[str, type[FrozenTeacher]] = {  # by transformers' model_type
 PREPROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json")
 
 
-def load_transformers(folder_or_id: str, name: str, untrained_seed: int | None = None, trust_remote_code: bool = False, **options) -> FrozenTeacher:
+def load_transformers(
+    folder_or_id: str, name: str, untrained_seed: int | None = None, trust_remote_code: bool = False, **options
+) -> FrozenTeacher:
     """Load a teacher from a folder in transformers' layout or from a hub id such as ``facebook/dinov2-large``.
 
-    The family is the one its configuration names. untrained_seed : the same architecture with random weights drawn from that
-    seed instead (a control, and marked as one); sizes of PUBLISHED need no network then. trust_remote_code : run the code that
-    comes with the checkpoint, where it brings its own (VideoMAE v2); never otherwise. options : device, dtype, batch.
+    The family is the one its configuration names. untrained_seed : the same architecture with random weights drawn from
+    that seed instead (a control, and marked as one); sizes of PUBLISHED need no network then. trust_remote_code : run
+    the code that comes with the checkpoint, where it brings its own (VideoMAE v2); never otherwise. options : device,
+    dtype, batch.
 
-    Raises TeacherError when the folder has no configuration, no or damaged weights, a configuration of no family, when the id
-    cannot be reached or is gated, or when the weights do not fit into memory.
+    Raises TeacherError when the folder has no configuration, no or damaged weights, a configuration of no family, when
+    the id cannot be reached or is gated, or when the weights do not fit into memory.
     """
     folder, untrained = Path(folder_or_id), untrained_seed is not None
     local = folder.is_dir()
@@ -52,20 +56,35 @@ def load_transformers(folder_or_id: str, name: str, untrained_seed: int | None =
         if config.get("model_type") not in ADAPTERS:
             return _load_foreign(folder_or_id, name, config, untrained, trust_remote_code, options)
         adapter = ADAPTERS[config["model_type"]]
-        model = _fresh(adapter, folder_or_id, config, untrained_seed, name) if untrained else _trained(adapter, folder_or_id, local, name)
+        model = (
+            _fresh(adapter, folder_or_id, config, untrained_seed, name)
+            if untrained
+            else _trained(adapter, folder_or_id, local, name)
+        )
         mean, std = preprocessing(folder_or_id, adapter, local, untrained)
     except TeacherError:
         raise
     except Exception as error:  # transformers, safetensors and the hub raise a dozen unrelated types here
         raise _refusal(folder_or_id, local, error) from error
     vision = adapter.vision_config(model.config)
-    description = f"{adapter.label}, {vision.num_hidden_layers} layers, D = {vision.hidden_size}, patch {vision.patch_size}"
+    description = (
+        f"{adapter.label}, {vision.num_hidden_layers} layers, D = {vision.hidden_size}, patch {vision.patch_size}"
+    )
     description += "" if untrained else in_domain_words(config)
     if untrained:
         description += ", UNTRAINED (random weights)"
         if folder_or_id in PUBLISHED and PUBLISHED[folder_or_id].note:
             description += f"; {PUBLISHED[folder_or_id].note}"
-    teacher = adapter(model, name, description, not untrained, model_digest(adapter.kept(model), adapter.settings(model.config), mean, std), mean, std, **options)
+    teacher = adapter(
+        model,
+        name,
+        description,
+        not untrained,
+        model_digest(adapter.kept(model), adapter.settings(model.config), mean, std),
+        mean,
+        std,
+        **options,
+    )
     if isinstance(teacher, language.LanguageTeacher):
         teacher.source = folder_or_id
     return teacher
@@ -75,7 +94,9 @@ def _check_place(folder_or_id: str, untrained: bool) -> None:
     """What can be refused before transformers is asked."""
     folder, published = Path(folder_or_id), PUBLISHED.get(folder_or_id)
     if published and not published.weights and not untrained:
-        raise TeacherError("a size of ours that exists only with random weights", folder_or_id, f"ask for {folder_or_id}/untrained")
+        raise TeacherError(
+            "a size of ours that exists only with random weights", folder_or_id, f"ask for {folder_or_id}/untrained"
+        )
     if published:
         return
     local = folder.is_dir()
@@ -84,7 +105,11 @@ def _check_place(folder_or_id: str, untrained: bool) -> None:
     if local and not (folder / "config.json").is_file():
         raise TeacherError("no config.json", folder, "point to a folder written by save_pretrained")
     if local and not untrained and not list(folder.glob("*.safetensors")):
-        raise TeacherError("a teacher folder without weights (no .safetensors file)", folder, "copy model.safetensors beside config.json, or ask for the untrained copy by adding /untrained to the name")
+        raise TeacherError(
+            "a teacher folder without weights (no .safetensors file)",
+            folder,
+            "copy model.safetensors beside config.json, or ask for the untrained copy by adding /untrained to the name",
+        )
 
 
 def _read_config(folder_or_id: str, local: bool, untrained: bool) -> dict:
@@ -109,36 +134,65 @@ def _fresh(adapter: type[FrozenTeacher], folder_or_id: str, config: dict, seed: 
 
 
 def _trained(adapter: type[FrozenTeacher], folder_or_id: str, local: bool, name: str):
-    """The checkpoint's model. Weights that are missing and matter are an error: transformers would draw them at random."""
+    """The checkpoint's model. Weights that are missing and matter are an error: transformers would draw them at
+    random."""
     config = adapter.architecture.config_class.from_pretrained(folder_or_id)
     check_room(about_parameters(adapter, config), torch.float32, torch.device("cpu"), name)
     with bars(shown=not local):
-        model, report = adapter.architecture.from_pretrained(folder_or_id, attn_implementation="sdpa", use_safetensors=True, output_loading_info=True)
+        model, report = adapter.architecture.from_pretrained(
+            folder_or_id, attn_implementation="sdpa", use_safetensors=True, output_loading_info=True
+        )
     missing = sorted(key for key in report["missing_keys"] if not key.startswith(adapter.unused or ("\0",)))
     if missing:
-        raise TeacherError(f"weights missing for {len(missing)} tensors, the first {missing[0]}", folder_or_id, f"the file is not a whole {adapter.architecture.__name__}; copy it again")
+        raise TeacherError(
+            f"weights missing for {len(missing)} tensors, the first {missing[0]}",
+            folder_or_id,
+            f"the file is not a whole {adapter.architecture.__name__}; copy it again",
+        )
     return model
 
 
 def about_parameters(adapter: type[FrozenTeacher], config) -> int:
-    """About the weights of what sees, told from its configuration: 4 D^2 of attention and 8 D^2 of MLP in every block."""
+    """About the weights of what sees, told from its configuration: 4 D^2 of attention and 8 D^2 of MLP in every
+    block."""
     vision = adapter.vision_config(config)
     return 12 * vision.num_hidden_layers * vision.hidden_size**2
 
 
-def _load_foreign(folder_or_id: str, name: str, config: dict, untrained: bool, trust_remote_code: bool, options: dict) -> FrozenTeacher:
+def _load_foreign(
+    folder_or_id: str, name: str, config: dict, untrained: bool, trust_remote_code: bool, options: dict
+) -> FrozenTeacher:
     """A configuration of no family here: refused, or, when asked for by name, run with the code it brings."""
     kind = config.get("model_type", "nothing")
     if "auto_map" not in config:
-        raise TeacherError(f"the configuration says model_type {kind}, which is no family known here", folder_or_id, f"one of {', '.join(ADAPTERS)}")
+        raise TeacherError(
+            f"the configuration says model_type {kind}, which is no family known here",
+            folder_or_id,
+            f"one of {', '.join(ADAPTERS)}",
+        )
     if not trust_remote_code:
         mend = f"read its code first; load_teacher({name!r}, trust_remote_code=True) then runs it. To go on without: MCG-NJU/videomae-base or -large, which need none"
-        raise TeacherError(f"model_type {kind} brings its own code, which is not run unless asked for by name", folder_or_id, mend)
+        raise TeacherError(
+            f"model_type {kind} brings its own code, which is not run unless asked for by name", folder_or_id, mend
+        )
     if untrained:
-        raise TeacherError(f"no untrained copy of model_type {kind}, whose architecture is its own code", folder_or_id, "OpenGVLab/VideoMAEv2-Base/untrained has the architecture of v1 at the same size")
+        raise TeacherError(
+            f"no untrained copy of model_type {kind}, whose architecture is its own code",
+            folder_or_id,
+            "OpenGVLab/VideoMAEv2-Base/untrained has the architecture of v1 at the same size",
+        )
     with bars(shown=not Path(folder_or_id).is_dir()):
         model = AutoModel.from_pretrained(folder_or_id, trust_remote_code=True, use_safetensors=True)
-    return remote.wrap(model, name, model_digest(model, ["remote code", kind], *preprocessing(folder_or_id, remote.Videomae2Teacher, Path(folder_or_id).is_dir(), False)), options)
+    return remote.wrap(
+        model,
+        name,
+        model_digest(
+            model,
+            ["remote code", kind],
+            *preprocessing(folder_or_id, remote.Videomae2Teacher, Path(folder_or_id).is_dir(), False),
+        ),
+        options,
+    )
 
 
 def _refusal(folder_or_id: str, local: bool, error: Exception) -> TeacherError:
@@ -146,12 +200,22 @@ def _refusal(folder_or_id: str, local: bool, error: Exception) -> TeacherError:
     published, said = PUBLISHED.get(folder_or_id), f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
     licence = f" Licence: {published.licence}." if published else ""
     if local:
-        return TeacherError(f"the teacher cannot be loaded ({said})", folder_or_id, "the weights are damaged or of another architecture: copy them again")
+        return TeacherError(
+            f"the teacher cannot be loaded ({said})",
+            folder_or_id,
+            "the weights are damaged or of another architecture: copy them again",
+        )
     without = f"To go on without: {folder_or_id}/untrained (random weights, a control) or cross4d-tiny, which ships with the library"
     if _is_gated(error):
-        return TeacherError(f"the weights are gated: their owner must let you in first ({said}).{licence}", folder_or_id, f"accept the terms on https://huggingface.co/{folder_or_id} and log in with `hf auth login`, or give a folder that holds them. {without}")
+        return TeacherError(
+            f"the weights are gated: their owner must let you in first ({said}).{licence}",
+            folder_or_id,
+            f"accept the terms on https://huggingface.co/{folder_or_id} and log in with `hf auth login`, or give a folder that holds them. {without}",
+        )
     mend = "a hub id needs the network once; offline, give a folder, or use cross4d-tiny, which ships with the library"
-    return TeacherError(f"the teacher cannot be loaded ({said}){licence}", folder_or_id, f"{mend}. {without}" if published else mend)
+    return TeacherError(
+        f"the teacher cannot be loaded ({said}){licence}", folder_or_id, f"{mend}. {without}" if published else mend
+    )
 
 
 def _is_gated(error: BaseException | None) -> bool:
@@ -175,7 +239,9 @@ def bars(shown: bool):
             transformers_logging.enable_progress_bar()
 
 
-def preprocessing(folder_or_id: str, adapter: type[FrozenTeacher], local: bool, untrained: bool) -> tuple[list[float], list[float]]:
+def preprocessing(
+    folder_or_id: str, adapter: type[FrozenTeacher], local: bool, untrained: bool
+) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of the three channels as the checkpoint states them, else those of its family."""
     stated = {}
     for file in PREPROCESSORS:
@@ -192,12 +258,14 @@ def preprocessing(folder_or_id: str, adapter: type[FrozenTeacher], local: bool, 
 
 
 def model_digest(model: torch.nn.Module, settings: list, mean: list[float], std: list[float]) -> str:
-    """A hash of all that decides the features, 16 hex digits: the weights, the settings no weight shows, the preprocessing."""
+    """A hash of all that decides the features, 16 hex digits: the weights, the settings no weight shows, the
+    preprocessing."""
     return hashlib.sha256(json.dumps([weights_digest(model), settings, mean, std]).encode()).hexdigest()[:16]
 
 
 def weights_digest(model: torch.nn.Module) -> str:
-    """SHA-256 over names and bytes of all weights in float32, 16 hex digits: the same model has the same revision anywhere."""
+    """SHA-256 over names and bytes of all weights in float32, 16 hex digits: the same model has the same revision
+    anywhere."""
     digest = hashlib.sha256()
     for key, value in sorted(model.state_dict().items()):
         digest.update(key.encode())

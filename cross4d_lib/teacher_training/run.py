@@ -1,4 +1,5 @@
-"""Make a teacher of our own: pool, recipe, training, and a folder that ``load_teacher`` opens. Run as ``cross4d train-teacher``."""
+"""Make a teacher of our own: pool, recipe, training, and a folder that ``load_teacher`` opens. Run as ``cross4d
+train-teacher``."""
 
 from __future__ import annotations
 
@@ -14,23 +15,23 @@ import torch
 
 from ..datasets import ClipDataset, load_dataset
 from ..errors import ConfigError
-from . import load_teacher
+from ..teachers import load_teacher
+from ..teachers.frozen import IMAGENET_MEAN, IMAGENET_STD
+from ..teachers.provenance import IN_DOMAIN, in_domain_words
 from .contrasts import Contrasts
-from .frozen import IMAGENET_MEAN, IMAGENET_STD
-from .loop import train
-from .marks import IN_DOMAIN, in_domain_words
 from .pool import make_pool, pool_spec
 from .prediction import Prediction
 from .probe import make_probe, probe_sets
 from .recipe import TeacherRecipe, VideoRecipe, named_recipe
+from .train import train
 from .views import FramePool
 
 CHECKPOINT = "unfinished.pt"  # beside the weights, until the training is over
 
 
 def objective_of(recipe: TeacherRecipe | VideoRecipe, pool: FramePool, device: torch.device) -> Contrasts | Prediction:
-    """The recipe's objective on a pool, its weights drawn from the recipe's seed, or those of ``start``; nobody else's random numbers
-    move. Raises ConfigError when ``start`` is a teacher of other sizes."""
+    """The recipe's objective on a pool, its weights drawn from the recipe's seed, or those of ``start``; nobody else's
+    random numbers move. Raises ConfigError when ``start`` is a teacher of other sizes."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         objective = (Prediction if isinstance(recipe, VideoRecipe) else Contrasts)(recipe, pool.to(device), device)
@@ -38,31 +39,63 @@ def objective_of(recipe: TeacherRecipe | VideoRecipe, pool: FramePool, device: t
         first = load_teacher(start, device=device, dtype=torch.float32).model.state_dict()
         for model in (objective.trained["model"], objective.slow["model"]):
             held = model.state_dict()
-            if {name: value.shape for name, value in held.items()} != {name: value.shape for name, value in first.items()}:
-                raise ConfigError(f"start={start!r} has other sizes than the recipe", "train-teacher", "a teacher of the same width, layers, patch and image size")
+            if {name: value.shape for name, value in held.items()} != {
+                name: value.shape for name, value in first.items()
+            }:
+                raise ConfigError(
+                    f"start={start!r} has other sizes than the recipe",
+                    "train-teacher",
+                    "a teacher of the same width, layers, patch and image size",
+                )
             model.load_state_dict(first)
     return objective
 
 
 def make_teacher(
-    out: Path, model: str = "cross4d-tiny", changes: dict | None = None, data: str | None = None, split: str = "train", minutes: float | None = None,
-    pause: float | None = None, device: str | None = None, workers: int | None = None, cache: Path | None = None, probes: int = 8,
-) -> bool:  # fmt: skip
+    out: Path,
+    model: str = "cross4d-tiny",
+    changes: dict | None = None,
+    data: str | None = None,
+    split: str = "train",
+    minutes: float | None = None,
+    pause: float | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    cache: Path | None = None,
+    probes: int = 8,
+) -> bool:
     """Train a teacher and save it in ``out``; a training that was stopped is taken up. Returns whether it is over.
 
-    model : a named recipe. changes : of its settings. data, split : a dataset to learn from, its labels unread, instead of the embedded
-    worlds; such a teacher is marked IN-DOMAIN wherever its numbers stand. minutes : of training, the schedule following the clock;
-    None trains ``schedule.steps``. pause : minutes after which this call stops, to be taken up by the next. device : None takes CUDA
-    where there is one. workers : processes that make bodies, None: one a core. cache : folder that keeps pools. probes : how often the log is probed.
+    model : a named recipe. changes : of its settings. data, split : a dataset to learn from, its labels unread, instead
+    of the embedded worlds; such a teacher is marked IN-DOMAIN wherever its numbers stand. minutes : of training, the
+    schedule following the clock; None trains ``schedule.steps``. pause : minutes after which this call stops, to be
+    taken up by the next. device : None takes CUDA where there is one. workers : processes that make bodies, None: one a
+    core. cache : folder that keeps pools. probes : how often the log is probed.
 
     Raises ConfigError on settings that do not exist, and when ``out`` holds another teacher.
     """
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     recipe, clips = named_recipe(model, place.type, changes), None
     if data:
-        clips = load_dataset(data, split, frames=recipe.bodies.frames, points=recipe.bodies.points, stride="uniform", limit=recipe.bodies.videos)
+        clips = load_dataset(
+            data,
+            split,
+            frames=recipe.bodies.frames,
+            points=recipe.bodies.points,
+            stride="uniform",
+            limit=recipe.bodies.videos,
+        )
         recipe = replace(recipe, bodies=replace(recipe.bodies, worlds=(), videos=len(clips)))
-    about = json.loads(json.dumps({"model": model, "recipe": asdict(recipe), "pool": pool_spec(recipe.bodies, clips), IN_DOMAIN: domain_of(clips)}))
+    about = json.loads(
+        json.dumps(
+            {
+                "model": model,
+                "recipe": asdict(recipe),
+                "pool": pool_spec(recipe.bodies, clips),
+                IN_DOMAIN: domain_of(clips),
+            }
+        )
+    )
     if start := getattr(recipe, "start", ""):
         first = load_teacher(start)
         about |= {"start": first.revision, IN_DOMAIN: about[IN_DOMAIN] or getattr(first.model.config, IN_DOMAIN, None)}
@@ -71,9 +104,18 @@ def make_teacher(
     objective = objective_of(recipe, make_pool(recipe.bodies, clips, cache, workers or os.cpu_count() or 1), place)
     keep = lambda log, finished=False: save_teacher(objective.model, out, about, log, place, finished)
     log, over = train(
-        objective, recipe.schedule, recipe.seed, about, place, minutes, make_probe(probe_sets(), recipe.image) if probes else None, probes,
-        out / CHECKPOINT, pause, keep,
-    )  # fmt: skip
+        objective,
+        recipe.schedule,
+        recipe.seed,
+        about,
+        place,
+        minutes,
+        make_probe(probe_sets(), recipe.image) if probes else None,
+        probes,
+        out / CHECKPOINT,
+        pause,
+        keep,
+    )
     if log:
         keep(log, over)
     if over:
@@ -83,7 +125,12 @@ def make_teacher(
 
 def domain_of(clips: ClipDataset | None) -> dict | None:
     """What a teacher's configuration says of a reader's data it was trained on."""
-    return clips and {"dataset": clips.source.name, "split": clips.split, "data_hash": clips.fingerprint(), "clips": len(clips)}
+    return clips and {
+        "dataset": clips.source.name,
+        "split": clips.split,
+        "data_hash": clips.fingerprint(),
+        "clips": len(clips),
+    }
 
 
 def _is_finished(out: Path, about: dict) -> bool:
@@ -97,17 +144,33 @@ def _is_finished(out: Path, about: dict) -> bool:
     return held["finished"]
 
 
-def save_teacher(model, folder: Path, about: dict, log: list[dict], device: torch.device, finished: bool = True) -> None:
-    """Write config.json, model.safetensors (fp16), preprocessor_config.json, training.json and the model card, each whole or not at all."""
+def save_teacher(
+    model, folder: Path, about: dict, log: list[dict], device: torch.device, finished: bool = True
+) -> None:
+    """Write config.json, model.safetensors (fp16), preprocessor_config.json, training.json and the model card, each
+    whole or not at all."""
     draft = folder / "draft"
     draft.mkdir(parents=True, exist_ok=True)
     half = copy.deepcopy(model).half()
     if about[IN_DOMAIN]:
         setattr(half.config, IN_DOMAIN, about[IN_DOMAIN])
     half.save_pretrained(draft)
-    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads of a {platform.machine()} CPU"
-    training = {**about, "finished": finished, "device": machine, "versions": {name: version(name) for name in ("torch", "transformers", "numpy")}, "log": log}
-    text = {"preprocessor_config.json": {"image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD}, "training.json": training}
+    machine = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{torch.get_num_threads()} threads of a {platform.machine()} CPU"
+    )
+    training = {
+        **about,
+        "finished": finished,
+        "device": machine,
+        "versions": {name: version(name) for name in ("torch", "transformers", "numpy")},
+        "log": log,
+    }
+    text = {
+        "preprocessor_config.json": {"image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD},
+        "training.json": training,
+    }
     for name, content in text.items():
         (draft / name).write_text(json.dumps(content, indent=1) + "\n")
     (draft / "README.md").write_text(card(training, sum(p.numel() for p in model.parameters())))
@@ -129,10 +192,14 @@ def card(training: dict, parameters: int) -> str:
     recipe, last, data = training["recipe"], training["log"][-1], training[IN_DOMAIN]
     video = training["model"].endswith("-video")
     bodies = recipe["bodies"]
-    seen = in_domain_words(training).removeprefix(", ") if data else (
-        f"{bodies['videos']:,} clips of {bodies['frames']} frames of as many individuals from {', '.join(bodies['worlds'])}, numbered from "
-        f"{training['pool']['first_individual']} on: none of them is in a split of those datasets. No real recording, no label"
-    )  # fmt: skip
+    seen = (
+        in_domain_words(training).removeprefix(", ")
+        if data
+        else (
+            f"{bodies['videos']:,} clips of {bodies['frames']} frames of as many individuals from {', '.join(bodies['worlds'])}, numbered from "
+            f"{training['pool']['first_individual']} on: none of them is in a split of those datasets. No real recording, no label"
+        )
+    )
     return f"""---
 license: apache-2.0
 library_name: transformers

@@ -1,4 +1,5 @@
-"""Where everything lies that was made here and can be made again: targets, encoders, checkpoints, pools, in-domain teachers."""
+"""Where everything lies that was made here and can be made again: targets, encoders, checkpoints, pools, in-domain
+teachers."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ def cosine_loss(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def variance_loss(predicted: torch.Tensor) -> torch.Tensor:
-    """Eq. 6: mean_k ReLU(1 - sigma_k), sigma_k = sqrt(Var_j(predicted_jk) + eps). (n, d) -> scalar; 0 for fewer than 2 rows."""
+    """Eq. 6: mean_k ReLU(1 - sigma_k), sigma_k = sqrt(Var_j(predicted_jk) + eps). (n, d) -> scalar; 0 for fewer than 2
+    rows."""
     if len(predicted) < 2:
         return predicted.sum() * 0
     sigma = (predicted.var(0) + VARIANCE_EPS).sqrt()
@@ -33,7 +34,8 @@ def variance_loss(predicted: torch.Tensor) -> torch.Tensor:
 class Dense(nn.Module):
     """L_dense + lambda L_var over the tokens whose matched point is visible (Eq. 5, 6).
 
-    psi : linear C -> d_p (98,688 parameters at 256 -> 384, Table 9). mean : (d_p,) subtracted from every target, or None.
+    psi : linear C -> d_p (98,688 parameters at 256 -> 384, Table 9). mean : (d_p,) subtracted from every target, or
+    None.
     """
 
     def __init__(self, dim: int, target_dim: int, mean: torch.Tensor | None = None, variance_weight: float = 1.0):
@@ -55,9 +57,17 @@ class Dense(nn.Module):
 
 
 class Global(Dense):
-    """The same loss with one row a clip: the mean of its tokens against the clip's summary (Table 1's global column)."""
+    """The same loss with one row a clip: the mean of its tokens against the clip's summary (Table 1's global
+    column)."""
 
-    def __init__(self, dim: int, target_dim: int, mean: torch.Tensor | None = None, variance_weight: float = 1.0, summary: str = "class"):
+    def __init__(
+        self,
+        dim: int,
+        target_dim: int,
+        mean: torch.Tensor | None = None,
+        variance_weight: float = 1.0,
+        summary: str = "class",
+    ):
         super().__init__(dim, target_dim, mean, variance_weight)
         self.summary = summary
 
