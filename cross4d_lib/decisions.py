@@ -226,12 +226,21 @@ POSITION = _decide(
     "Sec. 3.2",
     "P4Transformer's linear position with one more layer, which also brings the parameters to 3.28 M",
 )
-CLIP_SCALE = _decide(
-    "clip scale inside the encoder",
-    "centroid 0, root-mean-square radius 1",
-    "",
+MEDIAN_TO_RMS = _decide(
+    "reference of a clip inside the encoder",
+    1.126,
+    "x the median distance of the first frame's points from their median",
     "Sec. 3.2",
-    "unit-free and not moved by one stray point; centres are returned in input coordinates",
+    "the factor makes it the root-mean-square radius of a normal cloud. Medians: stray points decide nothing. The first "
+    "frame: a prefix or a subsample of a clip has the reference of the whole; fitted to all frames, a forecast would see "
+    "the extent of the future",
+)
+TIME_UNIT = _decide(
+    "unit of time in the position embedding",
+    12,
+    "frames of the clip",
+    "Sec. 3.2",
+    "24 frames span about 2, as space does. Counted, not stretched to the clip: dropped frames keep their times (Table 13)",
 )
 
 # --- training ---------------------------------------------------------------------------------------------------------

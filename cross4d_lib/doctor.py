@@ -118,9 +118,9 @@ def find_kernel() -> list[Finding]:
 def find_devices() -> list[Finding]:
     import torch
 
-    from .training import has_half
+    from .precision import has_bfloat16
 
-    half = "in hardware" if has_half(torch.device("cpu")) else "not in hardware, float32 is used"
+    half = "in hardware" if has_bfloat16(torch.device("cpu")) else "not in hardware, float32 is used"
     findings = [
         Finding("CPU", "ok", f"{torch.get_num_threads()} torch threads, {os.cpu_count()} cores, bfloat16 {half}")
     ]

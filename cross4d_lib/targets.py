@@ -52,6 +52,9 @@ class Batch:
     visible: torch.Tensor
     summaries: dict[str, torch.Tensor]
 
+    def merged(self, how: str = "mean") -> tuple[torch.Tensor, torch.Tensor]:
+        return self.targets, self.visible
+
     def to(self, device) -> Batch:
         move = lambda d: {k: v.to(device) for k, v in d.items()}
         return Batch(
@@ -236,8 +239,15 @@ class TargetStore:
     def batch(self, indices, device: str | torch.device = "cpu") -> Batch:
         """The Batch of some clips. indices : sequence of B ints. They travel to ``device`` as they are stored, half the
         size."""
-        clips = [self.clip(int(i)) for i in indices]
-        stack = lambda name: torch.stack([c[name] for c in clips]).to(device)
+        return self.collate([self.clip(int(i)) for i in indices]).to(device)
+
+    views = 1
+
+    def __getitem__(self, i: int) -> dict[str, torch.Tensor]:
+        return self.clip(i)
+
+    def collate(self, clips) -> Batch:
+        stack = lambda name: torch.stack([c[name] for c in clips])
         grouping = {
             name.removeprefix("grouping/"): stack(name).long() for name in clips[0] if name.startswith("grouping/")
         }

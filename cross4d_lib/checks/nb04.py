@@ -3,7 +3,7 @@
 import torch
 
 from ..encoders import Point4D, count_parameters
-from ..encoders.point4d import Block
+from ..encoders.layers import Block
 from ..points import farthest_point_sample
 from . import exercise
 

@@ -1,20 +1,22 @@
-"""4D encoders f_theta. ``load_encoder`` makes one from the settings a run or a checkpoint records."""
+"""4D encoders f_theta by name; one file each."""
 
-from ..errors import ConfigError
 from .base import Encoder, Tokens, count_flops, count_parameters
+from .layers import Reference, normalise, reference_of
 from .point4d import Point4D, Point4DConfig
+from .registry import build_encoder, encoder_config, encoder_names, register_encoder
 
-__all__ = ["Encoder", "Point4D", "Point4DConfig", "Tokens", "count_flops", "count_parameters", "load_encoder"]
-
-_BY_NAME = {"point4d": Point4D}
-
-
-def load_encoder(settings: dict) -> Encoder:
-    """An encoder with fresh weights from ``encoder.settings()``. Raises ConfigError on a name we do not know."""
-    fields = dict(settings)
-    name = fields.pop("encoder", None)
-    if name not in _BY_NAME:
-        raise ConfigError(f"no encoder is called {name!r}", "load_encoder", f"one of {', '.join(_BY_NAME)}")
-    if "widths" in fields:
-        fields["widths"] = tuple(fields["widths"])
-    return _BY_NAME[name](**fields)
+__all__ = [
+    "Encoder",
+    "Point4D",
+    "Point4DConfig",
+    "Reference",
+    "Tokens",
+    "build_encoder",
+    "count_flops",
+    "count_parameters",
+    "encoder_config",
+    "encoder_names",
+    "normalise",
+    "reference_of",
+    "register_encoder",
+]

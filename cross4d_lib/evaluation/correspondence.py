@@ -20,7 +20,7 @@ from ..datasets import ClipDataset
 from ..decisions import CORRESPONDENCE_LIKENESS, CORRESPONDENCE_QUERIES
 from ..encoders import Encoder
 from ..errors import ConfigError, DataError
-from ..training import has_half
+from ..precision import autocast
 
 TAUS = tuple(round(0.005 * k, 3) for k in range(1, 21))  # of the curve; Table 16's is .02
 GAPS = (8, 15)
@@ -49,7 +49,7 @@ def encoder_features(encoder: Encoder, k: int = 3) -> Features:
         device = next(encoder.parameters()).device
         points = torch.as_tensor(clip.points)[None].to(device)
         encoder.eval()
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=has_half(device)):
+        with torch.inference_mode(), autocast(device):
             tokens = encoder(points)
         index, weights = token_neighbours(tokens.centres, tokens.frame, points, k)
         return at_points(tokens.features.float(), index, weights)[0].cpu()

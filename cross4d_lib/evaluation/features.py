@@ -10,7 +10,7 @@ import torch
 from ..allocator import keep_freed_memory
 from ..datasets import ClipDataset
 from ..encoders import Encoder, Tokens
-from ..training import has_half
+from ..precision import autocast
 
 
 def mean_pool(tokens: Tokens) -> torch.Tensor:
@@ -53,7 +53,7 @@ def read_clips(
     was_training = encoder.training
     encoder.eval()
     rows = []
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=has_half(device)):
+    with torch.inference_mode(), autocast(device):
         for start in range(0, len(dataset), batch):
             clips = range(start, min(start + batch, len(dataset)))
             points = torch.stack([torch.as_tensor(dataset[i].points) for i in clips]).to(device)

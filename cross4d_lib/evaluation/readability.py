@@ -16,8 +16,7 @@ import numpy as np
 import torch
 
 from ..datasets import ClipDataset
-from ..encoders import Encoder
-from ..encoders.point4d import normalise
+from ..encoders import Encoder, normalise
 from ..targets import TargetStore
 from .converged import converged_head
 from .features import read_clips

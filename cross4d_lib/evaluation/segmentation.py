@@ -23,7 +23,8 @@ from ..datasets import ClipDataset
 from ..decisions import HEAD_EPOCHS, HEAD_POINTS, PROBE_RATE, TUNE_EPOCHS
 from ..encoders import Encoder, Tokens
 from ..errors import ConfigError, DataError
-from ..training import Optimisation, has_half, train
+from ..precision import autocast
+from ..training import Training, train
 from .features import read_clips
 from .probe import one_thread
 from .statistics import RESAMPLES
@@ -281,7 +282,7 @@ def segment_finetuned(
             nn.ModuleDict({"segmenter": segmenter}),
             losses,
             len(train_set),
-            Optimisation(epochs=epochs, batch=BATCH, seed=seed),
+            Training(epochs=epochs, batch=BATCH, seed=seed),
             checkpoint,
             "fine-tuning",
             run={"clips": train_set.fingerprint(), "classes": classes},
@@ -300,5 +301,5 @@ def predict(segmenter: Segmenter, dataset: ClipDataset, i: int) -> torch.Tensor:
     """The class of every point of clip i, (T, N) int64 on the CPU."""
     device = next(segmenter.parameters()).device
     segmenter.eval()
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=has_half(device)):
+    with torch.inference_mode(), autocast(device):
         return segmenter(torch.as_tensor(dataset[i].points)[None].to(device))[0].argmax(-1).cpu()

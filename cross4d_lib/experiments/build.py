@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 
 from ..datasets import ClipDataset, load_dataset
-from ..encoders import Encoder, load_encoder
+from ..encoders import Encoder, build_encoder
 from ..targets import TargetStore, build_targets
 from ..teachers import load_teacher
 from .spec import RunSpec
@@ -51,7 +51,7 @@ def fresh_encoder(spec: RunSpec) -> Encoder:
     """The spec's encoder with the weights of its seed, before any training: the ``random`` row itself."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
-        return load_encoder({"encoder": "point4d", **dict(spec.encoder)})
+        return build_encoder("point4d", **dict(spec.encoder))
 
 
 def targets_of(spec: RunSpec, encoder: Encoder, train: ClipDataset, device="cpu", progress: bool = True) -> TargetStore:

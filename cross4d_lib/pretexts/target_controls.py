@@ -1,47 +1,49 @@
-"""Controls on the targets (ours): the same store, but tokens carry other targets than their own.
+"""Controls on the targets (ours): dense pretraining in which tokens carry other targets than their own.
 
-    shuffled points        the targets of a frame's visible tokens change hands among them: right features, wrong points
-    shuffled frames        the target of the nearest token of another frame of the clip: place kept, time wrong
-    shuffled clips         the target of the nearest token of the same frame of another clip: place and time kept, clip
-    wrong broadcast              the clip's class summary for every token: global information, dense loss
-    broadcast frames       the frame's own class token for every token of the frame: one answer a frame, dense loss
-    broadcast frame means  the mean of the frame's dense targets for every token of the frame: the best guess under
-    shuffled points
+- shuffled points: the targets of a frame's visible tokens are permuted among them; right features, wrong points.
+- shuffled frames: the target of the nearest token of another frame of the clip; place kept, time wrong.
+- shuffled clips: the target of the nearest token of the same frame of another clip; place and time kept, clip wrong.
+- broadcast: the clip's class summary for every token; global information, dense loss.
+- broadcast frames: the frame's own class token for every token of the frame.
+- broadcast frame means: the mean of the frame's dense targets for every token of the frame; the best constant guess a
+  frame.
 
-Who takes whose target is a function of the clip's number and the seed: the same in every epoch and every batch. Only
-tokens that have a target take one, and only such are taken from.
+The permutations are a function of the clip's number and the seed: the same in every epoch and every batch. Only tokens
+that have a target receive one, and targets are only taken from such.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from ..encoders.point4d import normalise
+from ..encoders import normalise
 from ..errors import ConfigError
 from ..targets import Batch
+from .base import register_pretext
+from .dense_global import Dense, DenseConfig
 
 
-def cycle(count: int, dice: np.random.Generator) -> np.ndarray:
-    """A random successor of each of ``count`` things, one ring through all of them: (count,) int64, nobody follows
+def cycle(count: int, rng: np.random.Generator) -> np.ndarray:
+    """A random successor of each of ``count`` things, one cycle through all of them: (count,) int64, nothing follows
     itself unless alone."""
-    ring = dice.permutation(count)
+    order = rng.permutation(count)
     successor = np.empty(count, np.int64)
-    successor[ring] = np.roll(ring, -1)
+    successor[order] = np.roll(order, -1)
     return successor
 
 
-def swapped_in_frames(frame: torch.Tensor, visible: torch.Tensor, dice: np.random.Generator) -> torch.Tensor:
-    """Which token's target a token takes when those of each frame's visible tokens go round in a ring. frame, visible
-    (M,) -> (M,) int64, -1 for tokens that are not visible. A frame's only visible token keeps its own."""
-    taken = torch.full_like(frame, -1)
+def permuted_in_frames(frame: torch.Tensor, visible: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Whose target each token takes when each frame's visible tokens pass theirs on in a cycle. frame, visible (M,) ->
+    (M,) int64, -1 for tokens that are not visible. A frame's only visible token keeps its own."""
+    source = torch.full_like(frame, -1)
     for f in frame.unique():
         among = torch.nonzero((frame == f) & visible)[:, 0]
-        taken[among] = among[cycle(len(among), dice)]
-    return taken
+        source[among] = among[cycle(len(among), rng)]
+    return source
 
 
 def nearest_visible(
@@ -50,54 +52,84 @@ def nearest_visible(
     """For each token the nearest visible token of frame ``wanted``: (M,) int64, ties to the lowest index, -1 where that
     frame has none.
 
-    place (M, 3), wanted (M,) : of the tokens that ask. other (M', 3), frame (M',), visible (M',) : of those they choose
-    from.
+    place (M, 3), wanted (M,) : of the receiving tokens. other (M', 3), frame (M',), visible (M',) : of the candidates.
     """
-    far = (place[:, None] - other).square().sum(-1)  # (M, M')
-    far = far.masked_fill(~visible | (wanted[:, None] != frame), torch.inf)
-    return torch.where(far.isinf().all(1), -1, far.argmin(1))
+    distance = (place[:, None] - other).square().sum(-1)  # (M, M')
+    distance = distance.masked_fill(~visible | (wanted[:, None] != frame), torch.inf)
+    return torch.where(distance.isinf().all(1), -1, distance.argmin(1))
+
+
+@dataclass(frozen=True)
+class ClipTargets:
+    """One clip of a store, its views merged. frame, point (M,) int64; targets (M, d_p) float32; visible (M,) bool;
+    place (M, 3), centres in the clip's reference; frame_class (T, d_p), the class token of each frame."""
+
+    frame: torch.Tensor
+    targets: torch.Tensor
+    visible: torch.Tensor
+    place: torch.Tensor
+    frame_class: torch.Tensor
 
 
 class ControlledTargets:
-    """A target store seen through a control: ``batch``, ``mean``, ``len``, ``key`` and ``dim`` as of a TargetStore.
+    """A target store seen through a control: a map-style dataset with the store's ``mean``, ``len``, ``dim``, ``key``.
 
-    store : a finished one. control : one of CONTROLS. seed : of the shuffles. Where a token finds nobody to take a
-    target from, it carries none. Raises ConfigError on an unknown control, and where there is nothing to shuffle: a
-    single clip, a single frame.
+    store : a finished one. control : one of CONTROLS. seed : of the permutations. A token that finds no source carries
+    no target. Raises ConfigError on an unknown control, and where there is nothing to permute: a single clip or frame.
     """
 
-    def __init__(self, store, control: str, seed: int = 0):
+    views = 1
+
+    def __init__(self, store, control: str, seed: int = 0, merge: str = "mean"):
         if control not in CONTROLS:
-            raise ConfigError(f"control {control!r}", "pretrain", f"one of {', '.join(CONTROLS)}, or none")
+            raise ConfigError(f"control {control!r}", "pretrain", f"one of {', '.join(CONTROLS)}")
         if (
             control == "shuffled clips"
             and len(store) < 2
             or control == "shuffled frames"
-            and len(store.clip(0)["points"]) < 2
+            and len(store[0]["points"]) < 2
         ):
             raise ConfigError(
                 f"{control}, but there is a single {control.split()[1].removesuffix('s')}",
                 "pretrain",
                 "take more of them, or another control",
             )
-        self.store, self.control, self.seed = store, control, seed
+        self.store, self.control, self.seed, self.merge = store, control, seed, merge
         self.key, self.dim = f"{store.key}, {control}, seed {seed}", store.dim
-        self._next_clip = cycle(len(store), np.random.default_rng(seed))
+        self.next_clip = cycle(len(store), np.random.default_rng(seed))
         self._targets: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * len(store)
 
     def __len__(self) -> int:
         return len(self.store)
 
+    def clip(self, i: int) -> ClipTargets:
+        """Clip i of the store, before the control."""
+        batch = self.store.batch([i])
+        targets, visible = batch.merged(self.merge)
+        frame, point = batch.grouping["frame"][0], batch.grouping["point"][0]
+        place = normalise(batch.points)[0][frame, point]
+        frame_class = self.store[i]["class"].float()  # (T, d_p)
+        return ClipTargets(frame, targets[0], visible[0], place, frame_class)
+
     def targets(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """(M, d_p) targets of clip i, 0 where there is none, and (M,) bool where there is one; kept once made."""
+        """(M, d_p) targets of clip i under the control, 0 where there is none, and (M,) bool where there is one; kept
+        in half precision, as the store keeps its own."""
         if self._targets[i] is None:
-            self._targets[i] = CONTROLS[self.control](self, i)
+            targets, visible = CONTROLS[self.control](self, i)
+            self._targets[i] = targets.half(), visible
         return self._targets[i]
 
+    def __getitem__(self, i: int) -> dict[str, torch.Tensor]:
+        """The store's item with the targets exchanged, as one view."""
+        targets, visible = self.targets(i)
+        return {**self.store[i], "targets": targets, "visible": visible}
+
+    def collate(self, items: list[dict[str, torch.Tensor]]) -> Batch:
+        return self.store.collate(items)
+
     def batch(self, indices, device: str | torch.device = "cpu") -> Batch:
-        """As of a TargetStore; points, grouping and summaries are the store's own."""
-        targets, visible = (torch.stack(part).to(device) for part in zip(*(self.targets(int(i)) for i in indices)))
-        return replace(self.store.batch(indices, device), targets=targets.float(), visible=visible)
+        """The Batch of some clips; points, grouping and summaries are the store's own."""
+        return self.collate([self[int(i)] for i in indices]).to(device)
 
     @property
     def mean(self) -> dict[str, torch.Tensor]:
@@ -105,65 +137,53 @@ class ControlledTargets:
         if not hasattr(self, "_mean"):
             every = [self.targets(i) for i in range(len(self))]
             total = sum(targets.double().sum(0) for targets, _ in every)
-            self._mean = self.store.mean | {
-                "dense": (total / max(1, sum(int(visible.sum()) for _, visible in every))).float()
-            }
+            count = max(1, sum(int(visible.sum()) for _, visible in every))
+            self._mean = self.store.mean | {"dense": (total / count).float()}
         return self._mean
 
-    def dice(self, i: int) -> np.random.Generator:
-        """The random numbers of clip i: the same whenever they are asked for."""
+    def rng(self, i: int) -> np.random.Generator:
+        """The generator of clip i: the same whenever it is asked for."""
         return np.random.default_rng((self.seed, i))
 
 
-def places(clip: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Where a clip's tokens are, (M, 3): centroid 0 and radius 1 over the clip, as the encoder sees it."""
-    return normalise(clip["points"][None])[0][clip["grouping/frame"].long(), clip["grouping/point"].long()]
+def taken_from(clip: ClipTargets, other: ClipTargets, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Targets and their mask when token j of ``clip`` takes that of token source[j] of ``other`` (-1: none)."""
+    visible = clip.visible & (source >= 0)
+    return torch.where(visible[:, None], other.targets[source.clamp_min(0)], 0), visible
 
 
-def take(
-    clip: dict[str, torch.Tensor], giver: dict[str, torch.Tensor], taken: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Targets and their mask when token j of ``clip`` takes that of token taken[j] of ``giver`` (-1: none)."""
-    carries = clip["visible"] & (taken >= 0)
-    return torch.where(carries[:, None], giver["targets"][taken.clamp_min(0)], 0), carries
+def shuffled_points(data: ControlledTargets, i: int):
+    clip = data.clip(i)
+    return taken_from(clip, clip, permuted_in_frames(clip.frame, clip.visible, data.rng(i)))
 
 
-def shuffled_points(targets: ControlledTargets, i: int):
-    clip = targets.store.clip(i)
-    return take(clip, clip, swapped_in_frames(clip["grouping/frame"].long(), clip["visible"], targets.dice(i)))
+def shuffled_frames(data: ControlledTargets, i: int):
+    clip = data.clip(i)
+    other = torch.from_numpy(cycle(len(clip.frame_class), data.rng(i)))  # (T,)
+    return taken_from(clip, clip, nearest_visible(clip.place, other[clip.frame], clip.place, clip.frame, clip.visible))
 
 
-def shuffled_frames(targets: ControlledTargets, i: int):
-    clip = targets.store.clip(i)
-    frame, place = clip["grouping/frame"].long(), places(clip)
-    other = torch.from_numpy(cycle(len(clip["points"]), targets.dice(i)))  # (T,)
-    return take(clip, clip, nearest_visible(place, other[frame], place, frame, clip["visible"]))
+def shuffled_clips(data: ControlledTargets, i: int):
+    clip, other = data.clip(i), data.clip(int(data.next_clip[i]))
+    return taken_from(clip, other, nearest_visible(clip.place, clip.frame, other.place, other.frame, other.visible))
 
 
-def shuffled_clips(targets: ControlledTargets, i: int):
-    clip, giver = targets.store.clip(i), targets.store.clip(int(targets._next_clip[i]))
-    frame, its = clip["grouping/frame"].long(), giver["grouping/frame"].long()
-    return take(clip, giver, nearest_visible(places(clip), frame, places(giver), its, giver["visible"]))
+def broadcast(data: ControlledTargets, i: int):
+    clip = data.clip(i)
+    return torch.where(clip.visible[:, None], clip.frame_class.mean(0), 0), clip.visible
 
 
-def broadcast(targets: ControlledTargets, i: int):
-    clip = targets.store.clip(i)
-    summary = clip["class"].float().mean(0)  # (d_p,), the clip's class summary as a TargetStore's batch has it
-    return torch.where(clip["visible"][:, None], summary, 0), clip["visible"]
+def broadcast_frames(data: ControlledTargets, i: int):
+    clip = data.clip(i)
+    return torch.where(clip.visible[:, None], clip.frame_class[clip.frame], 0), clip.visible
 
 
-def broadcast_frames(targets: ControlledTargets, i: int):
-    clip = targets.store.clip(i)
-    return torch.where(clip["visible"][:, None], clip["class"][clip["grouping/frame"].long()], 0), clip["visible"]
-
-
-def broadcast_frame_means(targets: ControlledTargets, i: int):
-    clip = targets.store.clip(i)
-    frame, visible, own = clip["grouping/frame"].long(), clip["visible"], clip["targets"].float()
-    shape = (len(clip["points"]), own.shape[1])
-    sums = torch.zeros(shape).index_add_(0, frame[visible], own[visible])
-    means = sums / torch.bincount(frame[visible], minlength=shape[0]).clamp_min(1)[:, None]  # (T, d_p)
-    return torch.where(visible[:, None], means[frame], 0), visible
+def broadcast_frame_means(data: ControlledTargets, i: int):
+    clip = data.clip(i)
+    seen, frames = clip.frame[clip.visible], len(clip.frame_class)
+    sums = torch.zeros(frames, clip.targets.shape[1]).index_add_(0, seen, clip.targets[clip.visible])
+    means = sums / torch.bincount(seen, minlength=frames).clamp_min(1)[:, None]  # (T, d_p)
+    return torch.where(clip.visible[:, None], means[clip.frame], 0), clip.visible
 
 
 CONTROLS: dict[str, Callable[[ControlledTargets, int], tuple[torch.Tensor, torch.Tensor]]] = {
@@ -176,6 +196,24 @@ CONTROLS: dict[str, Callable[[ControlledTargets, int], tuple[torch.Tensor, torch
 }
 
 
-def controlled(targets, control: str = "", seed: int = 0):
-    """``targets`` themselves without a control, else through it."""
-    return ControlledTargets(targets, control, seed) if control else targets
+@dataclass(frozen=True)
+class ControlConfig(DenseConfig):
+    """As DenseConfig. control : one of CONTROLS."""
+
+    control: str = "shuffled points"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.control not in CONTROLS:
+            raise ConfigError(f"control {self.control!r}", "pretext", f"one of {', '.join(CONTROLS)}")
+
+
+@register_pretext("control")
+class Control(Dense):
+    """The dense loss (Eq. 5, 6) on exchanged targets."""
+
+    Config = ControlConfig
+
+    @classmethod
+    def prepare(cls, config: ControlConfig, data, seed: int) -> ControlledTargets:
+        return ControlledTargets(data, config.control, seed, config.merge)

@@ -14,7 +14,7 @@ from ..encoders import Encoder
 from ..errors import ConfigError
 from ..evaluation.segmentation import LabelledTokens, Segmenter
 from ..points import nearest_neighbours, nearest_point
-from ..training import has_half
+from ..precision import autocast
 from .colours import fit_pca_rgb, similarity
 from .evidence import NEIGHBOURS, TokenFrames, token_features
 
@@ -69,7 +69,7 @@ def point_probabilities(clip: Clip, segmenter: Segmenter) -> np.ndarray:
     device = next(segmenter.parameters()).device
     was_training = segmenter.training
     segmenter.eval()
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=has_half(device)):
+    with torch.inference_mode(), autocast(device):
         scores = segmenter(torch.as_tensor(clip.points)[None].to(device))[0]
     segmenter.train(was_training)
     return scores.float().softmax(-1).cpu().numpy()
