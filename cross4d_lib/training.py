@@ -284,14 +284,13 @@ class Session:
 def _accelerator(device: torch.device):
     """Accelerate's view of this process. A single process takes the device its model is on, whatever an earlier call
     used."""
-    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate import Accelerator
     from accelerate.state import AcceleratorState, PartialState
 
     if not torch.distributed.is_available() or not torch.distributed.is_initialized():
         AcceleratorState._reset_state()
         PartialState._reset_state()
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    return Accelerator(cpu=device.type == "cpu", mixed_precision="no", device_placement=False, kwargs_handlers=[unused])
+    return Accelerator(cpu=device.type == "cpu", mixed_precision="no", device_placement=False)
 
 
 def _device(model: nn.Module, accelerator) -> torch.device:

@@ -43,7 +43,8 @@ class Pretext(nn.Module):
         return data
 
     def loss(self, encoder: Encoder, batch: Batch) -> dict[str, torch.Tensor]:
-        """Scalars by name; "loss" is minimised, the others are logged."""
+        """Scalars by name; "loss" is minimised, the others are logged. Every trainable parameter takes part in each
+        step; means over a batch are taken over ``distributed.all_rows``, so that several processes compute one loss."""
         raise NotImplementedError
 
     def after_step(self, encoder: Encoder, step: int, steps: int) -> None:
