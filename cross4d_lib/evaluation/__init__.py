@@ -22,19 +22,33 @@ from .probe import (
     probe_features,
 )
 from .readability import readability
-from .segmentation import SegmentationResult, Segmenter, segment_finetuned, segment_frozen
-from .statistics import bootstrap_interval, grouped_bootstrap, paired_bootstrap, paired_seeds
+from .segmentation import SegmentationResult, Segmenter, miou, segment_finetuned, segment_frozen
+from .statistics import (
+    VERDICTS,
+    Comparison,
+    Interval,
+    bootstrap_interval,
+    compare,
+    grouped_bootstrap,
+    interval,
+    paired_bootstrap,
+    paired_seeds,
+)
 
 __all__ = [
     "GAPS",
     "POOLS",
     "TAUS",
+    "VERDICTS",
+    "Comparison",
     "CorrespondenceResult",
+    "Interval",
     "ProbeResult",
     "SegmentationResult",
     "Segmenter",
     "bootstrap_interval",
     "both_pools",
+    "compare",
     "converged_probe",
     "coordinates",
     "correspondence",
@@ -43,9 +57,11 @@ __all__ = [
     "encoder_features",
     "frame_pool",
     "grouped_bootstrap",
+    "interval",
     "leave_subjects_out",
     "linear_probe",
     "mean_pool",
+    "miou",
     "paired_bootstrap",
     "paired_seeds",
     "pooled_features",

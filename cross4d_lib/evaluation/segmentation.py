@@ -99,6 +99,12 @@ def class_iou(counts: np.ndarray) -> np.ndarray:
         return np.where(true > 0, right / (true + predicted - right), np.nan)
 
 
+def miou(counts: np.ndarray) -> np.ndarray:
+    """(..., 3, K) counts, or their mean over clips -> mean IoU (...), over the classes that have a point. The statistic
+    for ``statistics.interval`` and ``compare``."""
+    return np.nanmean(class_iou(counts), -1)
+
+
 def miou_interval(
     counts: np.ndarray, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[float, float]:
