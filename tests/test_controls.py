@@ -31,7 +31,7 @@ from cross4d_lib.correspondence import render_cameras
 from cross4d_lib.decisions import DEPTH_RELIEF, GEOMETRY_WEIGHTS, GEOMETRY_WINDOW, POSITION_WAVES, SHADE_FAR
 from cross4d_lib.errors import ConfigError
 from cross4d_lib.experiments import load_profile, make_spec
-from cross4d_lib.experiments.spec import shipped_digest
+from cross4d_lib.experiments.old_spec import shipped_digest
 from cross4d_lib.pretexts import CONTROLS, ControlledTargets, controlled
 from cross4d_lib.pretexts.target_controls import cycle, nearest_visible
 from cross4d_lib.teachers import CONTROL_TEACHERS, random_projection

@@ -43,7 +43,7 @@ from cross4d_lib.experiments import (
     runs_for,
     task_clips,
 )
-from cross4d_lib.experiments.spec import embedded_digest, shipped_digest
+from cross4d_lib.experiments.old_spec import embedded_digest, shipped_digest
 
 room, queue = sys.modules["cross4d_lib.experiments.run"], sys.modules["cross4d_lib.experiments.queue"]
 ROOT = Path(__file__).resolve().parents[1]
@@ -515,5 +515,5 @@ def test_a_stale_row_is_found(monkeypatch):
     spec = make_spec(load_profile("quick"), "synthetic-actions", "dense", 0)
     row = {"profile": "quick", "key": spec.key, "spec": json.loads(json.dumps(spec.canonical()))}
     assert RunSpec.of_row(row).key == row["key"]
-    monkeypatch.setattr("cross4d_lib.experiments.spec.shipped_digest", lambda teacher: "another")
+    monkeypatch.setattr("cross4d_lib.experiments.old_spec.shipped_digest", lambda teacher: "another")
     assert RunSpec.of_row(row).key != row["key"]

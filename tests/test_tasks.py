@@ -55,7 +55,7 @@ from cross4d_lib.experiments import (
     targets_of,
     task_clips,
 )
-from cross4d_lib.experiments.spec import LATER, PRETEXTS, SPLITS
+from cross4d_lib.experiments.old_spec import LATER, PRETEXTS, SPLITS
 from cross4d_lib.experiments.tasks import COVERAGE_CAMERAS, COVERAGE_SIZES, COVERAGE_SPLATS, TASKS
 
 PAPER, QUICK = load_profile("paper"), load_profile("quick")
@@ -155,10 +155,10 @@ def test_the_target_s_contents_belong_to_the_key(monkeypatch):
     spec = make_spec(QUICK, MAIN, "dense", 0, target=ANIMALS)
     before, encoder = spec.key, spec.pretraining.key
     monkeypatch.setattr(
-        "cross4d_lib.experiments.spec.embedded_digest", lambda dataset: "new" if dataset == ANIMALS else ""
+        "cross4d_lib.experiments.old_spec.embedded_digest", lambda dataset: "new" if dataset == ANIMALS else ""
     )
     changed = spec.key
-    monkeypatch.setattr("cross4d_lib.experiments.spec.embedded_digest", lambda dataset: "")
+    monkeypatch.setattr("cross4d_lib.experiments.old_spec.embedded_digest", lambda dataset: "")
     assert changed != spec.key and changed != before
     monkeypatch.undo()
     assert spec.key == before and spec.pretraining.key == encoder

@@ -5,7 +5,7 @@ from .build import clips_of, fresh_encoder, targets_of, task_clips
 from .profiles import PROFILES, ROLES, Profile, clip_settings, load_profile
 from .queue import run_queue
 from .run import RESULTS, load_row, load_rows, pretrained_encoder, run
-from .spec import RunSpec, make_spec
+from .old_spec import RunSpec, make_spec
 
 __all__ = [
     "ARTIFACTS",

@@ -14,7 +14,7 @@ from ..errors import Cross4DError
 from ..pretexts import CONTROLS
 from ..teachers import CONTROL_TEACHERS, HOME, SHIPPED, UNTRAINED
 from .profiles import PROFILES, ROLES, Profile, clip_settings
-from .spec import SPLITS, RunSpec, make_spec
+from .old_spec import SPLITS, RunSpec, make_spec
 from .sweep import sweep_points
 
 

@@ -11,7 +11,7 @@ from ..datasets import ClipDataset, load_dataset
 from ..encoders import Encoder, build_encoder
 from ..targets import TargetStore, build_targets
 from ..teachers import load_teacher
-from .spec import RunSpec
+from .old_spec import RunSpec
 
 
 def clips_of(spec: RunSpec, split: str | None = None) -> ClipDataset:

@@ -16,7 +16,7 @@ from ..errors import ConfigError, Cross4DError
 from .artifacts import ARTIFACTS, runs_for
 from .profiles import load_profile
 from .run import load_row, run
-from .spec import RunSpec
+from .old_spec import RunSpec
 
 
 def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1) -> int:

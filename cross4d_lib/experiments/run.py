@@ -23,7 +23,7 @@ from ..files import cache_folder
 from ..teachers import mark_of
 from ..training import pretrain
 from .build import clips_of, fresh_encoder, targets_of, task_clips
-from .spec import RunSpec
+from .old_spec import RunSpec
 from .tasks import TASKS
 
 RESULTS = Path(os.environ.get("CROSS4D_RESULTS") or Path(__file__).resolve().parents[2] / "results")

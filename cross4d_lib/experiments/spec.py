@@ -1,218 +1,346 @@
-"""What a run is: a frozen spec. Its key is the hash of its canonical form; two tables that ask for the same run share
-it."""
+"""What a run is: a frozen spec of nested parts. Its key is the hash of its canonical form; two tables that ask for the
+same run share it.
+
+    seed        draws the encoder's weights and the order of training
+    encoder     the architecture
+    data        the clips it is pretrained on        } none of these four
+    targets     the teacher and what is kept of it   } for a random encoder
+    pretext     what is predicted                    }
+    training    how long, in which batches           }
+    task        what is measured, on which clips
+
+The part without the task decides the encoder, so runs that differ in their tasks alone share the encoder.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar, Literal
 
-from ..decisions import CENTRE_TARGETS, GLOBAL_TARGET
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+
+from ..datasets import load_source
+from ..datasets.base import file_digest
 from ..errors import ConfigError
-from ..pretexts import CONTROLS
+from ..teachers import CONTROL_TEACHERS, SHIPPED, image_size
+from ..teachers.provenance import HOME, UNTRAINED
+from .code_version import code_versions
 from .profiles import Profile, clip_settings
+from .registered import encoder_config, pretext_config  # until the registries of encoders and pretexts have theirs
 
-PRETEXTS = ("none", "random", "global", "dense")
-SPLITS = ("train", "test")
+NO_PRETEXT = ("random", "none")  # an encoder without training; no encoder at all
+ROOMS_OF = {  # part of a spec -> the rooms of ``code_version`` whose code decides what comes of it
+    "encoder": {"points", "encoders"},
+    "data": {"clips"},
+    "targets": {"render", "teachers", "targets"},
+    "pretext": {"pretexts"},
+    "training": {"training"},
+    "task": {"clips", "training", "evaluation"},
+}
+CONTENT_FILES = ("config.json", "preprocessor_config.json", "video_preprocessor_config.json", "model.safetensors")
 
 
-@dataclass(frozen=True)
-class RunSpec:
-    """Pretrain an encoder one way on a split of one dataset, then measure it by one task on the same or another
-    dataset, with one seed.
+class Part(BaseModel):
+    """Frozen, hashable, without unknown fields. Raises ConfigError, naming the field, where pydantic refuses."""
 
-    pretext : "random" (no pretraining), "global", "dense", or "none" where no encoder is asked for (coverage). The
-    fields that a random encoder does not depend on are empty in its spec, so that all teachers and granularities share
-    one random run.
-    split : pretrained on. task : see ``tasks.py``. target : the dataset the task is done on, "" for the one pretrained
-    on.
-    task_splits : learned from and scored on. task_clip : what of frames, points, stride is otherwise in the task's
-    clips.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    profile: str
+    def __init__(self, **values):
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            cause = error.errors()[0].get("ctx", {}).get("error")
+            ours = ConfigError(refusal(error), type(self).__name__, f"see {type(self).__module__}")
+            raise (cause if isinstance(cause, ConfigError) else ours) from None
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+
+def refusal(error: ValidationError) -> str:
+    """The first of pydantic's complaints in one line: ``targets.cameras: Input should be ..., not 'two'``."""
+    first = error.errors()[0]
+    where = ".".join(str(step) for step in first["loc"])
+    value = "" if first["type"] in ("missing", "value_error") else f", not {str(first['input'])[:60]!r}"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}{value}".removeprefix(": ")
+
+
+class DataSpec(Part):
+    """Clips: a split of a dataset, T frames of N points. clips : at most so many, None for all."""
+
     dataset: str
-    pretext: str
-    seed: int
+    split: str = "train"
     frames: int
     points: int
-    stride: int | str
-    clips: int | None
-    encoder: tuple[tuple[str, object], ...] = ()  # fields of Point4DConfig that differ from the paper's
-    teacher: str = ""
-    size: int = 0
-    dim: int = 0
-    projection: str = ""
-    cameras: int = 0
-    summary: str = ""  # the global target
-    centre: bool = False
-    variance_weight: float = 0.0
-    epochs: int = 0
-    batch: int = 0
-    split: str = "train"
-    task: str = "probe"
-    target: str = ""
-    task_splits: tuple[str, str] = SPLITS
-    task_clip: tuple[tuple[str, object], ...] = ()
-    control: str = ""  # other targets for the tokens, one of pretexts.CONTROLS
-    augmented: bool = False  # are the clips moved before the student sees them, as in fine-tuning?
-    merge: str = "mean"  # of what several cameras say of one token: their mean, or the first that sees it
+    stride: int | Literal["uniform"]
+    clips: int | None = None
+
+
+class EncoderSpec(Part):
+    """A registered encoder. settings : fields of its Config that differ from the defaults, the paper's."""
+
+    name: str = "point4d"
+    settings: dict[str, object] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def known(cls, values):
+        return with_settings(values, encoder_config, "point4d")
+
+
+class TargetSpec(Part):
+    """A frozen teacher, the side of its renders in pixels, d_p, the projection W of Eq. 2, and the number of cameras."""
+
+    teacher: str
+    size: int
+    dim: int
+    projection: str = "random"
+    cameras: int = 1
+
+
+class PretextSpec(Part):
+    """A registered pretext. settings : fields of its Config that differ from the defaults."""
+
+    name: str
+    settings: dict[str, object] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def known(cls, values):
+        return with_settings(values, pretext_config)
+
+
+class TrainingSpec(Part):
+    """Length and batch of pretraining. augment : clips are scaled, turned and jittered before the encoder sees them."""
+
+    epochs: int
+    batch: int
+    augment: bool = False
+
+
+class TaskSpec(Part):
+    """What is measured (``tasks.TASKS``). data : the clips scored on. learned_from : the split of the same dataset that a
+    head learns from."""
+
+    name: str = "probe"
+    data: DataSpec
+    learned_from: str = "train"
+
+
+def with_settings(values: object, config_of, default: str = "") -> object:
+    """Check the settings of a registered part against its Config, and keep those that differ from the defaults, by name.
+
+    Raises ConfigError on an unknown name, an unknown setting or a wrong type.
+    """
+    if not isinstance(values, dict):
+        return values
+    name, settings = values.get("name", default), values.get("settings", {})
+    config = config_of(name)
+    known = {field.name: field for field in fields(config)}
+    if unknown := sorted(settings.keys() - known):
+        raise ConfigError(
+            f"{name} has no setting {', '.join(unknown)}", name, f"some of {', '.join(known) or 'no settings at all'}"
+        )
+    try:
+        checked = TypeAdapter(config).validate_python(dict(settings))
+    except ValidationError as error:
+        raise ConfigError(refusal(error), name, f"see {config.__name__}") from None
+    differing = {key: getattr(checked, key) for key in sorted(settings) if getattr(checked, key) != known[key].default}
+    return {**values, "name": name, "settings": json.loads(json.dumps(differing))}
+
+
+class PretrainingSpec(Part):
+    """Everything that decides an encoder: a RunSpec without its task. ``profile`` is a name and decides nothing."""
+
+    profile: str
+    seed: int
+    encoder: EncoderSpec | None = None
+    data: DataSpec | None = None
+    targets: TargetSpec | None = None
+    pretext: PretextSpec | None = None
+    training: TrainingSpec | None = None
+
+    @model_validator(mode="after")
+    def whole(self):
+        """A pretext needs an encoder, clips and training, and none of the last two, nor targets, is of use without."""
+        trained = [part is not None for part in (self.pretext, self.data, self.training)]
+        if len(set(trained)) > 1 or (self.targets and not self.pretext) or (self.pretext and not self.encoder):
+            raise ValueError("pretext, data and training stand together, with an encoder; targets need a pretext")
+        return self
+
+    @property
+    def pretext_name(self) -> str:
+        """The pretext, "random" for an encoder without one, "none" where there is no encoder."""
+        return self.pretext.name if self.pretext else NO_PRETEXT[self.encoder is None]
+
+    @property
+    def teacher(self) -> str:
+        """The teacher's name, "" for none."""
+        return self.targets.teacher if self.targets else ""
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """name -> digest of what can change under a name: a teacher on disk, an embedded dataset."""
+        digests = {self.teacher: teacher_digest(self.teacher)} | {name: data_digest(name) for name in self._datasets()}
+        return {name: digest for name, digest in sorted(digests.items()) if digest}
+
+    @property
+    def code(self) -> dict[str, int]:
+        """room -> version of the code that decides the result, for the rooms this spec passes through."""
+        rooms = set().union(*(ROOMS_OF[name] for name in ROOMS_OF if getattr(self, name, None) is not None))
+        return {room: version for room, version in code_versions().items() if room in rooms | self._rooms()}
+
+    def _datasets(self) -> list[str]:
+        return [self.data.dataset] if self.data else []
+
+    def _rooms(self) -> set[str]:
+        return set()
 
     def canonical(self) -> dict:
-        """JSON-ready form that the key is made of: all fields but the profile's name, and the contents behind the
-        names.
+        """JSON-ready form that keys are made of: all fields but the profile's name. A field with its default is left
+        out, so a field that is added later changes no key."""
+        return self.model_dump(mode="json", exclude={"profile"}, exclude_defaults=True)
 
-        The shipped teacher and the embedded datasets can change under their names, so the digest of the teacher's
-        weights and those of the generators belong to the run. What came after the first rows were measured is left out
-        while it has the value it had then, so that these rows keep their names.
-        """
-        form = asdict(self)
-        del form["profile"]
-        for name, value in LATER.items():
-            if form[name] == value:
-                del form[name]
-        form["encoder"] = dict(self.encoder)
-        form["teacher_content"] = shipped_digest(self.teacher)
-        form["data_content"] = embedded_digest(self.dataset)
-        if self.target:
-            form["target_content"] = embedded_digest(self.target)
-        if "task_clip" in form:
-            form["task_clip"] = dict(self.task_clip)
-        return json.loads(json.dumps(form))  # as a row is read back: lists, not tuples
+    def key_with(self, contents: dict[str, str], code: dict[str, int] | None) -> str:
+        """12 hex digits of the canonical form, contents and code. code None : the same for every version."""
+        form = {"spec": self.canonical(), "contents": contents} | ({} if code is None else {"code": code})
+        return hashlib.sha256(json.dumps(form, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
 
-    @classmethod
-    def of_row(cls, row: dict) -> RunSpec:
-        """The spec that a row says it ran."""
-        stated = {name: value for name, value in row["spec"].items() if not name.endswith("_content")}
-        pairs = {
-            name: tuple(
-                sorted(
-                    (key, tuple(value) if isinstance(value, list) else value)
-                    for key, value in stated.get(name, {}).items()
-                )
-            )
-            for name in ("encoder", "task_clip")
-        }
-        return cls(
-            profile=row["profile"], **{**stated, **pairs, "task_splits": tuple(stated.get("task_splits", SPLITS))}
-        )
+    @property
+    def key(self) -> str:
+        return self.key_with(self.contents, self.code)
+
+    @property
+    def without_code_key(self) -> str:
+        """The key but for the versions of the code: rows of one spec by older code share it."""
+        return self.key_with(self.contents, None)
+
+    def changed(self, **changes):
+        """This spec with other values: ``changed(seed=1, task="pooling", **{"targets.cameras": 4})``, as in
+        ``build_spec``. Raises ConfigError where they are refused."""
+        return type(self)(**merged(self.model_dump(), nested(changes)))
+
+    def __str__(self) -> str:
+        control = (self.pretext.settings if self.pretext else {}).get("control", "")
+        return ", ".join([f"{self.pretext_name} on {self.data.dataset}"] + [w for w in (self.teacher, control) if w])
+
+
+class RunSpec(PretrainingSpec):
+    """Pretrain an encoder one way, then measure it by one task, with one seed."""
+
+    task: TaskSpec
 
     @property
     def measured_on(self) -> str:
         """The dataset the task is done on."""
-        return self.target or self.dataset
+        return self.task.data.dataset
 
     @property
-    def pretraining(self) -> RunSpec:
-        """The part of the spec that decides the encoder: runs that share it share the encoder."""
-        return replace(
-            self,
-            **{**LATER, "split": self.split, "control": self.control, "augmented": self.augmented, "merge": self.merge},
-        )
+    def encoder_part(self) -> PretrainingSpec:
+        """The spec without its task: runs that share it share the encoder."""
+        return PretrainingSpec(**{name: getattr(self, name) for name in PretrainingSpec.model_fields})
 
     @property
-    def key(self) -> str:
-        return hashlib.sha256(json.dumps(self.canonical(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()[
-            :12
-        ]
+    def encoder_key(self) -> str:
+        return self.encoder_part.key
+
+    def _datasets(self) -> list[str]:
+        return [*super()._datasets(), self.measured_on]
+
+    def _rooms(self) -> set[str]:
+        return {"render"} if self.task.name == "coverage" else set()
 
     def __str__(self) -> str:
-        teacher = f", {self.teacher}" if self.teacher else ""
-        teacher += f", {self.control}" if self.control else ""
-        task = f", {self.task} on {self.measured_on}" if self.target or self.task != "probe" else ""
-        return f"{self.pretext} on {self.dataset}{teacher}{task}, seed {self.seed}"
+        elsewhere = self.data is not None and self.data.dataset != self.measured_on
+        task = f", {self.task.name} on {self.measured_on}" if elsewhere or self.task.name != "probe" else ""
+        what = super().__str__() if self.data else f"{self.pretext_name} on {self.measured_on}"
+        return f"{what}{task}, seed {self.seed}"
 
 
-LATER = {
-    field.name: field.default
-    for field in fields(RunSpec)
-    if field.name in ("split", "task", "target", "task_splits", "task_clip", "control", "augmented", "merge")
-}
+def build_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes) -> RunSpec:
+    """The spec of one run of a profile: a registered pretext, "random", or "none" where no encoder is asked for.
 
+    changes : what differs from the profile's, part by part or by path: ``targets={"cameras": 4}`` or
+    ``**{"targets.cameras": 4}``, "training.epochs", "data.frames", "encoder.tokens" and "pretext.centre" (settings),
+    "task.data.dataset", "task.learned_from", and ``task="segmentation"`` for its name.
 
-def make_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes) -> RunSpec:
-    """The spec of one run of a profile. changes : fields that differ from the profile's (teacher, epochs, task, target,
-    ...).
-
-    A random encoder has seen no data, so its run belongs to the task's dataset; a target that is the dataset itself is
-    none. Renders have the admissible size of the teacher that is nearest to the profile's, unless ``size`` says
-    otherwise.
+    The task is done on the test split of the dataset unless ``task.data`` says otherwise, with clips sampled as in
+    pretraining or as the profile samples the other dataset. A random encoder has no data, targets, pretext or training:
+    changes of theirs are left out. Renders have the side that suits the teacher, nearest to the profile's. Raises
+    ConfigError on names and settings that do not exist.
     """
-    from ..teachers import image_size
-
-    if pretext not in PRETEXTS:
-        raise ConfigError(f"pretext {pretext!r}", "make_spec", f"one of {', '.join(PRETEXTS)}")
-    if (control := changes.get("control")) and (control not in CONTROLS or pretext != "dense"):
-        raise ConfigError(f"control {control!r} of {pretext}", "make_spec", f"one of {', '.join(CONTROLS)}, of dense")
-    untrained = pretext in ("none", "random")
-    target = changes.pop("target", "")
-    if untrained and target:
-        dataset = target
-    target = "" if target == dataset else target
-    settings = clip_settings(profile, dataset)
-    otherwise = {
-        name: value for name, value in clip_settings(profile, target or dataset).items() if value != settings[name]
-    }
-    common = dict(
-        profile=profile.name,
-        dataset=dataset,
-        pretext=pretext,
-        seed=seed,
-        **settings,
-        clips=profile.clips,
-        encoder=() if pretext == "none" else tuple(sorted(profile.encoder.items())),
-        task=changes.pop("task", "probe"),
-        target=target,
-        task_splits=changes.pop("task_splits", SPLITS),
-        task_clip=tuple(sorted({**otherwise, **changes.pop("task_clip", {})}.items())),
-    )
-    if untrained:
-        kept = {name: value for name, value in changes.items() if name in common}
-        return RunSpec(**{**common, **kept})
-    spec = RunSpec(
-        **common,
-        teacher=profile.teacher,
-        size=image_size(changes.get("teacher", profile.teacher), profile.size),
-        dim=profile.dim,
-        projection="random",
-        cameras=1,
-        summary=GLOBAL_TARGET if pretext == "global" else "",
-        centre=CENTRE_TARGETS,
-        variance_weight=1.0,
-        epochs=profile.by_dataset.get(dataset, {}).get("epochs", profile.epochs),
-        batch=profile.batch,
-    )
-    return replace(spec, **changes)
+    changes = nested(changes)
+    own = changes.get("data", {})
+    other = changes.get("task", {}).get("data", {}).get("dataset", dataset)
+    sampled = {name: value for name, value in own.items() if name not in ("dataset", "split")}
+    scored = {"dataset": other, "split": "test", "clips": profile.clips, **clip_settings(profile, other), **sampled}
+    spec = {"profile": profile.name, "seed": seed, "task": {"data": scored}}
+    if pretext != "none":
+        name = changes.get("encoder", {}).get("name", "point4d")
+        known = {field.name for field in fields(encoder_config(name))}
+        settings = {key: value for key, value in profile.encoder.items() if key in known}
+        spec["encoder"] = {"name": name, "settings": settings}
+    if pretext not in NO_PRETEXT:
+        teacher = changes.get("targets", {}).get("teacher", profile.teacher)
+        epochs = profile.by_dataset.get(dataset, {}).get("epochs", profile.epochs)
+        spec |= {
+            "data": {"dataset": dataset, "clips": profile.clips, **clip_settings(profile, dataset)},
+            "targets": {"teacher": teacher, "size": image_size(teacher, profile.size), "dim": profile.dim},
+            "pretext": {"name": pretext},
+            "training": {"epochs": epochs, "batch": profile.batch},
+        }
+    return RunSpec(**merged(spec, {name: value for name, value in changes.items() if name in spec}))
 
 
-def shipped_digest(teacher: str) -> str:
-    """Digest of the weights file of a teacher that lies on disk (shipped, or a folder), a control's revision; "" for
-    none, and for what a reader of the rows has not got: hub ids and in-domain teachers, whose revision the row
-    states."""
-    from ..datasets.base import file_digest
-    from ..teachers import CONTROL_TEACHERS, HOME, SHIPPED, UNTRAINED
+def nested(changes: dict) -> dict:
+    """{"targets.cameras": 4, "encoder.dim": 64, "task": "pooling"} -> {"targets": {"cameras": 4}, "encoder":
+    {"settings": {"dim": 64}}, "task": {"name": "pooling"}}. Raises ConfigError on a part that does not exist."""
+    tree: dict = {}
+    for path, value in changes.items():
+        part, *steps = path.split(".")
+        if part not in RunSpec.model_fields:
+            raise ConfigError(f"a spec has no {part}", path, f"one of {', '.join(RunSpec.model_fields)}")
+        if isinstance(value, str) and part in ("task", "encoder", "pretext") and not steps:
+            steps = ["name"]
+        for step in reversed(steps):
+            value = {step: value}
+        if part in ("encoder", "pretext") and isinstance(value, dict) and "settings" not in value:
+            settings = {key: setting for key, setting in value.items() if key != "name"}
+            value = {key: name for key, name in value.items() if key == "name"} | {"settings": settings}
+        tree = merged(tree, {part: value})
+    return tree
 
-    if teacher.startswith(HOME):
-        return ""
+
+def merged(base: dict, changes: dict) -> dict:
+    """``base`` with the leaves of ``changes`` in place of its own."""
+    both = lambda name, value: isinstance(value, dict) and isinstance(base.get(name), dict)
+    return base | {name: merged(base[name], value) if both(name, value) else value for name, value in changes.items()}
+
+
+def teacher_digest(teacher: str) -> str:
+    """Digest of the files that decide a teacher on disk (shipped, or a folder), a control's revision; "" for none, and
+    for what a reader of the rows has not got: hub ids and in-domain teachers, whose revision the row states."""
     if teacher in CONTROL_TEACHERS:
         return CONTROL_TEACHERS[teacher].revision
+    if teacher.startswith(HOME):
+        return ""
     stem = teacher.removesuffix(UNTRAINED)
     folder = SHIPPED.get(stem) or (Path(stem) if stem else None)
-    name = "config.json" if teacher.endswith(UNTRAINED) else "model.safetensors"
-    return file_digest(folder / name) if folder and (folder / name).is_file() else ""
+    names = CONTENT_FILES[:-1] if teacher.endswith(UNTRAINED) else CONTENT_FILES
+    files = {name: file_digest(folder / name) for name in names if folder and (folder / name).is_file()}
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16] if "config.json" in files else ""
 
 
 @lru_cache
-def embedded_digest(dataset: str) -> str:
+def data_digest(dataset: str) -> str:
     """Digest of what identifies an embedded dataset's videos (its generator's version); "" for recorded data, whose
     files are not needed to name a run: a row's ``data_hash`` says which they were."""
-    from ..datasets import load_source
-
     source = load_source(dataset)
     if not source.stand_in:
         return ""
-    return hashlib.sha256(
-        json.dumps([source.fingerprint_of(entry) for entry in source.entries(None)]).encode()
-    ).hexdigest()[:16]
+    videos = [source.fingerprint_of(entry) for entry in source.entries(None)]
+    return hashlib.sha256(json.dumps(videos).encode()).hexdigest()[:16]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..encoders import Point4DConfig
 from ..teachers import SHIPPED, UNTRAINED
 from .profiles import Profile
-from .spec import RunSpec, make_spec
+from .old_spec import RunSpec, make_spec
 
 BASE: dict[str, object] = {}  # no change
 

@@ -41,7 +41,7 @@ from ..evaluation import (
 from ..evaluation.segmentation import IGNORED, SegmentationResult, confusion, point_labels
 from ..render import render
 from .build import fresh_encoder, targets_of
-from .spec import RunSpec
+from .old_spec import RunSpec
 
 COVERAGE_CLIPS = 60  # spread over the classes
 COVERAGE_CAMERAS = (1, 2, 4)
