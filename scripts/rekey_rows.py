@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from cross4d_lib.datasets import load_dataset
@@ -59,7 +59,7 @@ def nested_spec(row: dict) -> RunSpec:
     return RunSpec(**spec)
 
 
-@lru_cache(maxsize=None)
+@cache
 def subjects_of(dataset, split, frames, points, stride, clips) -> tuple[str, tuple[str, ...]]:
     """(fingerprint, subjects) of a split, ("", ()) where it is not on this machine."""
     try:

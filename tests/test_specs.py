@@ -155,11 +155,11 @@ def test_a_key_changes_with_the_code_that_the_run_passes_through(monkeypatch):
     ("pretext", "changes", "message"),
     [
         ("sparse", {}, "sparse"),
-        ("dense", {"pretext.summary": "class"}, "dense has no setting summary"),
-        ("global", {"pretext.control": "broadcast"}, "global has no setting control"),
+        ("dense", {"pretext.summary": "class"}, "no setting .summary"),
+        ("global", {"pretext.control": "broadcast"}, "no setting .control"),
         ("control", {"pretext.control": "nonsense"}, "nonsense"),
         ("dense", {"pretext.centre": "perhaps"}, "centre: Input should be a valid boolean"),
-        ("dense", {"encoder.token": 3}, "point4d has no setting token"),
+        ("dense", {"encoder.token": 3}, "no setting .token"),
         ("random", {"encoder.tokens": "many"}, "tokens: Input should be a valid integer"),
         ("dense", {"encoder.name": "point5d"}, "point5d"),
         ("dense", {"targets.camera": 2}, "targets.camera: Extra inputs are not permitted|camera: Extra inputs"),
@@ -348,7 +348,7 @@ def test_only_what_the_code_does_counts(tmp_path, monkeypatch):
     monkeypatch.setitem(code_version.ROOMS, "points", ("points.py",))
     digest = lambda text: ((tmp_path / "points.py").write_text(text), code_version.digest_of("points", tmp_path))[1]
     plain = digest("from .decisions import SPLAT\n\ndef f(x):\n    return x + SPLAT\n")
-    same = '"""Module."""\nfrom .decisions import SPLAT  # a comment\ndef f(x):\n    "What."\n    return (x +\n        SPLAT)\n'
+    same = '"""Module."""\nfrom .decisions import SPLAT  # why\ndef f(x):\n  "What."\n  return (x +\n SPLAT)\n'
     assert digest(same) == plain != digest("from .decisions import SPLAT\n\ndef f(x):\n    return x - SPLAT\n")
     monkeypatch.setattr(code_version.decisions, "SPLAT", 99.0)
     assert digest(same) != plain

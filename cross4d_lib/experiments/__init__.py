@@ -2,10 +2,10 @@
 
 from .artifacts import ARTIFACTS, Artifact, control_profile, main_dataset, role_dataset, runs_for
 from .build import clips_of, fresh_encoder, targets_of, task_clips
+from .old_spec import RunSpec, make_spec
 from .profiles import PROFILES, ROLES, Profile, clip_settings, load_profile
 from .queue import run_queue
 from .run import RESULTS, load_row, load_rows, pretrained_encoder, run
-from .old_spec import RunSpec, make_spec
 
 __all__ = [
     "ARTIFACTS",

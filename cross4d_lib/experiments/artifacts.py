@@ -13,8 +13,8 @@ from ..datasets import load_source
 from ..errors import Cross4DError
 from ..pretexts import CONTROLS
 from ..teachers import CONTROL_TEACHERS, HOME, SHIPPED, UNTRAINED
-from .profiles import PROFILES, ROLES, Profile, clip_settings
 from .old_spec import SPLITS, RunSpec, make_spec
+from .profiles import PROFILES, ROLES, Profile, clip_settings
 from .sweep import sweep_points
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from .. import decisions
 from ..errors import ConfigError
+from ..files import write_text
 
 LIBRARY = Path(__file__).resolve().parents[1]
 VERSIONS = Path(__file__).with_name("code_versions.json")
@@ -37,8 +38,8 @@ ROOMS = {  # -> the files that hold its code, relative to the library
 
 
 def normal_form(node) -> object:
-    """A syntax tree as nested lists, JSON-ready: the same for code that differs in layout, comments or docstrings alone,
-    and in every version of Python."""
+    """A syntax tree as nested lists, JSON-ready: the same for code that differs in layout, comments or docstrings
+    alone, and in every version of Python."""
     if isinstance(node, ast.AST):
         fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
@@ -91,7 +92,7 @@ def record(same: list[str] = (), changed: list[str] = ()) -> None:
         version = versions.get(room, {"version": 1})["version"] + (room in changed)
         versions[room] = {"version": version, "digest": digest_of(room)}
     ordered = {room: versions[room] for room in ROOMS if room in versions}
-    VERSIONS.write_text(json.dumps(ordered, indent=1) + "\n")
+    write_text(VERSIONS, json.dumps(ordered, indent=1) + "\n")
     code_versions.cache_clear()
 
 

@@ -14,9 +14,9 @@ import torch
 
 from ..errors import ConfigError, Cross4DError
 from .artifacts import ARTIFACTS, runs_for
+from .old_spec import RunSpec
 from .profiles import load_profile
 from .run import load_row, run
-from .old_spec import RunSpec
 
 
 def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1) -> int:

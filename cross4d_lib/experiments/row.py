@@ -7,10 +7,10 @@ import json
 import math
 from pathlib import Path
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from ..errors import DataError
-from .spec import Part, RunSpec, refusal
+from .spec import Part, RunSpec
 
 CLOSE = {"rel_tol": 0, "abs_tol": 1e-9}
 ROUNDED = {"rel_tol": 0, "abs_tol": 1e-4}  # of values that are kept with four decimals
@@ -186,8 +186,8 @@ class Row(Part):
         return self.spec.key_with(self.contents, None)
 
     def subjects(self, setting: str) -> list[str] | None:
-        """The subjects of the clips that a setting is evaluated on, in the order of its ``correct`` or ``per_clip``; None
-        where the row does not have them."""
+        """The subjects of the clips that a setting is evaluated on, in the order of its ``correct`` or ``per_clip``;
+        None where the row does not have them."""
         subjects = self.measures.get("subjects", {})
         split = self.spec.task.data.split
         if self.task == "pooling" and not setting.endswith("/scored"):

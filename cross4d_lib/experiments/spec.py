@@ -16,21 +16,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from ..datasets import load_source
-from ..datasets.base import file_digest
+from ..encoders import encoder_config
 from ..errors import ConfigError
+from ..files import file_digest
+from ..pretexts import pretext_config, pretext_needs
 from ..teachers import CONTROL_TEACHERS, SHIPPED, image_size
 from ..teachers.provenance import HOME, UNTRAINED
 from .code_version import code_versions
 from .profiles import Profile, clip_settings
-from .registered import encoder_config, pretext_config  # until the registries of encoders and pretexts have theirs
 
 NO_PRETEXT = ("random", "none")  # an encoder without training; no encoder at all
 ROOMS_OF = {  # part of a spec -> the rooms of ``code_version`` whose code decides what comes of it
@@ -53,20 +53,22 @@ class Part(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            cause = error.errors()[0].get("ctx", {}).get("error")
-            ours = ConfigError(refusal(error), type(self).__name__, f"see {type(self).__module__}")
-            raise (cause if isinstance(cause, ConfigError) else ours) from None
+            raise refused(error, type(self).__name__, f"see {type(self).__module__}") from None
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
 
 
-def refusal(error: ValidationError) -> str:
-    """The first of pydantic's complaints in one line: ``targets.cameras: Input should be ..., not 'two'``."""
+def refused(error: ValidationError, where: str, mend: str) -> ConfigError:
+    """The first of pydantic's complaints as one of ours, ``targets.cameras: Input should be ..., not 'two'``; our own,
+    raised inside a part, as it is."""
     first = error.errors()[0]
-    where = ".".join(str(step) for step in first["loc"])
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, ConfigError):
+        return cause
+    path = ".".join(str(step) for step in first["loc"])
     value = "" if first["type"] in ("missing", "value_error") else f", not {str(first['input'])[:60]!r}"
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}{value}".removeprefix(": ")
+    return ConfigError(f"{path}: {first['msg'].removeprefix('Value error, ')}{value}".removeprefix(": "), where, mend)
 
 
 class DataSpec(Part):
@@ -93,7 +95,7 @@ class EncoderSpec(Part):
 
 
 class TargetSpec(Part):
-    """A frozen teacher, the side of its renders in pixels, d_p, the projection W of Eq. 2, and the number of cameras."""
+    """A frozen teacher, the side of its renders in pixels, d_p, the projection W of Eq. 2, the number of cameras."""
 
     teacher: str
     size: int
@@ -123,8 +125,8 @@ class TrainingSpec(Part):
 
 
 class TaskSpec(Part):
-    """What is measured (``tasks.TASKS``). data : the clips scored on. learned_from : the split of the same dataset that a
-    head learns from."""
+    """What is measured (``tasks.TASKS``). data : the clips scored on. learned_from : the split of the same dataset
+    that a head learns from."""
 
     name: str = "probe"
     data: DataSpec
@@ -132,7 +134,7 @@ class TaskSpec(Part):
 
 
 def with_settings(values: object, config_of, default: str = "") -> object:
-    """Check the settings of a registered part against its Config, and keep those that differ from the defaults, by name.
+    """Check the settings of a registered part against its Config; keep those that differ from the defaults, by name.
 
     Raises ConfigError on an unknown name, an unknown setting or a wrong type.
     """
@@ -140,16 +142,13 @@ def with_settings(values: object, config_of, default: str = "") -> object:
         return values
     name, settings = values.get("name", default), values.get("settings", {})
     config = config_of(name)
-    known = {field.name: field for field in fields(config)}
-    if unknown := sorted(settings.keys() - known):
-        raise ConfigError(
-            f"{name} has no setting {', '.join(unknown)}", name, f"some of {', '.join(known) or 'no settings at all'}"
-        )
+    if settings.keys() - vars(config).keys():
+        config_of(name, **settings)  # refuses them
     try:
-        checked = TypeAdapter(config).validate_python(dict(settings))
+        checked = TypeAdapter(type(config)).validate_python(settings)
     except ValidationError as error:
-        raise ConfigError(refusal(error), name, f"see {config.__name__}") from None
-    differing = {key: getattr(checked, key) for key in sorted(settings) if getattr(checked, key) != known[key].default}
+        raise refused(error, name, f"see {type(config).__name__}") from None
+    differing = {key: getattr(checked, key) for key in sorted(settings) if getattr(checked, key) != vars(config)[key]}
     return {**values, "name": name, "settings": json.loads(json.dumps(differing))}
 
 
@@ -281,7 +280,7 @@ def build_spec(profile: Profile, dataset: str, pretext: str, seed: int, **change
     spec = {"profile": profile.name, "seed": seed, "task": {"data": scored}}
     if pretext != "none":
         name = changes.get("encoder", {}).get("name", "point4d")
-        known = {field.name for field in fields(encoder_config(name))}
+        known = vars(encoder_config(name))
         settings = {key: value for key, value in profile.encoder.items() if key in known}
         spec["encoder"] = {"name": name, "settings": settings}
     if pretext not in NO_PRETEXT:
@@ -289,10 +288,12 @@ def build_spec(profile: Profile, dataset: str, pretext: str, seed: int, **change
         epochs = profile.by_dataset.get(dataset, {}).get("epochs", profile.epochs)
         spec |= {
             "data": {"dataset": dataset, "clips": profile.clips, **clip_settings(profile, dataset)},
-            "targets": {"teacher": teacher, "size": image_size(teacher, profile.size), "dim": profile.dim},
             "pretext": {"name": pretext},
             "training": {"epochs": epochs, "batch": profile.batch},
         }
+        if pretext_needs(pretext):
+            size = image_size(teacher, profile.size)
+            spec["targets"] = {"teacher": teacher, "size": size, "dim": profile.dim}
     return RunSpec(**merged(spec, {name: value for name, value in changes.items() if name in spec}))
 
 

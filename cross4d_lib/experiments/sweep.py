@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from ..encoders import Point4DConfig
 from ..teachers import SHIPPED, UNTRAINED
-from .profiles import Profile
 from .old_spec import RunSpec, make_spec
+from .profiles import Profile
 
 BASE: dict[str, object] = {}  # no change
 

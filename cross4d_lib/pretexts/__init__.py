@@ -1,6 +1,6 @@
 """Pretexts by name; one file each. ``training.pretrain`` trains an encoder under any of them."""
 
-from .base import Pretext, build_pretext, pretext_config, pretext_names, register_pretext
+from .base import Pretext, build_pretext, pretext_config, pretext_names, pretext_needs, register_pretext
 from .dense_global import Dense, Global, cosine_loss, variance_loss
 from .target_controls import CONTROLS, Control, ControlledTargets
 
@@ -15,6 +15,7 @@ __all__ = [
     "cosine_loss",
     "pretext_config",
     "pretext_names",
+    "pretext_needs",
     "register_pretext",
     "variance_loss",
 ]

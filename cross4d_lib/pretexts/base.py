@@ -57,6 +57,11 @@ pretext_names = _PRETEXTS.names
 pretext_config = _PRETEXTS.config  # (name, **settings) -> its Config; ConfigError on an unknown name or setting
 
 
+def pretext_needs(name: str) -> frozenset[str]:
+    """What a pretext needs beside points (``Pretext.needs``). Raises ConfigError on an unknown name."""
+    return _PRETEXTS[name].needs
+
+
 def build_pretext(name: str, encoder: Encoder, data, seed: int = 0, **settings) -> tuple[Pretext, object]:
     """A pretext with fresh weights drawn from ``seed``, and the data its batches are drawn from.
 
