@@ -15,7 +15,7 @@ frames.
 always
    exactly. Features are then exactly the same when the clip's mean and radius sum without rounding, which the order of
    a sum cannot change; otherwise up to rounding.
-6. What does change something: the order of frames, and only through the time in the position embedding.
+6. What does change something: the order of frames, and, measured from one reference, only through the time.
 7. Sizes that do not fit are refused.
 """
 
@@ -27,10 +27,19 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cross4d_lib.encoders import Point4D, Point4DConfig, count_flops, count_parameters, load_encoder
-from cross4d_lib.encoders.point4d import SetAbstraction, attend, normalise, with_time
+from cross4d_lib.decisions import MEDIAN_TO_RMS, TIME_UNIT
+from cross4d_lib.encoders import (
+    Point4D,
+    Point4DConfig,
+    Reference,
+    build_encoder,
+    count_flops,
+    count_parameters,
+    normalise,
+    reference_of,
+)
+from cross4d_lib.encoders.layers import SetAbstraction, attend, time_of
 from cross4d_lib.errors import ConfigError
-from cross4d_lib.pretexts.dense_global import Dense
 from cross4d_lib.report.paper import TABLE_8, TABLE_9
 
 CLOSE = {"atol": 2e-5, "rtol": 1e-4}  # float32 sums in another order, through a few layers
@@ -61,9 +70,9 @@ def clips(batch=2, frames=3, points=40, seed=0):
     )
 
 
-def read(encoder, points, grouping=None):
+def read(encoder, points, grouping=None, reference=None):
     with torch.no_grad():
-        return encoder(points, grouping)
+        return encoder(points, grouping, reference)
 
 
 # -------------------------------------------------------------------------------------------------------------- 1. size
@@ -85,14 +94,6 @@ def test_flops_are_table_9s_attention_apart():
         flops["attention"] == config.depth * 2 * 2 * tokens**2 * config.dim
     )  # two products, 2 operations a multiply-add
     assert flops["all"] == flops["attention"] + flops["without_attention"]
-
-
-def test_the_head_is_table_9s():
-    head = Dense(Point4D().dim, 384)
-    assert count_parameters(head) == 98_688
-    million, billion = TABLE_9["dense per-token head"]
-    assert 98_688 == pytest.approx(million * 1e6, rel=0.02)
-    assert 2 * 24 * Point4DConfig().tokens * 256 * 384 == pytest.approx(billion * 1e9, rel=0.02)
 
 
 # ----------------------------------------------------------------------------------------------- 2. the literal formula
@@ -144,7 +145,8 @@ def oracle_nearest(queries, points, k):
 def literal_forward(encoder, clip):
     """A clip (T, N, 3) -> features (M, C), following the docstrings and nothing else."""
     c = encoder.config
-    cloud = (clip - clip.mean((0, 1))) / (clip - clip.mean((0, 1))).square().sum(-1).mean().sqrt()
+    origin = clip[0].median(0).values
+    cloud = (clip - origin) / (MEDIAN_TO_RMS * (clip[0] - origin).norm(dim=-1).median())
     tokens = []
     for f, frame in enumerate(cloud):
         picks = [0]
@@ -165,8 +167,8 @@ def literal_forward(encoder, clip):
                 for x, near in zip(second, oracle_nearest(second, first, c.neighbours))
             ]
         )
-        time = 2 * f / (len(cloud) - 1) - 1 if len(cloud) > 1 else 0.0
-        tokens.append(encoder.embed(high) + encoder.position(torch.cat([second, torch.full((c.tokens, 1), time)], 1)))
+        place = torch.cat([second, torch.full((c.tokens, 1), f / TIME_UNIT)], 1)
+        tokens.append(encoder.to_token(high) + encoder.position(place))
     x = torch.cat(tokens)  # (M, C)
     for block in encoder.blocks:
         q, k, v = block.qkv(block.norm1(x)).chunk(3, dim=-1)
@@ -221,18 +223,52 @@ def test_a_frame_of_one_repeated_point_is_read():
     assert out.features.isfinite().all() and (out.centres == 1).all()
 
 
-def test_time_runs_from_minus_one_to_one():
-    assert with_time(torch.zeros(1, 3, 2, 3))[0, :, 0, 3].tolist() == [-1, 0, 1]
-    assert with_time(torch.zeros(2, 1, 2, 3))[..., 3].abs().max() == 0
-    assert (
-        with_time(torch.ones(1, 2, 2, 3)).shape == (1, 2, 2, 4)
-        and (with_time(torch.ones(1, 2, 2, 3))[..., :3] == 1).all()
-    )
+def test_time_is_counted_in_frames():
+    assert (time_of(3, None, 2, torch.device("cpu")) * TIME_UNIT).tolist() == [[0, 1, 2]] * 2
+    assert (time_of(2, torch.tensor([5, 9]), 1, torch.device("cpu")) * TIME_UNIT).tolist() == [[5, 9]]
+    with pytest.raises(ConfigError, match="one number a frame"):
+        tiny()(clips(1, 3), times=torch.tensor([0, 1]))
+
+
+def test_a_prefix_and_a_subsample_keep_their_places():
+    """Tokens of the first frames, and of every other frame with its number, are those of the whole clip before context;
+    the future moves nothing."""
+    encoder, points = tiny(), clips(2, 6) + 0.4 * torch.arange(6)[:, None, None]  # it walks away
+    with torch.no_grad():
+        whole = encoder.embed(points)
+        prefix = encoder.embed(points[:, :3])
+        some = torch.tensor([0, 2, 5])
+        subsample = encoder.embed(points[:, some], times=some)
+        later = torch.tensor([1, 4])  # without the first frame: its reference is given
+        kept = encoder.embed(points[:, later], reference=reference_of(points), times=later)
+    by_frame = lambda values: values.unflatten(1, (-1, 6))
+    for field in ("features", "place", "centres"):
+        own = by_frame(getattr(whole, field))
+        assert torch.equal(by_frame(getattr(prefix, field)), own[:, :3]), field
+        torch.testing.assert_close(by_frame(getattr(subsample, field)), own[:, some], **CLOSE)
+        torch.testing.assert_close(by_frame(getattr(kept, field)), own[:, later], **CLOSE)
+
+
+def test_context_over_some_tokens_is_context_over_them_alone():
+    """keep returns those tokens in that order, as if the others had never been there; all of them are the forward
+    pass."""
+    encoder, points = tiny(), clips()
+    with torch.no_grad():
+        tokens = encoder.embed(points)
+        keep = torch.stack([torch.randperm(18, generator=torch.Generator().manual_seed(b))[:7] for b in range(2)])
+        found, alone = encoder.contextualise(tokens, keep), encoder.contextualise(tokens.keep(keep))
+        whole = encoder.contextualise(tokens)
+    assert torch.equal(found.features, alone.features) and found.features.shape == (2, 7, 16)
+    for b in range(2):
+        assert torch.equal(found.point[b], tokens.point[b][keep[b]])
+        assert torch.equal(found.place[b], tokens.place[b][keep[b]])
+    assert torch.equal(whole.features, read(encoder, points).features)
+    assert not torch.allclose(found.features[0], whole.features[0][keep[0]], atol=1e-3)
 
 
 def test_settings_and_token_rule_say_all_that_matters():
     encoder = tiny()
-    twin = load_encoder(encoder.settings())
+    twin = build_encoder(**encoder.settings())
     assert twin.config == encoder.config and [p.shape for p in twin.parameters()] == [
         p.shape for p in encoder.parameters()
     ]
@@ -241,7 +277,9 @@ def test_settings_and_token_rule_say_all_that_matters():
     for other in ({"tokens": 5}, {"first_level": 3}, {"neighbours": 3}):
         assert tiny(**other).token_rule() != rule
     with pytest.raises(ConfigError, match="no encoder is called 'point5d'"):
-        load_encoder({"encoder": "point5d"})
+        build_encoder("point5d")
+    with pytest.raises(ConfigError, match="'point4d' has no setting 'layers'.*depth"):
+        build_encoder("point4d", layers=3)
 
 
 # --------------------------------------------------------------------------------------------- 4. what changes nothing
@@ -297,18 +335,30 @@ def test_any_unit_and_place_change_features_by_rounding_alone(unit, place):
     )  # in the input's coordinates
 
 
-def test_normalised_clips_have_centroid_0_and_radius_1_and_keep_their_motion():
+def test_the_first_frame_is_the_reference_and_motion_is_kept():
     points = clips() + 0.3 * torch.arange(3)[:, None, None]  # it moves
     cloud = normalise(points)
-    torch.testing.assert_close(cloud.mean((1, 2)), torch.zeros(2, 3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(cloud.square().sum(-1).mean((1, 2)), torch.ones(2))
-    steps = cloud.mean(2).diff(dim=1)  # (2, 2, 3): one scale for all frames and axes
-    torch.testing.assert_close(
-        steps / steps[:, :1, :1],
-        points.mean(2).diff(dim=1) / points.mean(2).diff(dim=1)[:, :1, :1],
-        atol=1e-3,
-        rtol=1e-3,
-    )
+    torch.testing.assert_close(cloud[:, 0].median(1).values, torch.zeros(2, 3), atol=1e-6, rtol=0)
+    radius = cloud[:, 0].norm(dim=-1).median(1).values
+    torch.testing.assert_close(radius, torch.full((2,), 1 / MEDIAN_TO_RMS))
+    _, scale = reference_of(points)
+    steps = cloud.mean(2).diff(dim=1) * scale[:, None, None]  # (2, 2, 3): one scale for all frames and axes
+    torch.testing.assert_close(steps, points.mean(2).diff(dim=1), atol=1e-5, rtol=1e-4)
+    twice = normalise(points, Reference(torch.zeros(2, 3), torch.full((2,), 0.5)))
+    torch.testing.assert_close(twice, 2 * points)
+
+
+def test_the_factor_makes_a_normal_clouds_radius_root_mean_square():
+    cloud = torch.randn(1, 1, 200_000, 3, generator=torch.Generator().manual_seed(0))
+    assert reference_of(cloud).scale.item() == pytest.approx(math.sqrt(3), rel=0.01)
+
+
+def test_stray_points_decide_nothing():
+    """Two of a hundred points a hundred radii away: the others move by a few hundredths of the radius."""
+    points = clips(1, 2, 100)
+    stray = points.clone()
+    stray[:, :, :2] += 100
+    assert (normalise(stray) - normalise(points))[:, :, 2:].abs().max() < 0.15
 
 
 # ----------------------------------------------------------------------------------------------- 5. the order of points
@@ -386,8 +436,9 @@ def test_another_first_point_is_another_sample():
 
 def test_the_order_of_frames_matters_through_time_alone():
     encoder, points = tiny(), clips(1, 4)
+    reference = reference_of(points)  # of one and the same frame for both
     by_frame = lambda tokens: tokens.features.unflatten(1, (4, 6))
-    forwards, backwards = read(encoder, points), read(encoder, points.flip(1))
+    forwards, backwards = (read(encoder, way, None, reference) for way in (points, points.flip(1)))
     assert torch.equal(
         backwards.point.unflatten(1, (4, 6)).flip(1), forwards.point.unflatten(1, (4, 6))
     )  # the same points are chosen ...
@@ -397,7 +448,7 @@ def test_the_order_of_frames_matters_through_time_alone():
     assert pooled > 1e-3  # a clip and its reverse differ for a probe, too
     with torch.no_grad():
         encoder.position[0].weight[:, 3] = 0  # an encoder that cannot read the clock
-    forwards, backwards = read(encoder, points), read(encoder, points.flip(1))
+    forwards, backwards = (read(encoder, way, None, reference) for way in (points, points.flip(1)))
     torch.testing.assert_close(by_frame(backwards).flip(1), by_frame(forwards), **CLOSE)
 
 

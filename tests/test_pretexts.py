@@ -20,11 +20,49 @@ from hypothesis import strategies as st
 from cross4d_lib.decisions import VARIANCE_EPS
 from cross4d_lib.encoders import Tokens, count_parameters
 from cross4d_lib.errors import ConfigError
-from cross4d_lib.pretexts import Dense, Global, cosine_loss, load_pretext, variance_loss
+from cross4d_lib.pretexts import (
+    CONTROLS,
+    Dense,
+    Global,
+    Pretext,
+    build_pretext,
+    cosine_loss,
+    pretext_config,
+    pretext_names,
+    register_pretext,
+    variance_loss,
+)
 from cross4d_lib.report.paper import TABLE_9
 from cross4d_lib.targets import Batch
 
 C, DIM = 8, 5  # of a token, of a target
+
+
+def batch_with(targets, visible, summaries=None):
+    """A Batch of one view: targets (B, M, d_p), visible (B, M), summaries {name: (B, d_p)}."""
+    views = {name: value[:, None] for name, value in (summaries or {}).items()}
+    return Batch(None, {}, targets[:, None], visible[:, None], views, None)
+
+
+def tokens_with(features):
+    return Tokens(features, None, None, None, None)
+
+
+def fixed(tokens):
+    """An encoder that gives these tokens whatever the points."""
+    encoder = lambda points, grouping: tokens
+    encoder.dim = C
+    return encoder
+
+
+def losses_of(pretext, tokens, batch):
+    return pretext.loss(fixed(tokens), batch)
+
+
+def store_of(mean=None, dim=DIM, views=1):
+    """What a pretext reads of a store: d_p, the number of views, and the training means."""
+    means = {name: torch.zeros(dim) if mean is None else mean for name in ("dense", "class", "mean")}
+    return SimpleNamespace(dim=dim, views=views, mean=means, key="store")
 
 
 def batch_of(clips=3, tokens=7, seen=0.6, seed=0, dim=DIM):
@@ -34,12 +72,12 @@ def batch_of(clips=3, tokens=7, seen=0.6, seed=0, dim=DIM):
     targets = torch.randn(clips, tokens, dim, generator=generator) * visible[..., None]
     summaries = {name: torch.randn(clips, dim, generator=generator) for name in ("class", "mean")}
     features = torch.randn(clips, tokens, C, generator=generator).requires_grad_()
-    return Tokens(features, None, None, None), Batch(None, {}, targets, visible, summaries)
+    return tokens_with(features), batch_with(targets, visible, summaries)
 
 
 def pretext_of(kind=Dense, mean=None, seed=0, **options):
     torch.manual_seed(seed)
-    return kind(C, DIM, mean, **options)
+    return kind(kind.Config(**options), fixed(None), store_of(mean))
 
 
 # ------------------------------------------------------------------------------------------------ 1. by hand
@@ -71,14 +109,14 @@ def test_dense_by_hand():
     """One clip, three tokens, the second occluded; psi the identity; mean (1, 0) subtracted from the targets.
     Token 1: (1, 0) on (2, 1) - (1, 0) = (1, 1): cos = 1 / sqrt 2. Token 3: (0, 3) on (1, 4) - (1, 0) = (0, 4): cos = 1.
     Variance over tokens 1 and 3: columns (1, 0) and (0, 3), Var = 0.5 and 4.5."""
-    pretext = Dense(2, 2, torch.tensor([1.0, 0.0]), variance_weight=0.5)
+    encoder = fixed(None)
+    encoder.dim = 2
+    pretext = Dense(Dense.Config(variance_weight=0.5), encoder, store_of(torch.tensor([1.0, 0.0]), dim=2))
     torch.nn.init.eye_(pretext.psi.weight)
     torch.nn.init.zeros_(pretext.psi.bias)
-    tokens = Tokens(torch.tensor([[[1.0, 0.0], [9.0, 9.0], [0.0, 3.0]]]), None, None, None)
-    batch = Batch(
-        None, {}, torch.tensor([[[2.0, 1.0], [0.0, 0.0], [1.0, 4.0]]]), torch.tensor([[True, False, True]]), {}
-    )
-    losses = pretext.loss(tokens, batch)
+    tokens = tokens_with(torch.tensor([[[1.0, 0.0], [9.0, 9.0], [0.0, 3.0]]]))
+    batch = batch_with(torch.tensor([[[2.0, 1.0], [0.0, 0.0], [1.0, 4.0]]]), torch.tensor([[True, False, True]]))
+    losses = losses_of(pretext, tokens, batch)
     cosine, variance = (1 - 1 / math.sqrt(2) + 0) / 2, (1 - math.sqrt(0.5 + VARIANCE_EPS) + 0) / 2
     assert losses["cosine"].item() == pytest.approx(cosine, abs=1e-6)
     assert losses["variance"].item() == pytest.approx(variance, abs=1e-6)
@@ -92,23 +130,23 @@ def test_an_occluded_token_has_no_gradient_at_all():
     """Exactly 0 in every channel; and changing it changes nothing."""
     tokens, batch = batch_of()
     pretext = pretext_of()
-    before = pretext.loss(tokens, batch)["loss"]
+    before = losses_of(pretext, tokens, batch)["loss"]
     before.backward()
     assert (tokens.features.grad[~batch.visible] == 0).all()
     assert (tokens.features.grad[batch.visible] != 0).any(-1).all()
     changed = torch.where(batch.visible[..., None], tokens.features.detach(), 1e6)
-    assert torch.equal(pretext.loss(Tokens(changed, None, None, None), batch)["loss"], before)
+    assert torch.equal(losses_of(pretext, tokens_with(changed), batch)["loss"], before)
 
 
 @pytest.mark.parametrize("kind", [Dense, Global])
 def test_a_target_has_no_gradient(kind):
     tokens, batch = batch_of()
-    batch.targets.requires_grad_()
-    for summary in batch.summaries.values():
-        summary.requires_grad_()
+    leaves = [batch.view_targets, *batch.view_summaries.values()]
+    for leaf in leaves:
+        leaf.requires_grad_()
     pretext = pretext_of(kind, mean=torch.ones(DIM))
-    pretext.loss(tokens, batch)["loss"].backward()
-    assert batch.targets.grad is None and all(summary.grad is None for summary in batch.summaries.values())
+    losses_of(pretext, tokens, batch)["loss"].backward()
+    assert all(leaf.grad is None for leaf in leaves)
     assert {name for name, _ in pretext.named_parameters()} == {"psi.weight", "psi.bias"}  # the mean is not learned
 
 
@@ -116,9 +154,9 @@ def test_a_target_has_no_gradient(kind):
 def test_a_batch_that_sees_nothing_or_one_token_is_finite(count):
     """No row: loss 0 and gradient 0. One row: no variance to speak of, the cosine alone."""
     tokens, batch = batch_of()
-    batch.visible[:] = False
-    batch.visible.view(-1)[:count] = True
-    losses = pretext_of().loss(tokens, batch)
+    batch.view_visible[:] = False
+    batch.view_visible.view(-1)[:count] = True
+    losses = losses_of(pretext_of(), tokens, batch)
     losses["loss"].backward()
     assert (
         losses["variance"].item() == 0 and torch.isfinite(losses["loss"]) and torch.isfinite(tokens.features.grad).all()
@@ -130,8 +168,8 @@ def test_a_batch_that_sees_nothing_or_one_token_is_finite(count):
 def test_a_target_that_equals_the_mean_is_finite():
     """Its direction is none: cos counts as 0."""
     tokens, batch = batch_of(seen=1.0)
-    batch.targets[:] = 2.0
-    losses = pretext_of(mean=torch.full((DIM,), 2.0)).loss(tokens, batch)
+    batch.view_targets[:] = 2.0
+    losses = losses_of(pretext_of(mean=torch.full((DIM,), 2.0)), tokens, batch)
     losses["loss"].backward()
     assert losses["cosine"].item() == 1 and torch.isfinite(tokens.features.grad).all()
 
@@ -146,16 +184,14 @@ def test_the_order_of_clips_and_tokens_does_not_matter(seed, kind, shuffler):
     clips, order = list(range(3)), list(range(7))
     shuffler.shuffle(clips)
     shuffler.shuffle(order)
-    shuffled = Batch(
-        None,
-        {},
+    shuffled = batch_with(
         batch.targets[clips][:, order],
         batch.visible[clips][:, order],
         {k: v[clips] for k, v in batch.summaries.items()},
     )
     pretext = pretext_of(kind)
-    one = pretext.loss(tokens, batch)
-    other = pretext.loss(Tokens(tokens.features[clips][:, order], None, None, None), shuffled)
+    one = losses_of(pretext, tokens, batch)
+    other = losses_of(pretext, tokens_with(tokens.features[clips][:, order]), shuffled)
     for name in one:
         torch.testing.assert_close(one[name], other[name], rtol=1e-5, atol=1e-6)
 
@@ -164,17 +200,19 @@ def test_every_visible_token_counts_once():
     """Two copies of a batch side by side have its cosine loss; a clip that shows more tokens counts for more."""
     tokens, batch = batch_of()
     pretext = pretext_of(variance_weight=0.0)
-    twice = Batch(None, {}, batch.targets.repeat(2, 1, 1), batch.visible.repeat(2, 1), {})
+    twice = batch_with(batch.targets.repeat(2, 1, 1), batch.visible.repeat(2, 1))
     torch.testing.assert_close(
-        pretext.loss(Tokens(tokens.features.repeat(2, 1, 1), None, None, None), twice)["loss"],
-        pretext.loss(tokens, batch)["loss"],
+        losses_of(pretext, tokens_with(tokens.features.repeat(2, 1, 1)), twice)["loss"],
+        losses_of(pretext, tokens, batch)["loss"],
     )
     counts, losses = batch.visible.sum(1), []
     for i in range(3):
-        alone = Batch(None, {}, batch.targets[i : i + 1], batch.visible[i : i + 1], {})
-        losses.append(pretext.loss(Tokens(tokens.features[i : i + 1], None, None, None), alone)["loss"])
+        alone = batch_with(batch.targets[i : i + 1], batch.visible[i : i + 1])
+        losses.append(losses_of(pretext, tokens_with(tokens.features[i : i + 1]), alone)["loss"])
     assert len(set(counts.tolist())) > 1
-    torch.testing.assert_close((torch.stack(losses) * counts / counts.sum()).sum(), pretext.loss(tokens, batch)["loss"])
+    torch.testing.assert_close(
+        (torch.stack(losses) * counts / counts.sum()).sum(), losses_of(pretext, tokens, batch)["loss"]
+    )
 
 
 # ------------------------------------------------------------------------------------------------ 4. relations
@@ -184,11 +222,11 @@ def test_every_visible_token_counts_once():
 def test_global_equals_dense_on_one_pooled_token(summary):
     tokens, batch = batch_of()
     mean = torch.randn(DIM, generator=torch.Generator().manual_seed(9))
-    pooled = Tokens(tokens.features.mean(1, keepdim=True), None, None, None)
-    as_dense = Batch(None, {}, batch.summaries[summary][:, None], torch.ones(3, 1, dtype=torch.bool), {})
+    pooled = tokens_with(tokens.features.mean(1, keepdim=True))
+    as_dense = batch_with(batch.summaries[summary][:, None], torch.ones(3, 1, dtype=torch.bool))
     one, other = (
-        pretext_of(Global, mean, summary=summary).loss(tokens, batch),
-        pretext_of(Dense, mean).loss(pooled, as_dense),
+        losses_of(pretext_of(Global, mean, summary=summary), tokens, batch),
+        losses_of(pretext_of(Dense, mean), pooled, as_dense),
     )
     assert all(torch.equal(one[name], other[name]) for name in other)
 
@@ -196,43 +234,84 @@ def test_global_equals_dense_on_one_pooled_token(summary):
 @pytest.mark.parametrize("kind", [Dense, Global])
 def test_lambda_weighs_the_variance_term_and_0_drops_it(kind):
     tokens, batch = batch_of()
-    of = {weight: pretext_of(kind, variance_weight=weight).loss(tokens, batch) for weight in (0.0, 1.0, 2.5)}
+    of = {weight: losses_of(pretext_of(kind, variance_weight=weight), tokens, batch) for weight in (0.0, 1.0, 2.5)}
     assert torch.equal(of[0.0]["loss"], of[0.0]["cosine"]) and of[0.0]["variance"] > 0
     for weight, losses in of.items():
         torch.testing.assert_close(losses["loss"], losses["cosine"] + weight * losses["variance"])
 
 
-def test_half_precision_features_are_judged_in_float32():
+def test_half_precision_features_are_compared_in_float32():
     tokens, batch = batch_of()
     half = tokens.features.detach().bfloat16()
-    losses = pretext_of().loss(Tokens(half, None, None, None), batch)
+    losses = losses_of(pretext_of(), tokens_with(half), batch)
     assert losses["loss"].dtype == torch.float32
-    assert torch.equal(losses["loss"], pretext_of().loss(Tokens(half.float(), None, None, None), batch)["loss"])
+    assert torch.equal(losses["loss"], losses_of(pretext_of(), tokens_with(half.float()), batch)["loss"])
 
 
 # ------------------------------------------------------------------------------------------------ 5. by name
 
 
 def test_pretexts_by_name_take_their_means_from_the_store():
-    store = SimpleNamespace(
-        dim=DIM, mean={name: torch.full((DIM,), float(k)) for k, name in enumerate(("dense", "class", "mean"), start=1)}
-    )
-    assert type(load_pretext("dense", C, store)) is Dense and load_pretext("dense", C, store).mean.unique().item() == 1
+    store = store_of()
+    store.mean = {name: torch.full((DIM,), float(k)) for k, name in enumerate(("dense", "class", "mean"), start=1)}
+    build = lambda name, **settings: build_pretext(name, fixed(None), store, **settings)[0]
+    assert type(build("dense")) is Dense and build("dense").mean.unique().item() == 1
     for k, summary in ((2, "class"), (3, "mean")):
-        pretext = load_pretext("global", C, store, summary=summary, variance_weight=0.25)
-        assert (type(pretext), pretext.mean.unique().item(), pretext.summary, pretext.variance_weight) == (
-            Global,
-            k,
-            summary,
-            0.25,
-        )
-    assert load_pretext("dense", C, store, centre=False).mean.unique().item() == 0
-    for wrong in (dict(granularity="frame"), dict(granularity="global", summary="median")):
-        with pytest.raises(ConfigError, match='"dense" or "global"|"class" or "mean"'):
-            load_pretext(**{"dim": C, "targets": store, **wrong})
+        pretext = build("global", summary=summary, variance_weight=0.25)
+        assert (type(pretext), pretext.mean.unique().item(), pretext.config.variance_weight) == (Global, k, 0.25)
+    assert build("dense", centre=False).mean.unique().item() == 0
+
+
+def test_names_and_settings_that_do_not_exist_are_refused():
+    assert {"dense", "global", "control"} <= set(pretext_names())
+    build = lambda name, **settings: build_pretext(name, fixed(None), store_of(), **settings)
+    with pytest.raises(ConfigError, match="no pretext is called 'frame'.*dense"):
+        build("frame")
+    for name, wrong in (
+        ("dense", {"summary": "class"}),
+        ("global", {"merge": "mean"}),
+        ("control", {"temperature": 1.0}),
+    ):
+        with pytest.raises(ConfigError, match=f"{name!r} has no setting"):
+            build(name, **wrong)
+    for name, wrong in (
+        ("dense", {"merge": "median"}),
+        ("global", {"summary": "median"}),
+        ("control", {"control": "shuffled teachers"}),
+    ):
+        with pytest.raises(ConfigError, match="one of"):
+            pretext_config(name, **wrong)
+    assert pretext_config("control").control in CONTROLS
+
+
+def test_a_store_must_hold_what_the_pretext_needs():
+    with pytest.raises(ConfigError, match="needs the targets of a teacher"):
+        build_pretext("dense", fixed(None), store_of(views=0))
+
+    @register_pretext("two views, for a test")
+    class TwoViews(Pretext):
+        needs = frozenset({"views"})
+
+    with pytest.raises(ConfigError, match="needs several views, this store holds 1"):
+        build_pretext("two views, for a test", fixed(None), store_of())
+    assert isinstance(build_pretext("two views, for a test", fixed(None), store_of(views=2))[0], TwoViews)
+
+
+def test_weights_are_drawn_from_the_seed_and_nothing_else():
+    """The caller's random state neither decides a pretext's weights nor is moved."""
+    weights = []
+    for state, seed in ((1, 3), (2, 3), (1, 4)):
+        torch.manual_seed(state)
+        before = torch.get_rng_state()
+        weights.append(build_pretext("dense", fixed(None), store_of(), seed)[0].psi.weight)
+        assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 
 def test_the_head_has_the_papers_parameters():
     """256 x 384 + 384 = 98,688, Table 9's 0.10 M; it depends on C and d_p alone."""
-    assert count_parameters(Dense(256, 384)) == count_parameters(Global(256, 384)) == 98_688
+    encoder = fixed(None)
+    encoder.dim = 256
+    for kind in (Dense, Global):
+        assert count_parameters(kind(kind.Config(), encoder, store_of(dim=384))) == 98_688
     assert round(98_688 / 1e6, 1) == TABLE_9["dense per-token head"][0]
