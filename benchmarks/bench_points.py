@@ -23,7 +23,7 @@ import torch
 from scipy.spatial import cKDTree
 from timing import medians
 
-from cross4d_lib.points import farthest_point_sample, gather_points, nearest_neighbours, strongest
+from cross4d_lib.points import farthest_point_sample, gather_points, max_over_neighbours, nearest_neighbours
 
 HIERARCHIES = [(24, 2048, 256, 64, 16), (24, 2048, 256, 64, 32), (12, 512, 128, 32, 16)]  # frames, N, M1, M2, k
 
@@ -105,13 +105,13 @@ def gather_rows(repeats: int):
         yield "  and its backward", "torch.gather", medians(repeats, *pair)
 
 
-def strongest_rows(repeats: int):
+def max_rows(repeats: int):
     """The largest of each neighbourhood's answers (ours) against torch.max, forward and backward, at the course's two
     levels."""
     for m, c in [(128, 64), (32, 128)]:
         answers = torch.randn(96, m, 16, c, requires_grad=True)
         gradient = torch.randn(96, m, c)
-        ways = [strongest, lambda values: values.max(dim=-2).values]
+        ways = [max_over_neighbours, lambda values: values.max(dim=-2).values]
         forward = [lambda way=way, values=answers: way(values) for way in ways]
         backward = [
             lambda way=way, values=answers, given=gradient: torch.autograd.grad(way(values), values, given)[0]
@@ -119,7 +119,7 @@ def strongest_rows(repeats: int):
         ]
         for pair in (forward, backward):
             assert torch.equal(*(call() for call in pair))
-        yield f"strongest of 96x{m}x16x{c}", "torch.max", medians(repeats, *forward)
+        yield f"max over k of 96x{m}x16x{c}", "torch.max", medians(repeats, *forward)
         yield "  and its backward", "torch.max", medians(repeats, *backward)
 
 
@@ -136,7 +136,7 @@ def main():
         for sources in (
             operator_rows(threads, arguments.repeats),
             gather_rows(arguments.repeats),
-            strongest_rows(arguments.repeats),
+            max_rows(arguments.repeats),
         ):
             for name, peer, (ours_ms, peer_ms) in sources:
                 rate = f"{1e3 / ours_ms:8.0f}" if "torch" not in peer else " " * 8

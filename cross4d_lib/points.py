@@ -2,7 +2,7 @@
 
 A hierarchy over a frame (N points -> M centres -> fewer centres) needs four steps: *farthest point sampling* picks
 centres that cover the shape, *nearest neighbours* fills a patch around each of them, *gather* fetches what lies there,
-and once each neighbour has been read, *strongest* keeps the largest answer of every neighbourhood.
+and *max over neighbours* keeps, channel by channel, the largest value that a network gives to a neighbourhood.
 Every function takes any leading dimensions, so a batch of clips (B, T, N, 3) goes in as it is.
 
 Picks are exact and deterministic, and the same on every device: ties go to the lowest index, and the squared distance
@@ -27,6 +27,7 @@ from .errors import ConfigError
 
 BLOCK = 64  # points per block: enough to fill SIMD registers, few enough to search one by one
 RANKED = 4 * BLOCK  # up to so many candidates are ranked by counting, which is quadratic but SIMD; more are sorted
+BITS = {torch.float32: torch.int32, torch.bfloat16: torch.int16}  # how the compiled maximum looks at numbers
 CHUNK = 1 << 24  # distances the torch path of nearest_neighbours holds at once (some 48 bytes each on the way)
 
 
@@ -104,34 +105,34 @@ def gather_points(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return values.reshape(-1, c).index_select(0, rows.reshape(-1)).reshape(*index.shape, c)
 
 
-def strongest(answers: torch.Tensor) -> torch.Tensor:
-    """The largest answer of each neighbourhood, channel by channel. answers (..., k, C) -> (..., C).
+def max_over_neighbours(values: torch.Tensor) -> torch.Tensor:
+    """The largest value of each neighbourhood, channel by channel. values (..., k, C) -> (..., C).
 
-    ``answers.max(dim=-2).values`` and its gradient, bit for bit: among equals the first neighbour is chosen, NaN wins.
-    On the CPU torch's own looks at one number at a time, so float32 takes a compiled SIMD loop
+    ``values.max(dim=-2).values`` and its gradient, bit for bit: among equals the first neighbour is chosen, NaN wins.
+    On the CPU torch's own looks at one number at a time, so float32 and bfloat16 take a compiled SIMD loop
     (benchmarks/bench_points.py).
     """
-    if answers.device.type != "cpu" or answers.dtype != torch.float32:
-        return answers.max(dim=-2).values
-    return _Strongest.apply(answers)
+    compiled = values.dtype in BITS and 0 < values.shape[-2] < 2**15  # the neighbour's number fits into int16
+    return _Max.apply(values) if values.device.type == "cpu" and compiled else values.max(dim=-2).values
 
 
-class _Strongest(torch.autograd.Function):
+class _Max(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, answers):
-        rows = answers.detach().reshape(-1, *answers.shape[-2:]).contiguous()  # (R, k, C)
-        best, which = rows.new_empty(len(rows), rows.shape[2]), torch.empty(len(rows), rows.shape[2], dtype=torch.int32)
-        _share(_strongest_kernel, rows.numpy(), best.numpy(), which.numpy())
+    def forward(ctx, values):
+        rows = values.detach().reshape(-1, *values.shape[-2:]).contiguous()  # (R, k, C)
+        largest, ctx.shape, ctx.bits = torch.empty_like(rows[:, 0]), values.shape, BITS[values.dtype]
+        which = torch.empty_like(largest, dtype=ctx.bits)
+        _share(_max_kernel, *(tensor.view(ctx.bits).numpy() for tensor in (rows, largest, which)))
         ctx.save_for_backward(which)
-        ctx.shape = answers.shape
-        return best.reshape(*answers.shape[:-2], answers.shape[-1])
+        return largest.reshape(*values.shape[:-2], values.shape[-1])
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
         (which,) = ctx.saved_tensors
-        spread = torch.empty(len(which), *ctx.shape[-2:])
-        _share(_spread_kernel, gradient.reshape(which.shape).contiguous().numpy(), which.numpy(), spread.numpy())
+        spread = gradient.new_empty(len(which), *ctx.shape[-2:])
+        gradient = gradient.reshape(which.shape).contiguous()
+        _share(_spread_kernel, *(tensor.view(ctx.bits).numpy() for tensor in (gradient, which, spread)))
         return spread.reshape(ctx.shape)
 
 
@@ -265,27 +266,33 @@ def _nearest_kernel(queries, frames, nearest):
 
 
 @_compiled
-def _strongest_kernel(answers, best, which):
-    """answers : (R, k, C) float32 -> best : (R, C) and which of the k it was, (R, C) int32; both in place."""
-    for r in range(len(answers)):
-        most, at = best[r], which[r]
-        most[:], at[:] = answers[r, 0], 0
-        for i in range(1, answers.shape[1]):
-            row = answers[r, i]
+def _max_kernel(values, largest, which):
+    """values : (R, k, C), float32 as int32 or bfloat16 as int16 -> largest (R, C), likewise, and which of the k it is
+    (R, C); both in place. The bits of a bfloat16 are the upper half of a float32's."""
+    shift = 32 - 8 * values.itemsize
+    most = np.empty(values.shape[2], np.float32)
+    for r in range(len(values)):
+        bits, at = largest[r], which[r]
+        most[:], at[:] = -np.inf, 0
+        bits[:] = values[r, 0]
+        for i in range(values.shape[1]):
+            row = values[r, i]
             for c in range(len(row)):
-                better = not row[c] <= most[c] and most[c] == most[c]  # the first NaN is better than all and stays
-                most[c] = row[c] if better else most[c]
+                value = np.int32(np.int32(row[c]) << shift).view(np.float32)
+                better = not value <= most[c] and most[c] == most[c]  # the first NaN is better than all and stays
+                most[c] = value if better else most[c]
+                bits[c] = row[c] if better else bits[c]
                 at[c] = i if better else at[c]
 
 
 @_compiled
 def _spread_kernel(gradient, which, spread):
     """gradient, which : (R, C) -> spread : (R, k, C), each gradient at the neighbour it belongs to and 0 elsewhere, in
-    place."""
+    place; all as integers of the gradient's size."""
     for r in range(len(spread)):
         for i in range(spread.shape[1]):
             for c in range(spread.shape[2]):
-                spread[r, i, c] = gradient[r, c] if which[r, c] == i else np.float32(0)
+                spread[r, i, c] = gradient[r, c] if which[r, c] == i else 0
 
 
 @lru_cache(maxsize=4)

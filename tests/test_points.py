@@ -6,7 +6,7 @@ Claims proved:
 2. nearest_neighbours is the exact, stable order by distance: equal to a full stable sort, for any k up to N.
 3. The torch path (used on CUDA) and the numba path (used on the CPU) pick identically, as do any number of threads.
 4. gather_points reads the rows its index names, and its gradient adds each row's gradients up.
-5. strongest is torch's maximum over the neighbours, bit for bit, gradient, ties and NaN among them.
+5. max_over_neighbours is torch's maximum over the neighbours, bit for bit, gradient, ties and NaN among them.
 """
 
 import os
@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from cross4d_lib import points as operators
 from cross4d_lib.errors import ConfigError
-from cross4d_lib.points import farthest_point_sample, gather_points, nearest_neighbours, nearest_point, strongest
+from cross4d_lib.points import farthest_point_sample, gather_points, max_over_neighbours, nearest_neighbours, nearest_point
 
 
 def squared_distance(a, b):
@@ -197,7 +197,7 @@ def work(seed):
 @pytest.mark.parametrize("shape", [(2, 3, 5, 16, 8), (4, 1, 7), (1, 9, 1), (0, 4, 3)])
 @pytest.mark.parametrize("kind", ["spread", "ties", "nan"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-def test_strongest_is_the_maximum_bit_for_bit(shape, kind, dtype):
+def test_max_over_neighbours_is_the_maximum_bit_for_bit(shape, kind, dtype):
     values = torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(dtype)
     if kind != "spread":
         values = values.round()
@@ -205,7 +205,7 @@ def test_strongest_is_the_maximum_bit_for_bit(shape, kind, dtype):
         values[values > 1] = torch.nan
     gradient = torch.randn(*shape[:-2], shape[-1], generator=torch.Generator().manual_seed(2)).to(dtype)
     ours, torchs = values.clone().requires_grad_(), values.clone().requires_grad_()
-    best, expected = strongest(ours), torchs.max(dim=-2).values
+    best, expected = max_over_neighbours(ours), torchs.max(dim=-2).values
     best.backward(gradient)
     expected.backward(gradient)
     assert torch.equal(best.nan_to_num(9), expected.nan_to_num(9)) and torch.equal(best.isnan(), expected.isnan())
