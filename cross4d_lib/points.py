@@ -9,8 +9,7 @@ Picks are exact and deterministic, and the same on every device: ties go to the 
 is always the float32 number (dx*dx + dy*dy) + dz*dz, rounded after each operation. On the CPU compiled loops (numba) do
 the work, the frames shared out among torch.get_num_threads() threads; elsewhere batched torch operations do.
 
-Coordinates must be finite: nothing here looks for NaN (clips.check_finite does, once, when a clip is made), and what is
-picked among NaN is undefined.
+Coordinates must be finite: NaN has no distance, so it is refused with a DataError, whatever the device.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import numba
 import numpy as np
 import torch
 
-from .errors import ConfigError
+from .errors import ConfigError, DataError
 
 BLOCK = 64  # points per block: enough to fill SIMD registers, few enough to search one by one
 RANKED = 4 * BLOCK  # up to so many candidates are ranked by counting, which is quadratic but SIMD; more are sorted
@@ -41,7 +40,7 @@ def farthest_point_sample(points: torch.Tensor, samples: int) -> torch.Tensor:
     A PREFIX of the order is the sample of that size: ``farthest_point_sample(p, 256)[..., :64]`` are the picks of
     ``farthest_point_sample(p, 64)``, so one call serves every level of a hierarchy.
 
-    Raises ConfigError unless 1 <= samples <= N.
+    Raises ConfigError unless 1 <= samples <= N, DataError when a coordinate is not finite.
     """
     lead, frames = _frames(points, "farthest_point_sample")  # (F, N, 3)
     if not 1 <= samples <= frames.shape[1]:
@@ -61,16 +60,17 @@ def nearest_neighbours(queries: torch.Tensor, points: torch.Tensor, k: int) -> t
     Equally near points come in the order of their index. A query that is itself one of the points therefore has itself
     first (or, if that point is repeated, its first repetition). Leading dimensions of the two must agree.
 
-    Raises ConfigError unless 1 <= k <= N, or when the leading dimensions differ.
+    Raises ConfigError unless 1 <= k <= N, or when the leading dimensions differ; DataError when a coordinate is not
+    finite.
     """
-    lead, centres = _frames(queries, "nearest_neighbours queries")  # (F, M, 3)
-    lead_points, frames = _frames(points, "nearest_neighbours points")  # (F, N, 3)
-    if lead != lead_points:
+    if queries.shape[:-2] != points.shape[:-2]:
         raise ConfigError(
-            f"queries lead with {tuple(lead)}, points with {tuple(lead_points)}",
+            f"queries lead with {tuple(queries.shape[:-2])}, points with {tuple(points.shape[:-2])}",
             "nearest_neighbours",
             "pass the same frames to both",
         )
+    lead, frames = _frames(points, "nearest_neighbours points")  # (F, N, 3)
+    _, centres = _frames(queries, "nearest_neighbours queries", points)  # (F, M, 3)
     if not 1 <= k <= frames.shape[1]:
         raise ConfigError(f"k={k} of N={frames.shape[1]} points", "nearest_neighbours", "1 <= k <= N")
     if frames.device.type != "cpu":
@@ -136,12 +136,27 @@ class _Max(torch.autograd.Function):
         return spread.reshape(ctx.shape)
 
 
-def _frames(points: torch.Tensor, where: str) -> tuple[torch.Size, torch.Tensor]:
-    """(..., N, 3) -> the leading dimensions and contiguous float32 frames (F, N, 3), out of autograd's sight."""
+def _frames(points: torch.Tensor, where: str, around: torch.Tensor | None = None) -> tuple[torch.Size, torch.Tensor]:
+    """(..., N, 3) -> the leading dimensions and contiguous float32 frames (F, N, 3), out of autograd's sight.
+
+    float64 coordinates may lie far from the origin (metres of a map), where float32 is coarse: they are measured from
+    the first point of their frame, or of ``around``'s, before they are rounded.
+    """
     if points.dim() < 2 or points.shape[-1] != 3:
         raise ConfigError(f"points of shape {tuple(points.shape)}", where, "pass coordinates (..., N, 3)")
-    lead = points.shape[:-2]
-    return lead, points.detach().to(torch.float32).reshape(lead.numel(), *points.shape[-2:]).contiguous()
+    lead, frames = points.shape[:-2], points.detach()
+    if torch.float64 in (points.dtype, getattr(around, "dtype", None)):
+        frames = frames.double() - (points if around is None else around).detach()[..., :1, :]
+    frames = frames.to(torch.float32)
+    finite = frames.isfinite()
+    if not finite.all():
+        *frame, point = (~finite.all(-1)).nonzero()[0].tolist()
+        raise DataError(
+            f"frame {', '.join(map(str, frame)) or 0}, point {point} is not finite: {points[*frame, point].tolist()}",
+            where,
+            "remove NaN and infinite points first",
+        )
+    return lead, frames.reshape(lead.numel(), *points.shape[-2:]).contiguous()
 
 
 # --------------------------------------------------------------------------------------------------- CPU: numba kernels

@@ -6,7 +6,8 @@ Claims proved:
 2. nearest_neighbours is the exact, stable order by distance: equal to a full stable sort, for any k up to N.
 3. The torch path (used on CUDA) and the numba path (used on the CPU) pick identically, as do any number of threads.
 4. gather_points reads the rows its index names, and its gradient adds each row's gradients up.
-5. max_over_neighbours is torch's maximum over the neighbours, bit for bit, gradient, ties and NaN among them.
+5. Coordinates that are not finite are refused by frame and point; float64 far from the origin keeps its precision.
+6. max_over_neighbours is torch's maximum over the neighbours, bit for bit, gradient, ties and NaN among them.
 """
 
 import os
@@ -20,8 +21,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cross4d_lib import points as operators
-from cross4d_lib.errors import ConfigError
-from cross4d_lib.points import farthest_point_sample, gather_points, max_over_neighbours, nearest_neighbours, nearest_point
+from cross4d_lib.errors import ConfigError, DataError
+from cross4d_lib.points import (
+    farthest_point_sample,
+    gather_points,
+    max_over_neighbours,
+    nearest_neighbours,
+    nearest_point,
+)
 
 
 def squared_distance(a, b):
@@ -162,6 +169,41 @@ def test_refusals():
     ):
         with pytest.raises(ConfigError):
             call()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("path", ["cpu", "other"])
+def test_coordinates_that_are_not_finite_are_refused(value, path, monkeypatch):
+    """By frame and point, before any kernel runs: the CPU's or the one of other devices ("meta" computes nothing)."""
+    cloud = torch.randn(2, 3, 40, 3)
+    spoilt = cloud.clone()
+    spoilt[1, 2, 17, 1] = value
+    if path == "other":
+        monkeypatch.setattr(operators, "_share", lambda kernel, *arrays: pytest.fail("a CPU kernel"))
+        monkeypatch.setattr(torch.Tensor, "device", torch.device("meta"))
+    for call in (
+        lambda: farthest_point_sample(spoilt, 5),
+        lambda: nearest_neighbours(spoilt, cloud, 4),
+        lambda: nearest_neighbours(cloud, spoilt, 4),
+        lambda: nearest_point(spoilt, cloud),
+        lambda: farthest_point_sample(spoilt.double(), 5),
+    ):
+        with pytest.raises(DataError, match=r"frame 1, 2, point 17 is not finite: \[.*(nan|inf)"):
+            call()
+    with pytest.raises(DataError, match="frame 0, point 17 "):
+        farthest_point_sample(spoilt[1, 2], 5)
+    with pytest.raises(DataError, match="frame 1, 2, point 0 "):  # in float64, frames are measured from point 0
+        farthest_point_sample(spoilt[:, :, 17:].double(), 5)
+
+
+def test_float64_coordinates_of_a_map():
+    """Metres of UTM: float32 there is coarser than the spacing of the points."""
+    cloud = torch.randn(2, 200, 3, generator=torch.Generator().manual_seed(0)).double()
+    far = cloud + torch.tensor([4.5e5, 5.4e6, 100.0])
+    assert torch.equal(farthest_point_sample(far, 50), farthest_point_sample(cloud, 50))
+    assert torch.equal(nearest_neighbours(far[:, :20], far, 8), nearest_neighbours(cloud[:, :20], cloud, 8))
+    near = far.float()  # queries rounded before: the points around them keep their precision
+    assert torch.equal(nearest_point(near, far), nearest_point(near.double(), far))
 
 
 @pytest.mark.parametrize("shape", [(7,), (7, 5)])

@@ -14,7 +14,7 @@ from torch import nn
 
 from ..decisions import MEDIAN_TO_RMS, TIME_UNIT
 from ..errors import ConfigError
-from ..points import gather_points, strongest
+from ..points import gather_points, max_over_neighbours
 
 
 class Reference(NamedTuple):
@@ -75,7 +75,7 @@ class SetAbstraction(nn.Module):
         if self.feature is not None:
             hidden = hidden + gather_points(self.feature(features), neighbours)
         answers = self.second(nn.functional.gelu(hidden))  # (B, T, S, k, out)
-        return self.norm(strongest(answers))
+        return self.norm(max_over_neighbours(answers))
 
 
 class PositionCode(nn.Sequential):
