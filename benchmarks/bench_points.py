@@ -23,7 +23,7 @@ import torch
 from scipy.spatial import cKDTree
 from timing import medians
 
-from cross4d_lib.points import farthest_point_sample, gather_points, max_over_neighbours, nearest_neighbours
+from cross4d_lib.points import farthest_point_sample, gather_points, max_of_linear, nearest_neighbours
 
 HIERARCHIES = [(24, 2048, 256, 64, 16), (24, 2048, 256, 64, 32), (12, 512, 128, 32, 16)]  # frames, N, M1, M2, k
 
@@ -111,7 +111,7 @@ def max_rows(repeats: int):
     for m, c in [(128, 64), (32, 128)]:
         answers = torch.randn(96, m, 16, c, requires_grad=True)
         gradient = torch.randn(96, m, c)
-        ways = [max_over_neighbours, lambda values: values.max(dim=-2).values]
+        ways = [max_of_linear, lambda values: values.max(dim=-2).values]
         forward = [lambda way=way, values=answers: way(values) for way in ways]
         backward = [
             lambda way=way, values=answers, given=gradient: torch.autograd.grad(way(values), values, given)[0]

@@ -2,7 +2,7 @@
 
 A hierarchy over a frame (N points -> M centres -> fewer centres) needs four steps: *farthest point sampling* picks
 centres that cover the shape, *nearest neighbours* fills a patch around each of them, *gather* fetches what lies there,
-and *max over neighbours* keeps, channel by channel, the largest value that a network gives to a neighbourhood.
+and *max of linear* keeps, channel by channel, the largest value that a network's last layer gives in a neighbourhood.
 Every function takes any leading dimensions, so a batch of clips (B, T, N, 3) goes in as it is.
 
 Picks are exact and deterministic, and the same on every device: ties go to the lowest index, and the squared distance
@@ -105,35 +105,52 @@ def gather_points(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return values.reshape(-1, c).index_select(0, rows.reshape(-1)).reshape(*index.shape, c)
 
 
-def max_over_neighbours(values: torch.Tensor) -> torch.Tensor:
-    """The largest value of each neighbourhood, channel by channel. values (..., k, C) -> (..., C).
+def max_of_linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """A linear map of every neighbour, then the largest result of each neighbourhood, channel by channel.
 
-    ``values.max(dim=-2).values`` and its gradient, bit for bit: among equals the first neighbour is chosen, NaN wins.
-    On the CPU torch's own looks at one number at a time, so float32 and bfloat16 take a compiled SIMD loop
-    (benchmarks/bench_points.py).
+    values (..., k, H), weight (C, H), bias (C,) -> (..., C): ``linear(values, weight, bias).max(dim=-2).values``, in
+    the precision of autocast. Among equals the first neighbour is chosen, NaN wins. The bias is the same for all
+    neighbours, so it is added after the maximum.
+
+    On the CPU torch's maximum looks at one number at a time, and its backward multiplies a gradient that is zero at
+    k - 1 of k neighbours; compiled loops do without both for float32 and bfloat16 (benchmarks/bench_points.py).
     """
-    compiled = values.dtype in BITS and 0 < values.shape[-2] < 2**15  # the neighbour's number fits into int16
-    return _Max.apply(values) if values.device.type == "cpu" and compiled else values.max(dim=-2).values
+    if values.device.type == "cpu" and values.dtype in BITS and 0 < values.shape[-2] < 2**15:  # k fits into int16
+        largest = _MaxOfLinear.apply(values, weight)
+    else:
+        largest = torch.nn.functional.linear(values, weight).max(dim=-2).values
+    return largest + bias.to(largest.dtype)
 
 
-class _Max(torch.autograd.Function):
+class _MaxOfLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, values):
-        rows = values.detach().reshape(-1, *values.shape[-2:]).contiguous()  # (R, k, C)
-        largest, ctx.shape, ctx.bits = torch.empty_like(rows[:, 0]), values.shape, BITS[values.dtype]
-        which = torch.empty_like(largest, dtype=ctx.bits)
-        _share(_max_kernel, *(tensor.view(ctx.bits).numpy() for tensor in (rows, largest, which)))
-        ctx.save_for_backward(which)
-        return largest.reshape(*values.shape[:-2], values.shape[-1])
+    def forward(ctx, values, weight):
+        results = torch.nn.functional.linear(values, weight)
+        rows = results.reshape(results.shape[:-2].numel(), *results.shape[-2:])  # (R, k, C)
+        largest = torch.empty_like(rows[:, 0])
+        which = torch.empty_like(largest, dtype=BITS[largest.dtype])
+        _share(_max_kernel, *map(_bits, (rows, largest, which)))
+        ctx.save_for_backward(values.to(largest.dtype), weight, which)
+        ctx.dtype = values.dtype
+        return largest.reshape(*values.shape[:-2], len(weight))
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
-        (which,) = ctx.saved_tensors
-        spread = gradient.new_empty(len(which), *ctx.shape[-2:])
-        gradient = gradient.reshape(which.shape).contiguous()
-        _share(_spread_kernel, *(tensor.view(ctx.bits).numpy() for tensor in (gradient, which, spread)))
-        return spread.reshape(ctx.shape)
+        values, weight, which = ctx.saved_tensors  # the weight's gradient is summed clip by clip, whatever the threads
+        clips = len(values) if values.dim() > 2 else 1
+        split = lambda rows: rows.reshape(clips, len(which) // max(1, clips), *rows.shape[1:]).contiguous()
+        rows = split(values.reshape(len(which), *values.shape[-2:]))  # (clips, R / clips, k, H)
+        to_values, to_weight = torch.empty_like(rows), torch.zeros(clips, *weight.shape)
+        weights = weight.detach().float().expand(clips, *weight.shape)
+        parts = split(gradient.reshape(which.shape)), split(which), rows, weights, to_values, to_weight
+        _share(_max_of_linear_backward_kernel, *map(_bits, parts))
+        return to_values.reshape(values.shape).to(ctx.dtype), to_weight.sum(0).to(weight.dtype)
+
+
+def _bits(tensor: torch.Tensor) -> np.ndarray:
+    """float32 and bfloat16 as the integers that kernels take (numpy has no bfloat16); integers as they are."""
+    return tensor.detach().view(BITS.get(tensor.dtype, tensor.dtype)).numpy()
 
 
 def _frames(points: torch.Tensor, where: str, around: torch.Tensor | None = None) -> tuple[torch.Size, torch.Tensor]:
@@ -280,19 +297,23 @@ def _nearest_kernel(queries, frames, nearest):
 
 
 @_compiled
+def _number(bits, shift):
+    """The number in the bits of a float32 (shift 0) or of a bfloat16 (shift 16), which is the upper half of one."""
+    return np.int32(np.int32(bits) << shift).view(np.float32)
+
+
+@_compiled
 def _max_kernel(values, largest, which):
-    """values : (R, k, C), float32 as int32 or bfloat16 as int16 -> largest (R, C), likewise, and which of the k it is
-    (R, C); both in place. The bits of a bfloat16 are the upper half of a float32's."""
+    """values : (R, k, C) bits -> largest (R, C) bits, and which of the k it is (R, C); both in place."""
     shift = 32 - 8 * values.itemsize
     most = np.empty(values.shape[2], np.float32)
     for r in range(len(values)):
         bits, at = largest[r], which[r]
-        most[:], at[:] = -np.inf, 0
-        bits[:] = values[r, 0]
+        bits[:], most[:], at[:] = values[r, 0], -np.inf, 0
         for i in range(values.shape[1]):
             row = values[r, i]
             for c in range(len(row)):
-                value = np.int32(np.int32(row[c]) << shift).view(np.float32)
+                value = _number(row[c], shift)
                 better = not value <= most[c] and most[c] == most[c]  # the first NaN is better than all and stays
                 most[c] = value if better else most[c]
                 bits[c] = row[c] if better else bits[c]
@@ -300,13 +321,34 @@ def _max_kernel(values, largest, which):
 
 
 @_compiled
-def _spread_kernel(gradient, which, spread):
-    """gradient, which : (R, C) -> spread : (R, k, C), each gradient at the neighbour it belongs to and 0 elsewhere, in
-    place; all as integers of the gradient's size."""
-    for r in range(len(spread)):
-        for i in range(spread.shape[1]):
-            for c in range(spread.shape[2]):
-                spread[r, i, c] = gradient[r, c] if which[r, c] == i else 0
+def _max_of_linear_backward_kernel(gradient, which, values, weight, to_values, to_weight):
+    """gradient, which : (B, R, C). values : (B, R, k, H). weight : (B, C, H) -> the gradients of the two, like them, in
+    place. All bits; weights of float32."""
+    shift = 32 - 8 * values.itemsize
+    k, width = values.shape[2:]
+    read, total = np.empty((k, width), np.float32), np.empty((k, width), np.float32)
+    total_bits = total.view(np.int32)
+    for b in range(len(values)):
+        weights, sums = weight[b].copy().view(np.float32), to_weight[b].view(np.float32)
+        for r in range(values.shape[1]):
+            for i in range(k):
+                number, row = read[i], values[b, r, i]
+                for h in range(width):
+                    number[h] = _number(row[h], shift)
+            total[:] = 0
+            for c in range(gradient.shape[2]):
+                g, i = _number(gradient[b, r, c], shift), which[b, r, c]
+                row, other = total[i], weights[c]
+                for h in range(width):
+                    row[h] += g * other[h]
+                row, other = sums[c], read[i]
+                for h in range(width):
+                    row[h] += g * other[h]
+            for i in range(k):
+                row, bits = to_values[b, r, i], total_bits[i]
+                for h in range(width):  # to the nearest number, to the even one of two
+                    half = 0x7FFF + ((bits[h] >> 16) & 1) if shift else 0
+                    row[h] = (bits[h] + half) >> shift
 
 
 @lru_cache(maxsize=4)

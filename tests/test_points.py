@@ -7,7 +7,8 @@ Claims proved:
 3. The torch path (used on CUDA) and the numba path (used on the CPU) pick identically, as do any number of threads.
 4. gather_points reads the rows its index names, and its gradient adds each row's gradients up.
 5. Coordinates that are not finite are refused by frame and point; float64 far from the origin keeps its precision.
-6. max_over_neighbours is torch's maximum over the neighbours, bit for bit, gradient, ties and NaN among them.
+6. max_of_linear is torch's linear map and maximum, bit for bit, ties and NaN among them; its gradients are
+   torch's within a rounding.
 """
 
 import os
@@ -25,7 +26,7 @@ from cross4d_lib.errors import ConfigError, DataError
 from cross4d_lib.points import (
     farthest_point_sample,
     gather_points,
-    max_over_neighbours,
+    max_of_linear,
     nearest_neighbours,
     nearest_point,
 )
@@ -240,22 +241,50 @@ def work(seed):
     return torch.cat([picks, nearest_neighbours(gather_points(cloud, picks), cloud, 16).flatten(1)], 1)
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 5, 16, 8), (4, 1, 7), (1, 9, 1), (0, 4, 3)])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 16, 8), (4, 1, 7), (9, 6), (1, 9, 1), (0, 4, 3)])
 @pytest.mark.parametrize("kind", ["spread", "ties", "nan"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-def test_max_over_neighbours_is_the_maximum_bit_for_bit(shape, kind, dtype):
-    values = torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+def test_max_of_linear(shape, kind, dtype):
+    """The maximum bit for bit; gradients as torch's in float64 at the same neighbours, within a rounding of dtype."""
+    generator = torch.Generator().manual_seed(1)
+    draw = lambda *shape: torch.randn(*shape, generator=generator).to(dtype)
+    values, weight, bias = draw(*shape), draw(5, shape[-1]), draw(5)
     if kind != "spread":
-        values = values.round()
+        values, weight = values.round(), weight.round()
     if kind == "nan":
         values[values > 1] = torch.nan
-    gradient = torch.randn(*shape[:-2], shape[-1], generator=torch.Generator().manual_seed(2)).to(dtype)
-    ours, torchs = values.clone().requires_grad_(), values.clone().requires_grad_()
-    best, expected = max_over_neighbours(ours), torchs.max(dim=-2).values
-    best.backward(gradient)
-    expected.backward(gradient)
-    assert torch.equal(best.nan_to_num(9), expected.nan_to_num(9)) and torch.equal(best.isnan(), expected.isnan())
-    assert torch.equal(ours.grad, torchs.grad)
+    inputs = [tensor.clone().requires_grad_() for tensor in (values, weight, bias)]
+    results = torch.nn.functional.linear(values, weight)
+    largest, which = results.max(dim=-2, keepdim=True)
+    found = max_of_linear(*inputs)
+    assert found.dtype == dtype and torch.equal(found.nan_to_num(9), (largest.squeeze(-2) + bias).nan_to_num(9))
+    if kind == "nan":
+        return
+    gradient = draw(*shape[:-2], 5)
+    exact = [tensor.double().requires_grad_() for tensor in (values, weight, bias)]
+    (torch.nn.functional.linear(*exact).gather(-2, which).squeeze(-2) * gradient.double()).sum().backward()
+    found.backward(gradient)
+    near = {torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float64: 1e-12}[dtype]
+    for ours, theirs in zip(inputs, exact):
+        assert ours.grad.dtype == dtype
+        torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=near, atol=near)
+
+
+def test_max_of_linear_under_autocast():
+    """Products in bfloat16, gradients in the precision of what they belong to; rounded to nearest, not cut off."""
+    values, weight, bias = (
+        torch.randn(6, 8, 4, requires_grad=True),
+        torch.randn(3, 4, requires_grad=True),
+        torch.ones(3),
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        largest = max_of_linear(values, weight, bias)
+    assert largest.dtype == torch.bfloat16
+    largest.sum().backward()
+    assert values.grad.dtype == weight.grad.dtype == torch.float32
+    rounded = weight.detach().bfloat16().float().flatten()
+    alone = values.grad[(values.grad != 0).any(-1)]
+    assert any(torch.isin(row, rounded).all() for row in alone)  # a neighbour that is the largest in one channel alone
 
 
 def test_threads_change_nothing(torch_threads):

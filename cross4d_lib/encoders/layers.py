@@ -14,7 +14,7 @@ from torch import nn
 
 from ..decisions import MEDIAN_TO_RMS, TIME_UNIT
 from ..errors import ConfigError
-from ..points import gather_points, max_over_neighbours
+from ..points import gather_points, max_of_linear
 
 
 class Reference(NamedTuple):
@@ -74,8 +74,8 @@ class SetAbstraction(nn.Module):
         hidden = self.offset(gather_points(points, neighbours) - centres[..., None, :])  # (B, T, S, k, hidden)
         if self.feature is not None:
             hidden = hidden + gather_points(self.feature(features), neighbours)
-        answers = self.second(nn.functional.gelu(hidden))  # (B, T, S, k, out)
-        return self.norm(max_over_neighbours(answers))
+        hidden = nn.functional.gelu(hidden)
+        return self.norm(max_of_linear(hidden, self.second.weight, self.second.bias))
 
 
 class PositionCode(nn.Sequential):
