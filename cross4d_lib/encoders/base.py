@@ -119,12 +119,13 @@ def count_flops(encoder: Encoder, frames: int, points: int) -> dict[str, int]:
     Returns ``all``, ``attention`` (the two products softmax(QK^T)V alone) and ``without_attention``: Table 9's figure
     leaves no room for joint attention, so both are shown.
     """
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     device = next(encoder.parameters()).device
     cloud = torch.randn(1, frames, points, 3, generator=torch.Generator().manual_seed(0)).to(device)
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:  # torch counts no fused attention on a CPU
         encoder(cloud)
     by_operation = {str(op): flops for op, flops in counter.get_flop_counts()["Global"].items()}
     attention = sum(flops for op, flops in by_operation.items() if "bmm" in op or "attention" in op)
