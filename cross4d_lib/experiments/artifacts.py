@@ -1,7 +1,6 @@
-"""Which runs feed which table and figure, and which notebook shows it. The one place that knows.
+"""Every table and figure as data: its runs, what tells its lines apart, its claims, its renderer and its notebook.
 
-Tables and figures of the paper that are not built yet are listed with the notebook planned for them and
-``ready=False``.
+The one place that knows. Adding a table is one entry of ARTIFACTS; what is not built yet has ``ready=False``.
 """
 
 from __future__ import annotations
@@ -9,481 +8,405 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ..datasets import load_source
-from ..errors import Cross4DError
-from ..pretexts import CONTROLS
-from ..teachers import CONTROL_TEACHERS, HOME, SHIPPED, UNTRAINED
-from .old_spec import SPLITS, RunSpec, make_spec
-from .profiles import PROFILES, ROLES, Profile, clip_settings
-from .sweep import sweep_points
+from ..teachers.provenance import UNTRAINED
+from .lines import Line, control, line_of
+from .profiles import Profile
+from .run_lists import (
+    TRIO,
+    Runs,
+    control_profile,
+    control_runs,
+    correspondence_runs,
+    coverage_runs,
+    each,
+    first_seed,
+    granularity,
+    in_domain_runs,
+    length_runs,
+    paper_size_runs,
+    per_point,
+    role,
+    teacher_runs,
+    transfer_runs,
+)
+from .spec import RunSpec
+from .sweep import sweep_runs
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That the first line is ahead of the second, in a reader's words; on one dataset, or ("") on all of the table.
+    An artifact's first claim is its primary one."""
+
+    first: Line
+    second: Line
+    says: str
+    on: str = ""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A table or figure: kind ("table" or "figure"), title, the notebook that shows it, whether it is built, and its
-    runs."""
+    """A table or figure.
 
-    kind: str
+    notebook : that shows it. shape : the name of its renderer in ``report.tables``; "" where nothing is built, and for
+    figures. runs : a profile's runs that feed it. shown : what tells its lines apart besides pretext and settings
+    (``line_of``). primary : the reading of a row that its claims are decided by, declared beforehand; the others are
+    secondary. only : the one reading that is shown, "" for all. paper : the name of its values in
+    ``report.paper.STATED``.
+    """
+
     title: str
     notebook: str
-    ready: bool = False
-    runs: Callable[[Profile], list[RunSpec]] = lambda profile: []
+    shape: str = ""
+    runs: Runs = lambda profile: []
+    shown: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] | Callable[[Profile], tuple[Claim, ...]] = ()
+    primary: str = "linear"
+    paper: str = ""
+    only: str = ""
+    kind: str = "table"
+    ready: bool = True
+
+    def line(self, spec: RunSpec) -> Line:
+        """The line of one of its runs."""
+        return line_of(spec, self.shown)
 
 
-def main_dataset(profile: Profile) -> str:
-    """The profile's dataset when its files are there, else its embedded fallback. Raises DataError when there is
-    neither."""
-    try:
-        if load_source(profile.dataset).entries(None):
-            return profile.dataset
-    except Cross4DError:
-        if profile.fallback is None:
-            raise
-    return profile.fallback or profile.dataset
+RANDOM, GLOBAL, DENSE = (Line(name) for name in TRIO)
+TWIN = Line("dense", teacher="UNTRAINED")
+GRANULARITY = (
+    Claim(DENSE, GLOBAL, "a target for every token is better than one for the whole clip"),
+    Claim(GLOBAL, RANDOM, "global pretraining is better than none"),
+    Claim(DENSE, RANDOM, "dense pretraining is better than none"),
+)
+TRAINED_TEACHER = Claim(DENSE, TWIN, "the teacher's training matters")
+CONTROL_CLAIMS = (
+    TRAINED_TEACHER,
+    Claim(DENSE, control("broadcast frame means"), "one target a frame, the mean of its patches, is not enough"),
+    Claim(DENSE, control("shuffled points"), "a target must be that of the right place"),
+    Claim(DENSE, Line("dense", teacher="position"), "a target must say more than where its pixel is"),
+    Claim(DENSE, Line("dense", teacher="geometry"), "a target must say more than the surface's form"),
+    Claim(DENSE, Line("dense", teacher="grey"), "a target must say more than how bright the frame is"),
+    Claim(DENSE, control("shuffled frames"), "a target must be that of the right frame"),
+    Claim(DENSE, control("shuffled clips"), "a target must be that of the right clip"),
+    Claim(DENSE, control("broadcast"), "the clip's summary on every token is not enough"),
+    Claim(DENSE, control("broadcast frames"), "the frame's summary on its tokens is not enough"),
+    Claim(DENSE, Line("global", (("summary", "mean"),)), "the same information in one target a clip is not enough"),
+)
+ZERO_SHOT = {name: Line(name, zero_shot=True) for name in ("global", "dense")}
+POINT_CLAIMS = (
+    *GRANULARITY,
+    Claim(ZERO_SHOT["dense"], RANDOM, "dense pretraining on another dataset is better than none"),
+    Claim(ZERO_SHOT["dense"], ZERO_SHOT["global"], "dense carries over better than global"),
+    Claim(DENSE, ZERO_SHOT["dense"], "pretraining on the same dataset is better than on another"),
+)
 
 
-def role_dataset(profile: Profile, role: str) -> str:
-    """The dataset that plays a role of ROLES in a profile: the first of its candidates that is there, "" when none is.
-
-    Where rows are shown, a lone candidate is taken whether or not its files are there: it is the one that has rows.
-    """
-    candidates = profile.roles.get(role, ())
-    if profile.shown and len(candidates) == 1:
-        return candidates[0]
-    return next((name for name in candidates if is_present(name)), "")
-
-
-def is_present(dataset: str) -> bool:
-    """Are videos of the dataset on this machine?"""
-    try:
-        return bool(load_source(dataset).entries(None))
-    except Cross4DError:
-        return False
-
-
-def identity_splits(dataset: str) -> tuple[str, str]:
-    """The splits that share no individual, where a dataset has them beside its own."""
-    return ("train-identities", "test-identities") if "train-identities" in load_source(dataset).splits else SPLITS
-
-
-def granularity_runs(profile: Profile) -> list[RunSpec]:
-    """Table 1 and our control beside it: random, global, dense, and dense from the untrained teacher; every seed."""
-    dataset = main_dataset(profile)
-    rows = [(pretext, {}) for pretext in ("random", "global", "dense")]
-    if profile.teacher in SHIPPED:
-        rows.append(("dense", {"teacher": f"cross4d-tiny{UNTRAINED}"}))
-    return [
-        make_spec(profile, dataset, pretext, seed, **changes) for seed in profile.seeds for pretext, changes in rows
-    ]
-
-
-def role_runs(profile: Profile, role: str) -> list[RunSpec]:
-    """The rows of Table 1 for another dataset than the main one: random, global, dense; every seed."""
-    dataset = role_dataset(profile, role)
-    return (
-        [
-            make_spec(profile, dataset, pretext, seed)
-            for seed in profile.task_seeds
-            for pretext in ("random", "global", "dense")
-        ]
-        if dataset
-        else []
-    )
-
-
-def action_runs(profile: Profile) -> list[RunSpec]:
-    """Ours, beside DT4D's row of Table 1: the same encoders asked for the ACTION of animals that the probe has never
-    seen."""
-    dataset = role_dataset(profile, "animals")
-    return (
-        [
-            make_spec(profile, dataset, pretext, seed, target=f"{dataset}-actions")
-            for seed in profile.task_seeds
-            for pretext in ("random", "global", "dense")
-        ]
-        if dataset
-        else []
-    )
-
-
-def transfer_runs(profile: Profile) -> list[RunSpec]:
-    """Tables 5 and 12: dense on each source, probed on each target, and the random encoder on each target; every
-    seed."""
-    present = [
-        dataset
-        for dataset in (main_dataset(profile), role_dataset(profile, "animals"), role_dataset(profile, "people"))
-        if dataset
-    ]
-    targets = [
-        *present,
-        *(f"{dataset}-actions" for dataset in present[1:2] if dataset == role_dataset(profile, "animals")),
-    ]
-    random = [make_spec(profile, target, "random", seed) for seed in profile.task_seeds for target in targets]
-    return random + [
-        make_spec(profile, source, "dense", seed, target=target)
-        for seed in profile.task_seeds
-        for source in present
-        for target in targets
-    ]
-
-
-def segmentation_datasets(profile: Profile) -> list[tuple[str, tuple[str, str]]]:
-    """(dataset, splits) of the segmentation tables: hands and objects as in the paper, and the parts of animals (ours),
-    where no animal of the test clips is in the training clips."""
-    hands, animals = role_dataset(profile, "hands"), role_dataset(profile, "animals")
-    found = [(hands, SPLITS)] if hands else []
-    return found + ([(animals, identity_splits(animals))] if animals and load_source(animals).point_classes else [])
-
-
-def segmentation_runs(profile: Profile) -> list[RunSpec]:
-    """Table 6: frozen encoders, zero-shot from the main dataset and in-domain; every seed."""
-    main = main_dataset(profile)
-    return [
-        make_spec(profile, source, pretext, seed, target=dataset, task="segmentation", task_splits=splits)
-        for dataset, splits in segmentation_datasets(profile)
-        for seed in profile.task_seeds
-        for source, pretext in (
-            (dataset, "random"),
-            (main, "global"),
-            (main, "dense"),
-            (dataset, "global"),
-            (dataset, "dense"),
+def teacher_claims(profile: Profile) -> tuple[Claim, ...]:
+    """Dense over global under every teacher, and every trained teacher over its untrained twin."""
+    line = lambda pretext, name: Line(pretext, teacher=name)
+    pairs = [(name, f"{name}{UNTRAINED}") for name in profile.teachers]
+    twins = [(name, twin) for name, twin in pairs if twin in profile.teachers]
+    return tuple(
+        Claim(
+            line("dense", name), line("global", name), "a target for every token is better than one for the whole clip"
         )
-    ]
-
-
-def readability_runs(profile: Profile) -> list[RunSpec]:
-    """Ours, beside Table 6: what in-domain dense targets, their student and the mere place tell of a point's class;
-    every seed."""
-    return [
-        make_spec(profile, dataset, "dense", seed, task="readability", task_splits=splits)
-        for dataset, splits in segmentation_datasets(profile)
-        for seed in profile.task_seeds
-    ]
-
-
-def tuning_runs(profile: Profile) -> list[RunSpec]:
-    """Table 17: end to end from scratch and from dense, in-domain; every seed."""
-    return [
-        make_spec(profile, dataset, pretext, seed, task="fine-tuning", task_splits=splits)
-        for dataset, splits in segmentation_datasets(profile)
-        for seed in profile.task_seeds
-        for pretext in ("random", "dense")
-    ]
-
-
-def correspondence_runs(profile: Profile) -> list[RunSpec]:
-    """Table 16 on the animals' test clips, 16 frames in a row for the gaps: random, global, dense, and dense from the
-    main dataset."""
-    dataset, main = role_dataset(profile, "animals"), main_dataset(profile)
-    if not dataset:
-        return []
-    clip = {} if clip_settings(profile, dataset)["frames"] >= 16 else {"frames": 16, "stride": 1}
-    return [
-        make_spec(profile, source, pretext, seed, target=dataset, task="correspondence", task_clip=clip)
-        for seed in profile.task_seeds
-        for source, pretext in ((dataset, "random"), (dataset, "global"), (dataset, "dense"), (main, "dense"))
-    ]
-
-
-def camera_runs(profile: Profile) -> list[RunSpec]:
-    """Table 15: dense with targets from 1, 2 and 4 cameras, every seed."""
-    dataset = main_dataset(profile)
-    return [
-        make_spec(profile, dataset, "dense", seed, cameras=cameras)
-        for seed in profile.task_seeds
-        for cameras in (1, 2, 4)
-    ]
-
-
-def merge_runs(profile: Profile) -> list[RunSpec]:
-    """Ours, beside Table 15: are more cameras more targets, or other ones? One camera, four, and four of which each
-    token believes the first that sees it; every seed."""
-    dataset = main_dataset(profile)
-    return [
-        make_spec(profile, dataset, "dense", seed, **changes)
-        for changes in ({}, {"cameras": 4, "merge": "first"}, {"cameras": 4})
-        for seed in profile.task_seeds
-    ]
-
-
-def coverage_runs(profile: Profile) -> list[RunSpec]:
-    """Table 15's other half: the coverage of each dataset's training clips, at the profile's clip size and at the
-    paper's."""
-    played = {
-        main_dataset(profile): "msr-action3d",
-        **{role_dataset(profile, role): own for role, own in ROLES.items()},
-    }
-    sizes = [
-        (dataset, size)
-        for dataset, own in played.items()
-        if dataset
-        for size in ({}, clip_settings(PROFILES["paper"], own))
-    ]
-    return [make_spec(profile, dataset, "none", 0, task="coverage", **size) for dataset, size in sizes]
-
-
-def standardisation_runs(profile: Profile) -> list[RunSpec]:
-    """Table 11 reads the same runs: every row holds all three probes."""
-    return [
-        spec
-        for spec in granularity_runs(profile)
-        if spec.pretext in ("random", "dense") and "untrained" not in spec.teacher
-    ]
-
-
-def global_target_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: the class token or the patch mean as global target, every seed."""
-    dataset = main_dataset(profile)
-    return [
-        make_spec(profile, dataset, "global", seed, summary=summary)
-        for summary in ("class", "mean")
-        for seed in profile.seeds
-    ]
-
-
-def centring_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: dense with and without centred targets, every seed."""
-    dataset = main_dataset(profile)
-    return [
-        make_spec(profile, dataset, "dense", seed, centre=centre) for centre in (True, False) for seed in profile.seeds
-    ]
-
-
-def variance_runs(profile: Profile) -> list[RunSpec]:
-    """Table 14: dense with the variance term of Eq. 6 and without, every seed."""
-    dataset = main_dataset(profile)
-    return [
-        make_spec(profile, dataset, "dense", seed, variance_weight=weight)
-        for weight in (1.0, 0.0)
-        for seed in profile.seeds
-    ]
-
-
-def paper_size_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: random, global and dense at the paper's clip and encoder size (Tables 8, 9), but one seed and few epochs.
-
-    What two CPU cores can do of the paper's size in two hours, where no GPU is to be had. The teacher is the profile's.
-    Only profiles with ``reach_epochs`` ask for it.
-    """
-    if not profile.reach_epochs:
-        return []
-    size = PROFILES["paper"]
-    clip = {"frames": size.frames, "points": size.points, "stride": size.stride, "encoder": ()}
-    trained = {"dim": size.dim, "epochs": profile.reach_epochs, "batch": 8}  # a batch of 16 takes 8 GB
-    return [
-        make_spec(profile, main_dataset(profile), pretext, 0, **clip, **trained)
-        for pretext in ("random", "global", "dense")
-    ]
-
-
-def teacher_runs(profile: Profile) -> list[RunSpec]:
-    """Table 2: random, and global and dense from each of the profile's teachers. Those we trained have every seed, as
-    in Table 1, and so have their untrained twins; the other families the seeds of a task."""
-    dataset = main_dataset(profile)
-    seeds = lambda teacher: (
-        profile.seeds
-        if teacher.removesuffix(UNTRAINED) in SHIPPED or not teacher.endswith(UNTRAINED)
-        else profile.task_seeds
-    )
-    random = [make_spec(profile, dataset, "random", seed) for seed in profile.seeds]
-    return random + [
-        make_spec(profile, dataset, pretext, seed, teacher=teacher)
-        for teacher in profile.teachers
-        for seed in seeds(teacher)
+        for name in profile.teachers
+    ) + tuple(
+        Claim(line(pretext, name), line(pretext, twin), "the teacher's training matters")
+        for name, twin in twins
         for pretext in ("global", "dense")
-    ]
-
-
-def modality_runs(profile: Profile) -> list[RunSpec]:
-    """Table 18's column for Point4D: the global runs of Table 2, from image and from video teachers."""
-    return [spec for spec in teacher_runs(profile) if spec.pretext in ("random", "global")]
-
-
-def global_variance_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: the variance term in the global loss, where its deviation is taken over the few clips of a batch; every
-    seed."""
-    dataset = main_dataset(profile)
-    return [
-        make_spec(profile, dataset, "global", seed, variance_weight=weight)
-        for weight in (1.0, 0.0)
-        for seed in profile.seeds
-    ]
-
-
-def control_profile(profile: Profile) -> Profile:
-    """The profile at which targets are exchanged: its own ``controls`` (teacher, epochs) over what it is otherwise."""
-    return replace(profile, **profile.controls)
-
-
-def control_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: Table 1's rows, global on the patch mean, and dense with the target alone changed, once in every way; every
-    seed.
-
-    All at the size of ``control_profile``."""
-    profile, dataset = control_profile(profile), main_dataset(profile)
-    changes = (
-        [("global", {"summary": "mean"})]
-        + [("dense", {"teacher": name}) for name in CONTROL_TEACHERS]
-        + [("dense", {"control": name}) for name in CONTROLS]
     )
-    return granularity_runs(profile) + [
-        make_spec(profile, dataset, pretext, seed, **change) for seed in profile.seeds for pretext, change in changes
-    ]
 
 
-def pooling_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: Table 1's kinds of encoder under the teacher of the controls, the tokens of a clip made one feature in
-    three ways; every seed."""
-    return [replace(spec, task="pooling") for spec in granularity_runs(control_profile(profile))]
+def transfer_claims(profile: Profile) -> tuple[Claim, ...]:
+    """On every target: dense from the same dataset over random and over other sources, and these over random."""
+    specs = transfer_runs(profile)
+    sources = dict.fromkeys(spec.data.dataset for spec in specs if spec.data)
+    found = []
+    for target in dict.fromkeys(spec.measured_on for spec in specs):
+        own, line = target.removesuffix("-actions"), lambda source: Line("dense", source=source)
+        others = [source for source in sources if source != own]
+        found.append(Claim(line(own), RANDOM, "pretraining on the same dataset is better than none", target))
+        found += [Claim(line(s), RANDOM, "pretraining on another dataset is better than none", target) for s in others]
+        found += [Claim(line(own), line(s), "the same dataset is better than another", target) for s in others]
+    return tuple(found)
 
 
-def length_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: dense under the teacher of the controls, trained for a third, one and twice the profile's epochs, plainly
-    and on augmented clips, random beside it; the first seed."""
-    profile, dataset = control_profile(profile), main_dataset(profile)
-    lengths = (profile.epochs // 3, profile.epochs, 2 * profile.epochs)
-    dense = [
-        make_spec(profile, dataset, "dense", profile.seeds[0], epochs=epochs, augmented=augmented)
-        for augmented in (False, True)
-        for epochs in lengths
-    ]
-    return [make_spec(profile, dataset, "random", profile.seeds[0]), *dense]
+def more(first: Line, second: Line, says: str) -> tuple[Claim, ...]:
+    """A table's only claim."""
+    return (Claim(first, second, says),)
 
 
-def together_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: dense under the teacher of the controls with one camera and with four, plainly and on augmented clips,
-    random beside it; the seeds of a task."""
-    profile, dataset = control_profile(profile), main_dataset(profile)
-    ways = [{"cameras": cameras, "augmented": augmented} for augmented in (False, True) for cameras in (1, 4)]
-    return [
-        make_spec(profile, dataset, pretext, seed, **way)
-        for seed in profile.task_seeds
-        for pretext, way in (("random", {}), *(("dense", way) for way in ways))
-    ]
-
-
-def in_domain_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: global and dense under the teacher of the controls and under one that was trained on from it with the very
-    clips the student is trained on (no label read), random beside them; every seed. Only profiles with ``in_domain``
-    ask for it."""
-    if not profile.in_domain:
-        return []
-    profile, dataset = control_profile(profile), main_dataset(profile)
-    trained = [
-        make_spec(profile, dataset, pretext, seed, teacher=teacher)
-        for seed in profile.seeds
-        for teacher in (profile.teacher, f"{HOME}{dataset}")
-        for pretext in ("global", "dense")
-    ]
-    return [make_spec(profile, dataset, "random", seed) for seed in profile.seeds] + trained
-
-
-def sweep_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: one setting at a time around dense, each beside the random encoder of its size."""
-    return [spec for point in sweep_points(profile, main_dataset(profile)) for spec in (point.random, point.dense)]
-
-
-def example_runs(profile: Profile) -> list[RunSpec]:
-    """Figure 2 shows one encoder of each kind: the first seed's."""
-    return [
-        spec for spec in granularity_runs(profile) if spec.seed == profile.seeds[0] and "untrained" not in spec.teacher
-    ]
-
-
-def first_seed(profile: Profile, runs: Callable[[Profile], list[RunSpec]]) -> list[RunSpec]:
-    """A figure shows one encoder of each kind: the first seed's."""
-    return [spec for spec in runs(profile) if spec.seed == profile.task_seeds[0]]
-
+AUGMENTED = Line("dense", augment=True)
+CAMERAS = {n: Line("dense", cameras=n) for n in (1, 2, 4)}
+AT_LENGTH = {n: Line("dense", epochs=n) for n in (0.33, 1.0, 2.0)}
+FIRST_CAMERA = Line("dense", (("merge", "first"),), cameras=4)
 
 ARTIFACTS: dict[str, Artifact] = {
-    "table01": Artifact("table", "Granularity: random, global, dense", "06_linear_probe", True, granularity_runs),
-    "table02": Artifact("table", "Teacher x granularity", "07_teachers", True, teacher_runs),
-    "table03": Artifact("table", "Backbone x granularity", "08_backbones"),
-    "table04": Artifact("table", "Fine-tuning with fewer labels", "09_label_efficiency"),
-    "table05": Artifact("table", "Transfer across datasets", "10_transfer", True, transfer_runs),
-    "table06": Artifact("table", "Segmentation, frozen encoder", "11_segmentation", True, segmentation_runs),
-    "table07": Artifact("table", "4D self-supervised methods", "13_other_pretexts"),
-    "table08": Artifact("table", "Clip settings", "01_clips", True),
-    "table09": Artifact("table", "Parameters and FLOPs", "04_point4d", True),
-    "table10": Artifact("table", "Sensitivity", "14_ablations_and_robustness"),
-    "table11": Artifact("table", "Feature standardisation in the probe", "06_linear_probe", True, standardisation_runs),
-    "table12": Artifact("table", "Transfer, full matrix, every probe", "10_transfer", True, transfer_runs),
-    "table13": Artifact("table", "Test-time corruption", "14_ablations_and_robustness"),
-    "table14": Artifact("table", "The variance term", "05_pretrain", True, variance_runs),
-    "table15": Artifact("table", "Cameras and coverage", "12_correspondence_and_cameras", True, camera_runs),
+    "table01": Artifact(
+        "Granularity: random, global, dense",
+        "06_linear_probe",
+        "accuracy",
+        granularity(),
+        claims=(*GRANULARITY, TRAINED_TEACHER),
+        paper="TABLE_1",
+    ),
+    "table02": Artifact(
+        "Teacher x granularity", "07_teachers", "teachers", teacher_runs, ("teacher",), teacher_claims, paper="TABLE_2"
+    ),
+    "table03": Artifact("Backbone x granularity", "08_backbones", ready=False),
+    "table04": Artifact("Fine-tuning with fewer labels", "09_label_efficiency", ready=False),
+    "table05": Artifact(
+        "Transfer across datasets",
+        "10_transfer",
+        "transfer",
+        transfer_runs,
+        ("source",),
+        paper="TABLE_12",
+        only="standardized",
+    ),
+    "table06": Artifact(
+        "Segmentation, frozen encoder",
+        "11_segmentation",
+        "segmentation",
+        per_point(
+            "segmentation",
+            ("here", "random"),
+            ("main", "global"),
+            ("main", "dense"),
+            ("here", "global"),
+            ("here", "dense"),
+        ),
+        ("zero_shot",),
+        POINT_CLAIMS,
+        paper="TABLE_6",
+    ),
+    "table07": Artifact("4D self-supervised methods", "13_other_pretexts", ready=False),
+    "table08": Artifact("Clip settings", "01_clips", "clips"),
+    "table09": Artifact("Parameters and FLOPs", "04_point4d", "operations"),
+    "table10": Artifact("Sensitivity", "14_ablations_and_robustness", ready=False),
+    "table11": Artifact(
+        "Feature standardisation in the probe", "06_linear_probe", "accuracy", each("random", "dense"), paper="TABLE_11"
+    ),
+    "table12": Artifact(
+        "Transfer, full matrix, every probe",
+        "10_transfer",
+        "transfer",
+        transfer_runs,
+        ("source",),
+        transfer_claims,
+        "standardized",
+        "TABLE_12",
+    ),
+    "table13": Artifact("Test-time corruption", "14_ablations_and_robustness", ready=False),
+    "table14": Artifact(
+        "The variance term",
+        "05_pretrain",
+        "accuracy",
+        each("dense", ("dense", {"pretext.variance_weight": 0.0})),
+        claims=more(DENSE, Line("dense", (("variance_weight", 0.0),)), "the variance term helps"),
+        paper="TABLE_14",
+    ),
+    "table15": Artifact(
+        "Cameras and coverage",
+        "12_correspondence_and_cameras",
+        "accuracy",
+        each(*(("dense", {"targets.cameras": n}) for n in CAMERAS), seeds="task_seeds"),
+        ("cameras",),
+        tuple(Claim(CAMERAS[n], CAMERAS[1], f"{n} cameras are better than one") for n in (4, 2)),
+        paper="TABLE_15",
+    ),
     "table16": Artifact(
-        "table", "Correspondence over time", "12_correspondence_and_cameras", True, correspondence_runs
+        "Correspondence over time",
+        "12_correspondence_and_cameras",
+        "correspondence",
+        correspondence_runs,
+        ("zero_shot",),
+        (*POINT_CLAIMS[:3], POINT_CLAIMS[-1]),
+        "cosine, gap 8",
+        "TABLE_16",
     ),
-    "table17": Artifact("table", "Segmentation, fine-tuned", "11_segmentation", True, tuning_runs),
-    "table18": Artifact("table", "Modality of the global teacher", "07_teachers", True, modality_runs),
-    "table19": Artifact("table", "Latent forecasting", "13_other_pretexts"),
-    "table20": Artifact("table", "Dense across backbones", "08_backbones"),
-    "control_global_target": Artifact("table", "Ours: which global target", "05_pretrain", True, global_target_runs),
+    "table17": Artifact(
+        "Segmentation, fine-tuned",
+        "11_segmentation",
+        "segmentation",
+        per_point("fine-tuning", ("here", "random"), ("here", "dense")),
+        claims=more(DENSE, RANDOM, "fine-tuning from dense is better than from scratch"),
+        primary="fine-tuned",
+        paper="TABLE_17",
+    ),
+    "table18": Artifact(
+        "Modality of the global teacher",
+        "07_teachers",
+        "teachers",
+        lambda profile: [spec for spec in teacher_runs(profile) if spec.pretext_name != "dense"],
+        ("teacher",),
+        paper="TABLE_18",
+    ),
+    "table19": Artifact("Latent forecasting", "13_other_pretexts", ready=False),
+    "table20": Artifact("Dense across backbones", "08_backbones", ready=False),
+    "control_global_target": Artifact(
+        "Ours: which global target",
+        "05_pretrain",
+        "accuracy",
+        each("global", ("global", {"pretext.summary": "mean"})),
+        claims=more(GLOBAL, Line("global", (("summary", "mean"),)), "the class token is the better global target"),
+    ),
     "control_global_variance": Artifact(
-        "table", "Ours: the variance term in the global loss", "05_pretrain", True, global_variance_runs
+        "Ours: the variance term in the global loss",
+        "05_pretrain",
+        "accuracy",
+        each("global", ("global", {"pretext.variance_weight": 0.0})),
+        claims=more(GLOBAL, Line("global", (("variance_weight", 0.0),)), "the variance term helps global"),
     ),
-    "control_centring": Artifact("table", "Ours: centred targets or not", "05_pretrain", True, centring_runs),
+    "control_centring": Artifact(
+        "Ours: centred targets or not",
+        "05_pretrain",
+        "accuracy",
+        each("dense", ("dense", {"pretext.centre": False})),
+        claims=more(DENSE, Line("dense", (("centre", False),)), "centred targets help"),
+    ),
     "control_animals": Artifact(
-        "table", "Table 1's row for animals", "10_transfer", True, lambda profile: role_runs(profile, "animals")
+        "Table 1's row for animals",
+        "10_transfer",
+        "accuracy",
+        each(*TRIO, data=role("animals"), seeds="task_seeds"),
+        claims=GRANULARITY,
+        paper="TABLE_1",
     ),
     "control_animal_actions": Artifact(
-        "table", "Ours: actions of animals never seen", "10_transfer", True, action_runs
+        "Ours: actions of animals never seen",
+        "10_transfer",
+        "accuracy",
+        each(*TRIO, data=role("animals"), seeds="task_seeds", target=lambda dataset: f"{dataset}-actions"),
+        claims=GRANULARITY,
     ),
     "control_people": Artifact(
-        "table", "Table 1's row for NTU RGB+D 60", "10_transfer", True, lambda profile: role_runs(profile, "people")
+        "Table 1's row for NTU RGB+D 60",
+        "10_transfer",
+        "accuracy",
+        each(*TRIO, data=role("people"), seeds="task_seeds"),
+        claims=GRANULARITY,
+        paper="TABLE_1",
     ),
     "control_readability": Artifact(
-        "table", "Ours: a point's class in target, student and place", "11_segmentation", True, readability_runs
+        "Ours: a point's class in target, student and place",
+        "11_segmentation",
+        "readability",
+        per_point("readability", ("here", "dense")),
     ),
     "control_merge": Artifact(
-        "table",
         "Ours: more targets, or other ones, from more cameras",
         "12_correspondence_and_cameras",
-        True,
-        merge_runs,
+        "accuracy",
+        each(
+            "dense",
+            ("dense", {"targets.cameras": 4, "pretext.merge": "first"}),
+            ("dense", {"targets.cameras": 4}),
+            seeds="task_seeds",
+        ),
+        ("cameras",),
+        (
+            Claim(FIRST_CAMERA, CAMERAS[1], "more tokens with a target help"),
+            Claim(CAMERAS[4], FIRST_CAMERA, "the mean over cameras is better than the first that sees"),
+        ),
     ),
     "control_coverage": Artifact(
-        "table", "Ours: coverage, splat radius and resolution", "12_correspondence_and_cameras", True, coverage_runs
+        "Ours: coverage, splat radius and resolution",
+        "12_correspondence_and_cameras",
+        "coverage",
+        coverage_runs,
+        paper="COVERAGE",
     ),
-    "control_targets": Artifact("table", "Ours: dense on other targets", "15_what_is_the_lever", True, control_runs),
+    "control_targets": Artifact(
+        "Ours: dense on other targets", "15_what_is_the_lever", "accuracy", control_runs, claims=CONTROL_CLAIMS
+    ),
     "control_pooling": Artifact(
-        "table", "Ours: how the tokens of a clip become one feature", "15_what_is_the_lever", True, pooling_runs
+        "Ours: how the tokens of a clip become one feature",
+        "15_what_is_the_lever",
+        "pooling",
+        granularity(of=control_profile, task="pooling"),
+        claims=(Claim(DENSE, RANDOM, "dense pretraining is better than none"), GRANULARITY[0]),
+        primary="mean/linear/scored",
+        paper="TABLE_1",
     ),
-    "control_sweep": Artifact("table", "Ours: one setting at a time", "15_what_is_the_lever", True, sweep_runs),
-    "control_length": Artifact("table", "Ours: dense trained for longer", "15_what_is_the_lever", True, length_runs),
-    "control_together": Artifact("table", "Ours: what helped, together", "15_what_is_the_lever", True, together_runs),
-    "control_in_domain": Artifact("table", "Ours: a teacher of the same clips", "07_teachers", True, in_domain_runs),
+    "control_sweep": Artifact("Ours: one setting at a time", "15_what_is_the_lever", "sweep", sweep_runs),
+    "control_length": Artifact(
+        "Ours: dense trained for longer",
+        "15_what_is_the_lever",
+        "accuracy",
+        length_runs,
+        ("epochs",),
+        (
+            Claim(AT_LENGTH[2.0], AT_LENGTH[1.0], "twice the epochs help"),
+            Claim(AT_LENGTH[1.0], AT_LENGTH[0.33], "three times the epochs help"),
+            Claim(replace(AUGMENTED, epochs=1.0), AT_LENGTH[1.0], "augmented clips help"),
+        ),
+    ),
+    "control_together": Artifact(
+        "Ours: cameras and augmentation together",
+        "15_what_is_the_lever",
+        "accuracy",
+        each(
+            "random",
+            *(
+                ("dense", {"targets.cameras": n, "training.augment": augment})
+                for augment in (False, True)
+                for n in (1, 4)
+            ),
+            of=control_profile,
+            seeds="task_seeds",
+        ),
+        ("cameras",),
+        (
+            Claim(CAMERAS[4], CAMERAS[1], "four cameras are better than one"),
+            Claim(replace(AUGMENTED, cameras=4), CAMERAS[4], "augmented clips help under four cameras"),
+        ),
+    ),
+    "control_in_domain": Artifact(
+        "Ours: a teacher of the same clips",
+        "07_teachers",
+        "accuracy",
+        in_domain_runs,
+        claims=tuple(
+            Claim(Line(name, teacher="IN-DOMAIN"), Line(name), "a teacher of the same clips is better")
+            for name in ("dense", "global")
+        ),
+    ),
     "control_paper_size": Artifact(
-        "table", "Ours: the paper's clip and encoder size, few epochs", "06_linear_probe", True, paper_size_runs
+        "Ours: the paper's clip and encoder size, few epochs",
+        "06_linear_probe",
+        "accuracy",
+        paper_size_runs,
+        claims=GRANULARITY,
+        paper="TABLE_1",
     ),
-    "figure01": Artifact("figure", "Method overview", "00_start_here", True),
+    "figure01": Artifact("Method overview", "00_start_here", kind="figure"),
     "figure02": Artifact(
-        "figure", "Features as colours: input, dense, global, random", "06_linear_probe", True, example_runs
+        "Features as colours: input, dense, global, random",
+        "06_linear_probe",
+        runs=first_seed(each(*TRIO)),
+        kind="figure",
     ),
-    "figure03": Artifact("figure", "The same across datasets", "10_transfer", True, example_runs),
+    "figure03": Artifact("The same across datasets", "10_transfer", runs=first_seed(each(*TRIO)), kind="figure"),
     "figure04": Artifact(
-        "figure",
         "Segmentation beside ground truth",
         "11_segmentation",
-        True,
-        lambda profile: first_seed(profile, segmentation_runs),
+        runs=first_seed(lambda profile: ARTIFACTS["table06"].runs(profile)),
+        kind="figure",
     ),
     "figure05": Artifact(
-        "figure",
-        "One motion in one PCA",
-        "12_correspondence_and_cameras",
-        True,
-        lambda profile: first_seed(profile, correspondence_runs),
+        "One motion in one PCA", "12_correspondence_and_cameras", runs=first_seed(correspondence_runs), kind="figure"
     ),
-    "figure06": Artifact("figure", "Label efficiency", "09_label_efficiency"),
-    "figure07": Artifact("figure", "The pipeline on one frame", "03_teacher_and_targets", True),
-    "figure08": Artifact("figure", "Figure 2 for six actions", "06_linear_probe"),
+    "figure06": Artifact("Label efficiency", "09_label_efficiency", kind="figure", ready=False),
+    "figure07": Artifact("The pipeline on one frame", "03_teacher_and_targets", kind="figure"),
+    "figure08": Artifact("Figure 2 for six actions", "06_linear_probe", kind="figure", ready=False),
 }
 
 
 def runs_for(profile: Profile, only: list[str] | None = None) -> list[RunSpec]:
-    """The runs of some artifacts (None: all that are ready), each once, in manifest order."""
+    """The runs of some artifacts (None: all that are ready), each once, in the registry's order."""
     wanted = [ARTIFACTS[name] for name in (only or ARTIFACTS)]
     specs = [spec for artifact in wanted if artifact.ready for spec in artifact.runs(profile)]
     return list({spec.key: spec for spec in specs}.values())

@@ -4,6 +4,8 @@ library.
 A value is (mean, deviation over seeds) or (value, None). Table 1's probe is unstandardised, trained for 300 epochs.
 """
 
+from ..teachers import family_of
+
 TABLE_1 = {
     "msr-action3d": {"chance": (0.05, None), "random": (0.42, 0.02), "global": (0.64, 0.06), "dense": (0.81, 0.02)},
     "deforming-things4d": {
@@ -156,3 +158,66 @@ STANDS_FOR = {  # which of the paper's datasets another one stands in for
 def as_in_paper(dataset: str) -> str:
     """The paper's dataset that one is or stands for; "" for what the paper does not have (actions of animals)."""
     return STANDS_FOR.get(dataset, dataset if dataset in TABLE_8 else "")
+
+
+def _plain(line) -> str:
+    """The pretext of a line that differs by nothing else, else ""."""
+    return line.pretext if line == type(line)(line.pretext) else ""
+
+
+def _main_probe(at: dict) -> bool:
+    return at["probe"] == "linear" and at.get("pool", "mean") == "mean"
+
+
+def _table_2(stated: dict, line, at: dict):
+    family = family_of(line.teacher) if line.teacher else None
+    return stated.get(family.paper, {}).get(line.pretext) if family and _main_probe(at) else None
+
+
+def _table_6(line):
+    return TABLE_6.get(f"{line.pretext}, zero-shot" if line.zero_shot else line.pretext, (None,))[0]
+
+
+# what a table's values are found by: (dataset as in the paper, line, reading) -> the value, or nothing
+STATED = {
+    "TABLE_1": lambda data, line, at: TABLE_1.get(data, {}).get(_plain(line)) if _main_probe(at) else None,
+    "TABLE_2": lambda data, line, at: _table_2(TABLE_2, line, at),
+    "TABLE_6": lambda data, line, at: _table_6(line) if data == "hoi4d" and at["setting"] == "linear" else None,
+    "TABLE_11": lambda data, line, at: dict(zip(("linear", "standardized"), TABLE_11.get(_plain(line), ()))).get(
+        at["probe"]
+    ),
+    "TABLE_12": lambda data, line, at: (
+        TABLE_12.get(as_in_paper(line.source) if line.source else line.pretext, {}).get(data)
+        if at["probe"] == "standardized"
+        else None
+    ),
+    "TABLE_14": lambda data, line, at: (
+        TABLE_14.get(dict(line.settings).get("variance_weight", 1.0)) if _main_probe(at) else None
+    ),
+    "TABLE_15": lambda data, line, at: TABLE_15.get(line.cameras, (None, None))[1] if _main_probe(at) else None,
+    "TABLE_16": lambda data, line, at: (
+        TABLE_16.get(_plain(line), {}).get(at["gap"]) if at["compared by"] in ("cosine", "distance") else None
+    ),
+    "TABLE_17": lambda data, line, at: (
+        TABLE_17.get("scratch" if line.pretext == "random" else line.pretext, (None,))[0] if data == "hoi4d" else None
+    ),
+    "TABLE_18": lambda data, line, at: _table_2(
+        {name: {"global": cells["Point4D"]} for name, cells in TABLE_18.items()}, line, at
+    ),
+    "COVERAGE": lambda data, line, at: (
+        COVERAGE.get(data)
+        if at["setting"] == "1 camera"
+        else TABLE_15.get(at["at"], (None,))[0]
+        if at["varied"] == "cameras" and data == "msr-action3d"
+        else None
+    ),
+}
+PER_CENT = ("TABLE_6", "TABLE_17")
+
+
+def stated(table: str, dataset: str, line, at: dict) -> float:
+    """The paper's value of a line of ours; NaN where it has none. table : of STATED, "" for none. dataset : measured
+    on. at : the reading, such as {"probe": "linear"}."""
+    value = STATED[table](as_in_paper(dataset), line, at) if table else None
+    value = value[0] if isinstance(value, tuple) else value
+    return float("nan") if value is None else value / 100 if table in PER_CENT else value

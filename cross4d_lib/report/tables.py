@@ -1,59 +1,66 @@
-"""Tables from rows: the paper's value, ours, chance, and what ours was measured on. Nothing is computed here but means.
+"""Every table of the registry from its rows: the paper's value, ours, chance, and what ours was measured on.
 
-Every table is a long pandas frame, one line a measured quantity, written to ``results/<profile>/tables/``.
-``side_by_side`` turns such frames into what a reader wants to see: one column a source of numbers, each column saying
-what it is.
+A table is a long frame, one line a measured quantity: ``table(name, profile)``. Its column ``line`` holds the line's
+identity, ``method`` its label. Means, intervals and comparisons are those of ``evaluation.statistics``; nothing else is
+computed here. ``side_by_side`` turns tables into what a reader wants to see: a column a source of numbers.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..datasets import load_dataset, load_source
-from ..encoders import Point4D, count_flops, count_parameters
-from ..errors import Cross4DError
-from ..evaluation import bootstrap_interval, paired_bootstrap
+from ..datasets import load_source
+from ..evaluation import GAPS, POOLS, TAUS
+from ..evaluation.segmentation import miou
+from ..evaluation.statistics import compare, interval, mean_of_clips
 from ..experiments import (
     ARTIFACTS,
     PROFILES,
-    ROLES,
+    RESULTS,
+    Line,
     Profile,
-    RunSpec,
-    clip_settings,
     load_profile,
     load_row,
     load_rows,
-    main_dataset,
-    make_spec,
-    role_dataset,
 )
-from ..teachers import mark_of, marked
-from ..teachers.formulas import PREFIX
+from ..experiments.row import Accuracy, Correspondence, Coverage, Row, Segmentation
+from ..experiments.sweep import sweep_points
+from ..experiments.tasks import COVERAGE_CAMERAS, COVERAGE_SIZES, COVERAGE_SPLATS
+from ..files import write_text
+from ..teachers import family_of
 from . import paper
+from .sizes import clips, operations
 
 PROBES = {
     "linear": "300 epochs, as in the paper",
     "standardized": "300 epochs, z-scored",
     "converged": "L-BFGS, z-scored",
 }
+LIKENESS = ("cosine", "centred", "centred, nearest token")  # of features
+COORDINATES = ("raw XYZ", "XYZ of the nearest token")  # compared by distance, the same whatever the encoder
+TAU = 0.02  # Table 16's, of the bounding box's diagonal
+
+Rows = dict[int, Row]  # by seed
+Readings = dict[str, dict]  # a metric's name in a row -> what it is, as columns
 
 
 def shown_profile(name: str) -> Profile:
     """The profile whose tables are shown: on its own dataset as soon as rows were measured on it, whether or not the
-    files are on this machine. (``load_profile`` is what runs are made with: without the files it falls back to embedded
-    data.)"""
+    files are on this machine. (``load_profile`` is what runs are built with: without the files it falls back to
+    embedded data.)"""
     profile = load_profile(name)
-    seen = {measured_on(row) for row in load_rows(name)}
+    seen = {row.target for row in load_rows(name)}
     roles = {
         role: tuple(dataset for dataset in candidates if dataset in seen)[:1] or candidates
         for role, candidates in profile.roles.items()
     }
-    return replace(
-        profile, shown=True, roles=roles, fallback=profile.dataset if profile.dataset in seen else profile.fallback
-    )
+    fallback = profile.dataset if profile.dataset in seen else profile.fallback
+    return replace(profile, shown=True, roles=roles, fallback=fallback)
 
 
 def shown_profiles() -> list[Profile]:
@@ -61,451 +68,268 @@ def shown_profiles() -> list[Profile]:
     return [shown_profile(name) for name in PROFILES if load_rows(name)]
 
 
-def measured_on(row: dict) -> str:
-    """The dataset of a row's task. (The first rows knew no other than the one pretrained on.)"""
-    return row.get("target", row["dataset"])
+def rows_of(name: str, profile: Profile) -> dict[tuple[str, Line], Rows]:
+    """The rows of an artifact by (dataset measured on, line), then by seed; lines without rows are left out."""
+    artifact, found = ARTIFACTS[name], {}
+    for spec in artifact.runs(profile):
+        if row := load_row(spec):
+            found.setdefault((spec.measured_on, artifact.line(spec)), {})[spec.seed] = row
+    return found
 
 
-def method_of(spec: RunSpec) -> str:
-    """The name of a run's line in a table."""
-    name = spec.pretext
-    if mark := mark_of(spec.teacher):
-        name += f" ({mark} teacher)"
-    if spec.teacher.startswith(PREFIX):
-        name += f" ({spec.teacher.removeprefix(PREFIX)} alone)"
-    if spec.control:
-        name += f" ({spec.control})"
-    if spec.augmented:
-        name += " (augmented)"
-    if spec.merge == "first":
-        name += " (first camera)"
-    if spec.summary == "mean":
-        name += " (patch mean)"
-    if spec.pretext == "dense" and not spec.centre:
-        name += " (not centred)"
-    if spec.pretext != "random" and spec.variance_weight == 0:
-        name += " (lambda = 0)"
-    return name
+# ------------------------------------------------------------------------------------------------ one line of a table
 
 
-def shown_teacher(row: dict) -> str:
-    """A row's teacher for a table's column: its name, and what must be said of it that the name does not say."""
-    return marked(row["teacher"] or "none", row.get("teacher_mark", ""))
+def counted(row: Row, key: str) -> np.ndarray:
+    """What a metric counts in each clip, (n, *item), as ``statistics.interval`` takes it."""
+    metric = row.metrics[key]
+    if isinstance(metric, Accuracy):
+        return np.array([int(digit) for digit in metric.correct])
+    return np.array(metric.per_clip if isinstance(metric, Correspondence) else metric.counts, float)
 
 
-def correct_matrix(rows: list[dict], probe: str) -> np.ndarray:
-    """Which test clips each row got right: (rows, clips) bool."""
-    return np.array([[c == "1" for c in row["metrics"][probe]["correct"]] for row in rows])
+def statistic_of(row: Row, key: str):
+    return miou if isinstance(row.metrics[key], Segmentation) else mean_of_clips
 
 
-def grouped(specs: list[RunSpec], name=method_of) -> dict[str, list[dict]]:
-    """The rows of some runs by the name of their line, seeds together; names none of whose runs has been run are left
-    out."""
-    groups: dict[str, list[RunSpec]] = {}
-    for spec in specs:
-        groups.setdefault(name(spec), []).append(spec)
-    found = {line: [row for row in map(load_row, group) if row is not None] for line, group in groups.items()}
-    return {line: rows for line, rows in found.items() if rows}
+def measured(rows: Rows, key: str) -> dict:
+    """Mean and deviation over seeds, the interval over subjects, clips and seeds, and each seed's value."""
+    every = list(rows.values())
+    metrics = [row.metrics[key] for row in every]
+    values, name = np.array([metric.value for metric in metrics]), next(iter(type(metrics[0]).model_fields))
+    if isinstance(metrics[0], Coverage):
+        return {name: values.mean()}
+    sure = interval([counted(row, key) for row in every], every[0].subjects(key), statistic=statistic_of(every[0], key))
+    line = {name: values.mean(), "std": values.std(ddof=1) if len(values) > 1 else np.nan}
+    line |= {"low": sure.low, "high": sure.high}
+    if isinstance(metrics[0], Segmentation):
+        line |= {other: np.mean([getattr(metric, other) for metric in metrics]) for other in ("mAcc", "OA")}
+    return line | {"seeds": " ".join(map(str, rows)), "each": " ".join(f"{value:.4f}" for value in values)}
 
 
-def measured(profile: Profile, specs: list[RunSpec], name=method_of, setting: str = "{}") -> pd.DataFrame:
-    """One line a method (``name`` of a spec) and probe: mean and deviation over seeds, interval over clips, and the
-    whole provenance.
-
-    setting : how a row's metrics call a probe, where they hold each more than once. Methods none of whose runs has been
-    run are left out; ``seeds`` says which seeds a line holds, ``each`` their accuracies. The interval resamples test
-    clips, each counted by its mean over seeds.
-    """
-    lines = []
-    for method, rows in grouped(specs, name).items():
-        for probe in PROBES:
-            accuracy = np.array([row["metrics"][setting.format(probe)]["accuracy"] for row in rows])
-            low, high = bootstrap_interval(correct_matrix(rows, setting.format(probe)).mean(0))
-            lines.append(
-                {
-                    "method": method,
-                    "probe": probe,
-                    "accuracy": accuracy.mean(),
-                    "std": accuracy.std(ddof=1) if len(rows) > 1 else np.nan,
-                    "low": low,
-                    "high": high,
-                    "seeds": " ".join(str(row["seed"]) for row in rows),
-                    "each": " ".join(f"{a:.4f}" for a in accuracy),
-                    "chance": rows[0]["chance"],
-                    **provenance_columns(profile, rows),
-                }
-            )
-    return pd.DataFrame(lines)
-
-
-def provenance_columns(profile: Profile, rows: list[dict]) -> dict:
-    """What a line was measured on: data and its kind, teacher, size, clips, device, commit, dates, and the rows'
-    keys."""
-    first = rows[0]
-    spec = first["spec"] | first["spec"].get("task_clip", {})  # the clips measured on
-    joined = lambda field: " ".join(sorted({str(row[field]) for row in rows}))
+def provenance(profile: Profile, rows: Rows) -> dict:
+    """What a line was measured on: data and its kind, teacher, size, clips, device, commit, dates, the rows' keys, and
+    whether all of them are of the current code."""
+    every = list(rows.values())
+    first, clips, training = every[0], every[0].spec.task.data, every[0].spec.training
+    joined = lambda field: " ".join(sorted({str(getattr(row, field)) for row in every}))
     return {
-        "data": measured_on(first),
-        "kind": load_source(measured_on(first)).kind,
-        "teacher": shown_teacher(first),
+        "kind": load_source(first.target).kind,
+        "teacher": f"{first.teacher} ({first.teacher_label})" if first.teacher_label else first.teacher or "none",
         "profile": profile.name,
-        "clip": f"{spec['frames']} x {spec['points']}, stride {spec['stride']}",
-        "epochs": spec["epochs"],
-        "clips_trained": first["clips_trained"],
-        "clips_evaluated": first["clips_evaluated"],
-        "device": joined("device"),
-        "commit": joined("commit"),
-        "dirty": joined("dirty"),
-        "date": max(row["date"] for row in rows),
+        "clip": f"{clips.frames} x {clips.points}, stride {clips.stride}",
+        "epochs": training.epochs if training else 0,
+        "clips_trained": first.clips_trained,
+        "clips_evaluated": first.clips_evaluated,
+        **{name: joined(name) for name in ("device", "precision", "commit", "dirty")},
+        "code": "current" if all(row.is_current for row in every) else "older",
+        "date": max(row.date for row in every),
         "runs": joined("key"),
     }
 
 
-SOURCES = [
-    "kind",
-    "data",
-    "clip",
-    "clips_trained",
-    "clips_evaluated",
-    "epochs",
-    "teacher",
-    "seeds",
-    "device",
-    "commit",
-    "dirty",
-    "date",
-    "runs",
-]
+BY_PROBE = {probe: {"probe": probe} for probe in PROBES}
+POOLED = {f"{pool}/{probe}/scored": {"pool": pool, "probe": probe} for pool in POOLS for probe in PROBES}
+FEATURES = {f"{like}, gap {gap}": {"compared by": like, "gap": gap} for like in LIKENESS for gap in GAPS}
+PLACES = {f"{which}, gap {gap}": {"compared by": "distance", "gap": gap} for which in COORDINATES for gap in GAPS}
 
 
-def sources(frame: pd.DataFrame) -> pd.DataFrame:
-    """Where a table's numbers come from, one column a method: ``runs`` are the names of the rows in
-    results/<profile>/runs."""
-    lines = frame.drop_duplicates("method").set_index("method")[SOURCES]
-    return lines.assign(date=lines["date"].str.slice(0, 16)).T  # to the minute
+def readings_of(name: str, row: Row) -> Readings:
+    """What a table reads off a row: a metric's name -> the columns that say what it is."""
+    known = {"pooling": POOLED, "correspondence": FEATURES}.get(ARTIFACTS[name].shape, BY_PROBE)
+    if isinstance(next(iter(row.metrics.values())), Segmentation):
+        known = {key: {"setting": key} for key in row.metrics}
+    return {key: at for key, at in known.items() if key in row.metrics and ARTIFACTS[name].only in ("", key)}
 
 
-def table01(profile: Profile) -> pd.DataFrame:
-    """Table 1 with our control and all three probes; the paper's value where it has one."""
-    dataset = main_dataset(profile)
-    frame = measured(profile, ARTIFACTS["table01"].runs(profile))
-    stated = paper.TABLE_1[paper.as_in_paper(dataset)]
-    return with_paper(
-        frame, lambda line: stated.get(line["method"], (np.nan, None))[0] if line["probe"] == "linear" else np.nan
-    )
+def lines(name: str, profile: Profile, before=lambda data, line, row: {}, after=None) -> list[dict]:
+    """One line a dataset, line of the table and reading. before(data, line, row), after(rows, metric) : columns that
+    stand before and behind the value."""
+    artifact, found = ARTIFACTS[name], []
+    for (data, line), rows in rows_of(name, profile).items():
+        first = next(iter(rows.values()))
+        common = {"data": data, **before(data, line, first), "method": str(line)}
+        for key, at in readings_of(name, first).items():
+            value = {"paper": paper.stated(artifact.paper, data, line, at), **measured(rows, key)}
+            more = after(rows, key) if after else {"chance": first.chance}
+            found.append(common | at | value | more | provenance(profile, rows) | {"line": line})
+    return found
 
 
-def table11(profile: Profile) -> pd.DataFrame:
-    """Table 11: the same encoders under the probe without and with standardisation, and the converged one."""
-    columns = {"linear": 0, "standardized": 1}
-    frame = measured(profile, ARTIFACTS["table11"].runs(profile))
-    return with_paper(
-        frame,
-        lambda line: paper.TABLE_11[line["method"]][columns[line["probe"]]] if line["probe"] in columns else np.nan,
-    )
+# ------------------------------------------------------------------------------------------------ shapes of tables
 
 
-def table14(profile: Profile) -> pd.DataFrame:
-    """Table 14: with and without the variance term."""
-    frame = measured(profile, ARTIFACTS["table14"].runs(profile))
-    return with_paper(
-        frame,
-        lambda line: (
-            paper.TABLE_14[0.0 if "lambda" in line["method"] else 1.0][0] if line["probe"] == "linear" else np.nan
-        ),
-    )
+def accuracy(name: str, profile: Profile) -> list[dict]:
+    """One line a method and probe; coverage is that of the clips trained on."""
+
+    def after(rows: Rows, key: str) -> dict:
+        covered = [row.measures["coverage"] for row in rows.values() if "coverage" in row.measures]
+        first = next(iter(rows.values()))
+        return {"chance": first.chance, "coverage": np.mean(covered) if covered else np.nan}
+
+    return lines(name, profile, after=after)
 
 
-def control_global_target(profile: Profile) -> pd.DataFrame:
-    """Ours: class token or patch mean as the global target."""
-    return with_paper(measured(profile, ARTIFACTS["control_global_target"].runs(profile)), lambda line: np.nan)
+def teachers(name: str, profile: Profile) -> list[dict]:
+    """The same with the family of each teacher: the paper's value stands on the line of the family it was measured
+    with; our teacher of that family is smaller, trained by us or not at all."""
+
+    def family(data: str, line: Line, row: Row) -> dict:
+        known = family_of(line.teacher) if line.teacher else None
+        return {"family": known.label if known else "", "modality": known.modality if known else ""}
+
+    return lines(name, profile, family)
 
 
-def control_global_variance(profile: Profile) -> pd.DataFrame:
-    """Ours: global with and without the variance term."""
-    return with_paper(measured(profile, ARTIFACTS["control_global_variance"].runs(profile)), lambda line: np.nan)
+def transfer(name: str, profile: Profile) -> list[dict]:
+    """The same with source and target. The paper's column stands beside the z-scored probe, because that is the probe
+    its random row (.593) agrees with: Table 11's standardised one, not Table 1's (.42)."""
+    return lines(name, profile, lambda data, line, row: {"source": line.source or line.pretext, "target": data})
 
 
-def control_centring(profile: Profile) -> pd.DataFrame:
-    """Ours: targets centred or not."""
-    return with_paper(measured(profile, ARTIFACTS["control_centring"].runs(profile)), lambda line: np.nan)
+def segmentation(name: str, profile: Profile) -> list[dict]:
+    """One line a method and setting of the head; and one a dataset for always saying the commonest class."""
+    found = lines(name, profile)
+    for (data, _), rows in rows_of(name, profile).items():
+        row = next(iter(rows.values()))
+        if not any(line["data"] == data and line["setting"] == "no features" for line in found):
+            guess = row.measures["commonest"]
+            common = {"data": data, "method": f"always {guess['class']}", "setting": "no features", "paper": np.nan}
+            value = {metric: guess[metric] for metric in ("mIoU", "mAcc", "OA")}
+            about = provenance(profile, {row.seed: row}) | {"teacher": "none", "line": Line("commonest")}
+            found.append(common | value | {"std": np.nan, "seeds": "", "chance": row.chance} | about)
+    order = list(dict.fromkeys(line["data"] for line in found))
+    return sorted(found, key=lambda line: order.index(line["data"]))
 
 
-def length_line(spec: RunSpec) -> str:
-    """The name of a run's line in ``control_length``, alike in all profiles: ``dense, twice the epochs``; ``random``
-    has none."""
-    shares = {0: "", 1: ", a third of the epochs", 3: ", all epochs", 6: ", twice the epochs"}
-    return method_of(spec) + shares[round(3 * spec.epochs / PROFILES[spec.profile].epochs)]
+def correspondence(name: str, profile: Profile) -> list[dict]:
+    """One line a method, likeness and gap, with the curve over tau. Coordinates and chance are the same in every row,
+    and stand once."""
+
+    def after(rows: Rows, key: str) -> dict:
+        row = next(iter(rows.values()))
+        chance = row.measures["chance_curve"][str((FEATURES | PLACES)[key]["gap"])]
+        curve = np.mean([row.metrics[key].curve for row in rows.values()], 0)
+        joined = lambda values: " ".join(f"{value:.4f}" for value in values)
+        return {"chance": chance[TAUS.index(TAU)], "curve": joined(curve), "chance curve": joined(chance)}
+
+    found = lines(name, profile, after=after)
+    first = next(iter(rows_of(name, profile).items()), None)
+    if first:
+        (data, _), rows = first
+        rows = dict([next(iter(rows.items()))])
+        for key, at in PLACES.items():
+            line = Line(next(which for which in COORDINATES if key.startswith(f"{which}, gap")))
+            value = {"paper": paper.stated(ARTIFACTS[name].paper, data, line, at), **measured(rows, key)}
+            about = provenance(profile, rows) | {"teacher": "none", "line": line}
+            found.append({"data": data, "method": str(line)} | at | value | after(rows, key) | about)
+    return found
 
 
-def control_length(profile: Profile) -> pd.DataFrame:
-    """Ours: dense after a third, one and twice the profile's epochs, plainly and on augmented clips; the line
-    ``random`` has 0."""
-    return with_paper(measured(profile, ARTIFACTS["control_length"].runs(profile), length_line), lambda line: np.nan)
+def coverage(name: str, profile: Profile) -> list[dict]:
+    """Share of points with a target: one line a dataset, clip size and setting. ``varied`` at ``at`` is what the
+    setting varies."""
+    varied = {f"{n} camera{'s' * (n > 1)}": ("cameras", n) for n in COVERAGE_CAMERAS}
+    varied |= {f"splat x {times}": ("splat", times) for times in COVERAGE_SPLATS}
+    varied |= {f"{size} px": ("pixels", size) for size in COVERAGE_SIZES}
+    varied |= {f"{size} px, splat of 126 px": ("pixels, same splat", size) for size in COVERAGE_SIZES}
+    found = []
+    for spec in ARTIFACTS[name].runs(profile):
+        if row := load_row(spec):
+            for key, metric in row.metrics.items():
+                at = {"setting": key, **dict(zip(("varied", "at"), varied[key]))}
+                value = {"paper": paper.stated("COVERAGE", row.target, Line("none"), at), "coverage": metric.coverage}
+                about = {"clips": row.measures["clips_covered"], **provenance(profile, {0: row}), "line": Line("none")}
+                found.append({"data": row.target, **at, **value, **about})
+    return found
 
 
-def together_line(spec: RunSpec) -> str:
-    """The name of a run's line in ``control_together``: ``dense (augmented), 4 cameras``; ``random`` has none."""
-    return method_of(spec) + (f", {spec.cameras} camera{'s' * (spec.cameras > 1)}" if spec.cameras else "")
+def sweep(name: str, profile: Profile) -> list[dict]:
+    """One line a point of the sweep, method, pool and probe, each on training subjects left out in turn. Three
+    differences with interval and verdict stand beside dense: ``over base``, this point less the profile's own setting;
+    ``over random``, dense less the random encoder of the same size; ``beyond random``, how much more dense gains over
+    its base than random over its own. Points whose dense run is missing are left out."""
+    points: dict[tuple[str, str, bool], dict[str, Rows]] = {}
+    for point in sweep_points(profile):
+        own = points.setdefault((point.axis, point.value, point.base), {"dense": {}, "random": {}})
+        for method in own:
+            if row := load_row(getattr(point, method)):
+                own[method][row.seed] = row
+    base = next((own for (*_, is_base), own in points.items() if is_base), {"dense": {}, "random": {}})
+    values = lambda rows, key: {seed: counted(row, key) for seed, row in rows.items()}
+    both = lambda first, second: {seed: first[seed] + second[seed] for seed in first.keys() & second.keys()}
+    found = []
+    for (axis, value, is_base), own in points.items():
+        for method in ("dense", "random") if own["dense"] else ():
+            for pool, probe in product(POOLS if own[method] else (), PROBES):
+                key, first = f"{pool}/{probe}", next(iter(own[method].values()))
+                here, there = ({name: values(side[name], key) for name in side} for side in (own, base))
+                pairs = {"over base": ({}, {}) if is_base else (here[method], there[method])}
+                if method == "dense":
+                    pairs["over random"] = (here["dense"], here["random"])
+                    gained = both(here["dense"], there["random"]), both(there["dense"], here["random"])
+                    pairs["beyond random"] = ({}, {}) if is_base else gained
+                line = {"axis": axis, "value": value, "base": is_base, "data": first.target, "method": method}
+                line |= {"pool": pool, "probe": probe, **measured(own[method], key), "chance": first.chance}
+                for over, (a, b) in pairs.items():
+                    c = compare(a, b, first.subjects(key))
+                    line |= {over: c.difference, f"{over} low": c.low, f"{over} high": c.high, f"{over} is": c.verdict}
+                found.append(line | provenance(profile, own[method]) | {"line": Line(method)})
+    return found
 
 
-def control_together(profile: Profile) -> pd.DataFrame:
-    """Ours: more cameras and augmented clips under the teacher of the controls, one by one and together."""
-    return with_paper(
-        measured(profile, ARTIFACTS["control_together"].runs(profile), together_line), lambda line: np.nan
-    )
+SHAPES = {  # pooling : in each of POOLS, on the test clips. readability : of tokens that have a target, in the target,
+    # the student, the untrained student and the place, so its lines compare with each other and not with Table 6
+    "accuracy": accuracy,
+    "pooling": lines,
+    "readability": lines,
+    "teachers": teachers,
+    "transfer": transfer,
+    "segmentation": segmentation,
+    "correspondence": correspondence,
+    "coverage": coverage,
+    "sweep": sweep,
+    "clips": clips,
+    "operations": operations,
+}
 
 
-def control_in_domain(profile: Profile) -> pd.DataFrame:
-    """Ours: the students of a teacher that has seen their own training clips, beside those of the one it began as."""
-    return with_paper(measured(profile, ARTIFACTS["control_in_domain"].runs(profile)), lambda line: np.nan)
-
-
-def control_paper_size(profile: Profile) -> pd.DataFrame:
-    """Ours: random, global and dense at the paper's clip and encoder size, one seed, few epochs."""
-    stated = paper.TABLE_1["msr-action3d"]
-    frame = measured(profile, ARTIFACTS["control_paper_size"].runs(profile))
-    return with_paper(frame, lambda line: stated[line["method"]][0] if line["probe"] == "linear" else np.nan)
-
-
-def with_paper(frame: pd.DataFrame, value) -> pd.DataFrame:
-    """Insert the column ``paper`` before ``accuracy``; value(line) gives its entry."""
-    if len(frame):
-        frame.insert(2, "paper", [value(line) for _, line in frame.iterrows()])
+def iou_by_class(profile: Profile, dataset: str, setting: str = "standardized") -> pd.DataFrame:
+    """Table 6's IoU of every class, one column a line, means over seeds; and how many test points the class has."""
+    groups = {
+        line: list(rows.values()) for (data, line), rows in rows_of("table06", profile).items() if data == dataset
+    }
+    if not groups:
+        return pd.DataFrame()
+    first = next(iter(groups.values()))[0]
+    frame = pd.DataFrame({"test points": np.sum(first.metrics[setting].confusion, 1)}, first.measures["point_classes"])
+    for line, rows in groups.items():
+        frame[line] = np.mean([np.array(row.metrics[setting].per_class, float) for row in rows], 0)
     return frame
 
 
-def table08(profile: Profile) -> pd.DataFrame:
-    """Table 8: the paper's clip settings beside this profile's, with videos found, and what sampling repeated.
-
-    The main dataset, its stand-in and MSR-Action3D are read now; the others are as the rows of their random encoder
-    found them.
-    """
-    read = dict.fromkeys([main_dataset(profile), "synthetic-actions", "msr-action3d"])
-    return pd.DataFrame(
-        [_clips_read(profile, name) for name in read]
-        + [
-            _clips_told(profile, dataset)
-            for role in ROLES
-            if (dataset := role_dataset(profile, role)) and dataset not in read
-        ]
-    )
+def table(name: str, profile: Profile) -> pd.DataFrame:
+    """A table of the registry for a profile (best ``shown_profile``); empty where none of its runs has been run."""
+    return pd.DataFrame(SHAPES[ARTIFACTS[name].shape](name, profile))
 
 
-def _settings(profile: Profile, name: str) -> dict:
-    source, stated = load_source(name), paper.TABLE_8[paper.as_in_paper(name)]
-    line = {"data": name, "kind": source.kind}
-    line |= {
-        f"paper {field}": stated[field]
-        for field in ("frames", "points", "stride", "epochs", "train", "test", "classes")
-    }
-    return line | {
-        **clip_settings(profile, name),
-        "epochs": profile.epochs,
-        "classes": len(source.classes) or np.nan,
-        "profile": profile.name,
-    }
+def tables_of(name: str) -> dict[str, pd.DataFrame]:
+    """Profile -> the table, for every profile that has lines of it."""
+    frames = {profile.name: table(name, profile) for profile in shown_profiles()}
+    return {name: frame for name, frame in frames.items() if len(frame)}
 
 
-def _clips_read(profile: Profile, name: str) -> dict:
-    line = _settings(profile, name)
-    for split in ("train", "test"):
-        try:
-            clips = load_dataset(name, split, **clip_settings(profile, name), limit=profile.clips)
-            line |= {
-                split: len(clips),
-                f"{split} found": clips.found(),
-                **{f"{split} {k}": v for k, v in clips.counts().items() if k != "clips"},
-            }
-        except Cross4DError as error:
-            line |= {split: 0, f"{split} found": f"not present ({error.what})"}
-    return line
+def table_names() -> list[str]:
+    return [name for name, artifact in ARTIFACTS.items() if artifact.shape]
 
 
-def _clips_told(profile: Profile, name: str) -> dict:
-    line, row = _settings(profile, name), load_row(make_spec(profile, name, "random", profile.seeds[0]))
-    if row is None:
-        return line | {"train": 0, "test": 0, "train found": "not measured", "test found": "not measured"}
-    line |= {
-        "classes": round(1 / row["chance"]),
-        "train": row["clips_trained"],
-        "test": row["clips_evaluated"],
-        "train found": row["found"],
-    }
-    return line | {
-        f"{split} {what}": count for split, counts in row["padded"].items() for what, count in counts.items()
-    }
-
-
-def table09(profile: Profile) -> pd.DataFrame:
-    """Table 9: parameters and FLOPs of one 24 x 2048 clip at the paper's size, counted, attention with and without."""
-    encoder, tokens = Point4D(), 24 * 64
-    flops = count_flops(encoder, 24, 2048)
-    head = encoder.dim * 384 + 384
-    ours = {
-        "Point4D encoder": (count_parameters(encoder), flops["all"], flops["without_attention"]),
-        "dense per-token head": (head, 2 * encoder.dim * 384 * tokens, 2 * encoder.dim * 384 * tokens),
-    }
-    lines = []
-    for component, (parameters, all_flops, without) in ours.items():
-        stated = paper.TABLE_9[component]
-        lines.append(
-            {
-                "component": component,
-                "paper parameters (M)": stated[0],
-                "parameters (M)": parameters / 1e6,
-                "paper FLOPs (G)": stated[1],
-                "FLOPs without attention products (G)": without / 1e9,
-                "FLOPs with joint attention (G)": all_flops / 1e9,
-            }
-        )
-    return pd.DataFrame(lines)
-
-
-def comparison(
-    profile: Profile,
-    first: str = "dense",
-    second: str = "global",
-    probe: str = "linear",
-    artifact: str = "table01",
-    name=method_of,
-) -> dict:
-    """Paired bootstrap over clips of two methods of a table, averaged over the seeds that both have, and seed by seed.
-
-    first, second : as in the table's column ``method``, which ``name`` gives a spec. ``ahead`` : the one that leads by
-    more than the interval (to three digits), or "". {} when they have no seed in common.
-    """
-    rows: dict[str, dict[int, dict]] = {first: {}, second: {}}
-    for spec in ARTIFACTS[artifact].runs(profile):
-        if name(spec) in rows and (row := load_row(spec)):
-            rows[name(spec)][spec.seed] = row
-    result = paired(rows[first], rows[second], probe)
-    return (
-        {
-            "first": first,
-            "second": second,
-            "probe": probe,
-            **result,
-            "ahead": {1: first, -1: second, 0: ""}[result.pop("ahead")],
-        }
-        if result
-        else {}
-    )
-
-
-def paired(first: dict[int, dict], second: dict[int, dict], probe: str) -> dict:
-    """Rows by seed against rows by seed, on the same clips: difference, low, high, p, ``ahead`` (1, -1, or 0 where the
-    interval holds zero), ``means`` of the two over these very seeds, ``by seed`` and ``clips``; {} when they have no
-    seed in common."""
-    seeds = sorted(first.keys() & second.keys())
-    if not seeds:
-        return {}
-    a, b = (correct_matrix([rows[seed] for seed in seeds], probe) for rows in (first, second))
-    by_seed = [round(float(x.mean() - y.mean()), 4) for x, y in zip(a, b)]
-    result = paired_bootstrap(a, b)
-    return {
-        **result,
-        "ahead": (round(result["low"], 3) > 0) - (round(result["high"], 3) < 0),
-        "means": (float(a.mean()), float(b.mean())),
-        "by seed": by_seed,
-        "clips": a.shape[1],
-    }
-
-
-def verdicts(found: list[dict]) -> pd.DataFrame:
-    """Comparisons as a table, one line a pair of methods, one column a probe: ``difference [low, high] who is ahead``.
-
-    "undecided" where zero lies in the interval. Where the seeds disagree about the sign, each seed's difference is
-    added.
-    """
-    lines: dict[str, dict[str, str]] = {}
-    for c in found:
-        lines.setdefault(f"{c['first']} − {c['second']} ({len(c['by seed'])} seeds, {c['clips']} clips)", {})[
-            c["probe"]
-        ] = in_words(c)
-    return pd.DataFrame.from_dict(lines, orient="index")
-
-
-VERDICTS = {
-    "HOLDS": "the first is ahead under every probe, and with every seed",
-    "HOLDS, one seed": "ahead under every probe, but measured with one seed alone",
-    "HOLDS ON AVERAGE, not for every seed": "ahead under every probe, but a seed shows no lead",
-    "DEPENDS ON THE PROBE": "ahead under some probes",
-    "NOT SHOWN": "under no probe is either ahead",
-    "REVERSED UNDER SOME PROBES": "behind under some probes, ahead under none",
-    "REVERSED": "behind under every probe",
-    "NOT RUN": "a row is missing",
-}  # ahead: the 95 % interval over test clips of the paired difference lies above 0
-
-
-def verdict(found: list[dict]) -> str:
-    """Comparisons of one pair under all probes, as one of VERDICTS."""
-    if not found:
-        return "NOT RUN"
-    ahead, behind = (sum(c["ahead"] == c[side] for c in found) for side in ("first", "second"))
-    if ahead == len(found):
-        if min(len(c["by seed"]) for c in found) == 1:
-            return "HOLDS, one seed"
-        return "HOLDS" if min(min(c["by seed"]) for c in found) > 0 else "HOLDS ON AVERAGE, not for every seed"
-    if behind == len(found):
-        return "REVERSED"
-    return "DEPENDS ON THE PROBE" if ahead else "REVERSED UNDER SOME PROBES" if behind else "NOT SHOWN"
-
-
-def legend_of_verdicts() -> pd.DataFrame:
-    """What each word of VERDICTS means, for a reader."""
-    return pd.DataFrame({"means": VERDICTS}).rename_axis("verdict")
-
-
-def in_words(c: dict) -> str:
-    """A comparison as a table's cell: ``difference [low, high] who is ahead``, and each seed's difference where they
-    disagree about the sign."""
-    seeds = c["by seed"]
-    told = f"{c['difference']:+.2f} [{c['low']:+.2f}, {c['high']:+.2f}] {c['ahead'] or 'undecided'}"
-    return told + f", seeds DISAGREE: {' '.join(f'{s:+.2f}' for s in seeds)}" if min(seeds) < 0 < max(seeds) else told
-
-
-def side_by_side(
-    table, profiles: tuple[str, ...] = ("quick", "course", "paper"), teacher: str = "DINOv2-large"
-) -> pd.DataFrame:
-    """The paper's column, headed by its data, ``teacher`` and clip, and one column a profile that has rows: ``mean +-
-    std [low, high]``. table : e.g. ``table01``.
-
-    A column's name says the profile, the data and its kind, the clip and the number of test clips; a cell with fewer
-    seeds than others of its column says how many. A profile whose data or runs are not there has no column, and no
-    paper's column stands where it has no value.
-    """
-    columns: dict[str, dict] = {}
-    stated: dict = {}
-    heading = "paper"
-    for name in profiles:
-        try:
-            frame = table(shown_profile(name))
-        except Cross4DError:
-            continue
-        most = frame["seeds"].str.split().str.len().max() if len(frame) else 0
-        for _, line in frame.iterrows():
-            index, seeds = (line["method"], line["probe"]), len(line["seeds"].split())
-            source = (
-                f"{name}: {line['kind'].upper()} {line['data']}, {line['clip']}, {line['clips_evaluated']} test clips"
-            )
-            if not np.isnan(line["paper"]):
-                own = paper.as_in_paper(line["data"])
-                heading = f"paper: {own}, {teacher}, {paper.TABLE_8[own]['frames']} x {paper.TABLE_8[own]['points']}"
-                stated[index] = f"{line['paper']:.2f}"
-            spread = "" if np.isnan(line["std"]) else f" ± {line['std']:.3f}"
-            columns.setdefault(source, {})[index] = (
-                f"{line['accuracy']:.3f}{spread} [{line['low']:.2f}, {line['high']:.2f}]"
-                + (f", {seeds} of {most} seeds" if seeds < most else "")
-            )
-            columns[source].setdefault(("chance", ""), f"{line['chance']:.3f}")
-    order = list(dict.fromkeys(index for column in columns.values() for index in column))
-    order.sort(key=lambda index: index[0] != "chance")
-    frame = pd.DataFrame(
-        {
-            **({heading: {i: stated.get(i, "") for i in order}} if stated else {}),
-            **{h: {i: c.get(i, "") for i in order} for h, c in columns.items()},
-        }
-    )
-    frame.index = pd.MultiIndex.from_tuples(order, names=["method", "probe"]) if order else frame.index
-    return frame
+def write_tables(profile: Profile) -> list[Path]:
+    """Write every table that has lines to results/<profile>/tables/. Returns the paths."""
+    written = []
+    for name in table_names():
+        frame = table(name, profile).drop(columns="line", errors="ignore")
+        if len(frame):
+            path = RESULTS / profile.name / "tables" / f"{name}.csv"
+            write_text(path, frame.to_csv(index=False, float_format="%.4f"))
+            written.append(path)
+    return written

@@ -1,0 +1,88 @@
+"""Which line of a table a run belongs to: a structured identity. The label that a reader sees is made from it at the
+end, and nothing is ever read back from a label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..teachers import CONTROL_TEACHERS
+from ..teachers.formulas import PREFIX
+from ..teachers.provenance import UNTRAINED, mark_of
+from .profiles import PROFILES
+from .spec import RunSpec
+
+NOTES = {  # a setting that differs from its default, in words; any other is shown as "name value"
+    ("variance_weight", 0.0): "lambda = 0",
+    ("centre", False): "not centred",
+    ("summary", "mean"): "patch mean",
+    ("merge", "first"): "first camera that sees",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """What tells a line of a table from the others; what does not differ in a table keeps its default.
+
+    pretext : as registered, or "random". settings : the pretext's settings that differ from its defaults. teacher : its
+    name where a table compares teachers; elsewhere only its kind, where it is not a trained teacher ("UNTRAINED",
+    "IN-DOMAIN", a formula's name). source : the dataset pretrained on, in tables of transfer. zero_shot : pretrained on
+    another dataset. cameras, epochs (as a share of the profile's) : in tables that vary them, else 0.
+    """
+
+    pretext: str
+    settings: tuple[tuple[str, object], ...] = ()
+    teacher: str = ""
+    source: str = ""
+    zero_shot: bool = False
+    augment: bool = False
+    cameras: int = 0
+    epochs: float = 0.0
+
+    def __str__(self) -> str:
+        notes = [teacher_label(self.teacher)] if self.teacher else []
+        notes += [
+            value if name == "control" else NOTES.get((name, value), f"{name} {value}") for name, value in self.settings
+        ]
+        notes += [f"from {self.source}"] if self.source else []
+        notes += ["zero-shot"] * self.zero_shot + ["augmented"] * self.augment
+        notes += [f"{self.cameras} camera{'s' * (self.cameras > 1)}"] if self.cameras else []
+        notes += [f"{self.epochs:g} x the epochs"] if self.epochs else []
+        pretext = "dense" if self.pretext == "control" else self.pretext
+        return f"{pretext} ({', '.join(notes)})" if notes else pretext
+
+
+def control(name: str) -> Line:
+    """The line of dense on the targets of one of ``pretexts.CONTROLS``."""
+    return Line("control", (("control", name),))
+
+
+def teacher_kind(name: str) -> str:
+    """What must be said of a teacher that is not a trained one: "UNTRAINED", "IN-DOMAIN", or the formula's name."""
+    return name.removeprefix(PREFIX) if name in CONTROL_TEACHERS else mark_of(name)
+
+
+def teacher_label(name: str) -> str:
+    """A teacher as tables call it: without the hub's owner, its kind in capitals."""
+    if name in ("UNTRAINED", "IN-DOMAIN"):
+        return f"{name} teacher"
+    if PREFIX + name in CONTROL_TEACHERS:
+        return f"{name} alone"
+    stem, kind = name.removesuffix(UNTRAINED).rpartition("/")[2], teacher_kind(name)
+    return f"{stem}, {kind}" if kind else stem
+
+
+def line_of(spec: RunSpec, shown: tuple[str, ...] = ()) -> Line:
+    """The line of a run. shown : what else the table tells apart, of "teacher", "source", "zero_shot", "cameras",
+    "epochs"."""
+    if spec.pretext is None:
+        return Line(spec.pretext_name)
+    return Line(
+        spec.pretext.name,
+        tuple(sorted(spec.pretext.settings.items())),
+        spec.teacher if "teacher" in shown else teacher_kind(spec.teacher),
+        source=spec.data.dataset if "source" in shown else "",
+        zero_shot="zero_shot" in shown and spec.data.dataset != spec.measured_on,
+        augment=spec.training.augment,
+        cameras=spec.targets.cameras if "cameras" in shown and spec.targets else 0,
+        epochs=round(spec.training.epochs / PROFILES[spec.profile].epochs, 2) if "epochs" in shown else 0.0,
+    )

@@ -1,0 +1,239 @@
+"""Lists of runs, from few parts: a profile in, specs out. ``artifacts`` says which list feeds which table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..datasets import load_source
+from ..encoders import encoder_config
+from ..errors import Cross4DError
+from ..pretexts import CONTROLS
+from ..teachers import CONTROL_TEACHERS, SHIPPED
+from ..teachers.provenance import HOME, UNTRAINED
+from .profiles import PROFILES, ROLES, Profile, clip_settings
+from .spec import RunSpec, build_spec
+
+Runs = Callable[[Profile], list[RunSpec]]
+SPLITS = ("train", "test")
+
+
+# ------------------------------------------------------------------------------------------------ datasets of a profile
+
+
+def is_present(dataset: str) -> bool:
+    """Are videos of the dataset on this machine?"""
+    try:
+        return bool(load_source(dataset).entries(None))
+    except Cross4DError:
+        return False
+
+
+def main_dataset(profile: Profile) -> str:
+    """The profile's dataset when its files are there, else its embedded fallback. Raises DataError when there is
+    neither."""
+    if profile.fallback is None:
+        load_source(profile.dataset).entries(None)
+        return profile.dataset
+    return profile.dataset if is_present(profile.dataset) else profile.fallback
+
+
+def role_dataset(profile: Profile, role: str) -> str:
+    """The dataset that plays a role of ROLES in a profile: the first of its candidates that is there, "" when none is.
+
+    Where rows are shown, a lone candidate is taken whether or not its files are there: it is the one that has rows.
+    """
+    candidates = profile.roles.get(role, ())
+    if profile.shown and len(candidates) == 1:
+        return candidates[0]
+    return next((name for name in candidates if is_present(name)), "")
+
+
+def identity_splits(dataset: str) -> tuple[str, str]:
+    """The splits that share no individual, where a dataset has them beside its own."""
+    return ("train-identities", "test-identities") if "train-identities" in load_source(dataset).splits else SPLITS
+
+
+def segmentation_datasets(profile: Profile) -> list[tuple[str, tuple[str, str]]]:
+    """(dataset, splits) of the segmentation tables: hands and objects as in the paper, and the parts of animals (ours),
+    where no animal of the test clips is in the training clips."""
+    hands, animals = role_dataset(profile, "hands"), role_dataset(profile, "animals")
+    found = [(hands, SPLITS)] if hands else []
+    return found + ([(animals, identity_splits(animals))] if animals and load_source(animals).point_classes else [])
+
+
+# ------------------------------------------------------------------------------------------------ runs, from few parts
+
+
+def each(
+    *ways: str | tuple[str, dict],
+    data: Callable[[Profile], str] = main_dataset,
+    seeds: str = "seeds",
+    of: Callable[[Profile], Profile] = lambda profile: profile,
+    target: Callable[[str], str] = lambda dataset: dataset,
+    **common,
+) -> Runs:
+    """Every way with every seed on a dataset of the profile; nothing where the profile has no such dataset.
+
+    ways : a pretext, or a pretext and what differs from the profile's run of it, by path (``build_spec``). seeds : the
+    field of Profile that lists them. of : the profile that is run instead. target : the dataset measured on.
+    """
+
+    def runs(profile: Profile) -> list[RunSpec]:
+        profile = of(profile)
+        if not (dataset := data(profile)):
+            return []
+        pairs = [(pair, {}) if isinstance(pair, str) else pair for pair in ways]
+        common_changes = {"task.data.dataset": target(dataset), **common}
+        return [
+            build_spec(profile, dataset, pretext, seed, **common_changes | changes)
+            for seed in getattr(profile, seeds)
+            for pretext, changes in pairs
+        ]
+
+    return runs
+
+
+def joined(*parts: Runs) -> Runs:
+    """The runs of several parts, in order."""
+    return lambda profile: [spec for part in parts for spec in part(profile)]
+
+
+def role(name: str) -> Callable[[Profile], str]:
+    return lambda profile: role_dataset(profile, name)
+
+
+def control_profile(profile: Profile) -> Profile:
+    """The profile at which targets are exchanged: its own ``controls`` (teacher, epochs) over what it is otherwise."""
+    return replace(profile, **profile.controls)
+
+
+TRIO = ("random", "global", "dense")
+
+
+def granularity(**common) -> Runs:
+    """Table 1 and our control beside it: random, global, dense, and dense from an untrained teacher."""
+    twin = each(("dense", {"targets.teacher": f"cross4d-tiny{UNTRAINED}"}), **common)
+    return joined(each(*TRIO, **common), lambda profile: twin(profile) if profile.teacher in SHIPPED else [])
+
+
+def under(teacher: str) -> list[tuple[str, dict]]:
+    """Global and dense under another teacher."""
+    return [(pretext, {"targets.teacher": teacher}) for pretext in ("global", "dense")]
+
+
+def transfer_runs(profile: Profile) -> list[RunSpec]:
+    """Tables 5 and 12: dense on each source, probed on each target, and the random encoder on each target."""
+    main, animals, people = main_dataset(profile), role_dataset(profile, "animals"), role_dataset(profile, "people")
+    sources = [dataset for dataset in (main, animals, people) if dataset]
+    targets = [*sources, *([f"{animals}-actions"] if animals else [])]
+    return [
+        build_spec(profile, source, "dense", seed, **{"task.data.dataset": target})
+        if source
+        else build_spec(profile, target, "random", seed)
+        for seed in profile.task_seeds
+        for source in ("", *sources)
+        for target in targets
+    ]
+
+
+def per_point(task: str, *ways: tuple[str, str]) -> Runs:
+    """A task on every segmentation dataset. ways : (pretrained "here" or on the "main" dataset, pretext)."""
+
+    def runs(profile: Profile) -> list[RunSpec]:
+        found = []
+        for dataset, (learned_from, split) in segmentation_datasets(profile):
+            data = {"dataset": dataset, "split": split}
+            sources = {"here": dataset, "main": main_dataset(profile)}
+            found += [
+                build_spec(
+                    profile,
+                    sources[where],
+                    pretext,
+                    seed,
+                    task={"name": task, "learned_from": learned_from, "data": data},
+                )
+                for seed in profile.task_seeds
+                for where, pretext in ways
+            ]
+        return found
+
+    return runs
+
+
+def correspondence_runs(profile: Profile) -> list[RunSpec]:
+    """Table 16 on the animals' test clips, 16 frames in a row for its gaps; dense also from the main dataset."""
+    if not (dataset := role_dataset(profile, "animals")):
+        return []
+    clip = {} if clip_settings(profile, dataset)["frames"] >= 16 else {"frames": 16, "stride": 1}
+    task = {"name": "correspondence", "data": {"dataset": dataset, **clip}}
+    ways = (*((dataset, pretext) for pretext in TRIO), (main_dataset(profile), "dense"))
+    return [
+        build_spec(profile, source, pretext, seed, task=task) for seed in profile.task_seeds for source, pretext in ways
+    ]
+
+
+def coverage_runs(profile: Profile) -> list[RunSpec]:
+    """Table 15's other half: the coverage of each dataset's training clips, at the profile's clip size and at the
+    paper's."""
+    played = {main_dataset(profile): "msr-action3d"} | {role_dataset(profile, name): own for name, own in ROLES.items()}
+    return [
+        build_spec(profile, dataset, "none", 0, task="coverage", data=size)
+        for dataset, own in played.items()
+        if dataset
+        for size in ({}, clip_settings(PROFILES["paper"], own))
+    ]
+
+
+def paper_size_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: the paper's clip and encoder size (Tables 8, 9), one seed and ``reach_epochs`` epochs."""
+    if not profile.reach_epochs:
+        return []
+    size, defaults = PROFILES["paper"], encoder_config("point4d")()
+    parts = {
+        "data": {"frames": size.frames, "points": size.points, "stride": size.stride},
+        "encoder": {name: getattr(defaults, name) for name in profile.encoder},
+        "targets": {"dim": size.dim},
+        "training": {"epochs": profile.reach_epochs, "batch": 8},  # a batch of 16 takes 8 GB
+    }
+    return [build_spec(profile, main_dataset(profile), pretext, 0, **parts) for pretext in TRIO]
+
+
+def teacher_runs(profile: Profile) -> list[RunSpec]:
+    """Table 2: random, and global and dense from each of the profile's teachers; untrained ones of other families than
+    ours have the seeds of a task."""
+    few = lambda name: name.endswith(UNTRAINED) and name.removesuffix(UNTRAINED) not in SHIPPED
+    parts = [each(*under(name), seeds="task_seeds" if few(name) else "seeds") for name in profile.teachers]
+    return joined(each("random"), *parts)(profile)
+
+
+def control_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: Table 1's rows, global on the patch mean, and dense with the target alone changed, once in every way."""
+    ways = [("global", {"pretext.summary": "mean"})]
+    ways += [("dense", {"targets.teacher": name}) for name in CONTROL_TEACHERS]
+    ways += [("control", {"pretext.control": name}) for name in CONTROLS]
+    return joined(granularity(of=control_profile), each(*ways, of=control_profile))(profile)
+
+
+def length_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: dense trained for a third, one and twice the profile's epochs, plainly and on augmented clips; one seed."""
+    lengths = (profile.epochs // 3, profile.epochs, 2 * profile.epochs)
+    ways = [
+        ("dense", {"training.epochs": epochs, "training.augment": augment})
+        for augment in (False, True)
+        for epochs in lengths
+    ]
+    return [spec for spec in each("random", *ways, of=control_profile)(profile) if spec.seed == profile.seeds[0]]
+
+
+def in_domain_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: global and dense under the teacher of the controls, and under one trained on from it with the very clips
+    the student is trained on (no label read)."""
+    if not profile.in_domain:
+        return []
+    return each(*TRIO, *under(f"{HOME}{main_dataset(profile)}"), of=control_profile)(profile)
+
+
+def first_seed(runs: Runs) -> Runs:
+    """A figure shows one encoder of each kind: the first seed's."""
+    return lambda profile: [spec for spec in runs(profile) if spec.seed == profile.task_seeds[0]]

@@ -1,0 +1,154 @@
+"""What a table's rows show: comparisons of its lines by ``evaluation.statistics``, and findings of one sentence each.
+
+A table's claims and its primary reading are declared in the registry. Verdicts are those of ``statistics.VERDICTS``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..evaluation.statistics import VERDICTS, Comparison, compare
+from ..experiments import ARTIFACTS, Claim, Line, Profile
+from ..experiments.artifacts import DENSE, GLOBAL
+from ..experiments.lines import control
+from .tables import COORDINATES, FEATURES, PLACES, Rows, counted, readings_of, rows_of, statistic_of
+
+STUCK = 0.8  # a loss that ends above this share of its first epoch's has hardly fallen
+FINDING = "{claim} on {data}{older}: {verdict} ({difference:+.2f} [{low:+.2f}, {high:+.2f}], {reading}, seeds {seeds})."
+CELL = "{difference:+.2f} [{low:+.2f}, {high:+.2f}] {verdict}"
+
+MEAN = Line("global", (("summary", "mean"),))
+PATHS = {  # from global to dense, (what is added, line) a step; the steps of each path add up to the whole difference
+    "the teacher's features throughout, the place last": (
+        ("the target for every token", control("broadcast")),
+        ("a target a frame, its class token", control("broadcast frames")),
+        ("the mean of its patches instead", control("broadcast frame means")),
+        ("different targets within a frame", control("shuffled points")),
+        ("each at its right place", DENSE),
+    ),
+    "the patches' features first": (
+        ("the mean of its patches instead of the class token", MEAN),
+        ("for every token, frame by frame", control("broadcast frame means")),
+        ("each patch at its own place", DENSE),
+    ),
+    "the place first, the teacher's features last": (
+        ("the target for every token", control("broadcast")),
+        ("many targets at the right place", Line("dense", teacher="position")),
+        ("the teacher's features", DENSE),
+    ),
+}
+
+
+def side(line: Line, own: Rows, other: Rows, key: str) -> dict[int, np.ndarray]:
+    """What a line's rows count under a reading, by seed. Coordinates have no rows of their own: they stand in all."""
+    if line.pretext in COORDINATES:
+        at = {"compared by": "distance", "gap": FEATURES[key]["gap"]}
+        own, key = other, next(name for name, place in PLACES.items() if place == at and name.startswith(line.pretext))
+    return {seed: counted(row, key) for seed, row in own.items() if key in row.metrics}
+
+
+def comparison(name: str, profile: Profile, first: Line, second: Line, on: str = "") -> dict[str, Comparison]:
+    """Two lines of a table on a dataset (the first that has both), under every reading, the primary one first: its
+    verdict takes the others as secondary. {} where either has no rows."""
+    rows = rows_of(name, profile)
+    for data in [on] if on else dict.fromkeys(data for data, _ in rows):
+        pair = [rows.get((data, line), {}) for line in (first, second)]
+        pair = [
+            own or (pair[1 - k] if line.pretext in COORDINATES else {})
+            for k, (own, line) in enumerate(zip(pair, (first, second)))
+        ]
+        if all(pair):
+            return compared(name, first, second, *pair)
+    return {}
+
+
+def compared(name: str, first: Line, second: Line, a: Rows, b: Rows) -> dict[str, Comparison]:
+    row, primary, found = next(iter(a.values())), ARTIFACTS[name].primary, {}
+    keys = sorted(readings_of(name, row), key=lambda key: key == primary)  # the primary one last
+    for key in keys:
+        both = side(first, a, b, key), side(second, b, a, key)
+        secondary = list(found.values()) if key == primary else ()
+        found[key] = compare(*both, row.subjects(key), statistic_of(row, key), secondary)
+    return dict(reversed(found.items()))
+
+
+def claims_of(name: str, profile: Profile) -> tuple[Claim, ...]:
+    claims = ARTIFACTS[name].claims
+    return claims(profile) if callable(claims) else claims
+
+
+def comparisons(name: str, profile: Profile, claims: tuple[Claim, ...] | None = None) -> pd.DataFrame:
+    """The claims of a table (or others) on every dataset it has, under every reading: one line a comparison; the first
+    claim's primary reading is ``primary``, all else ``secondary``."""
+    rows, found = rows_of(name, profile), []
+    for claim in claims_of(name, profile) if claims is None else claims:
+        for data in dict.fromkeys(data for data, _ in rows):
+            several = comparison(name, profile, claim.first, claim.second, data) if claim.on in ("", data) else {}
+            own = [*rows.get((data, claim.first), {}).values(), *rows.get((data, claim.second), {}).values()]
+            for key, c in several.items():
+                about = {"data": data, "claim": claim.says, "first": str(claim.first), "second": str(claim.second)}
+                about |= {"reading": key, "role": "secondary" if found else "primary"}
+                numbers = {field: getattr(c, field) for field in ("difference", "low", "high", "verdict", "clips")}
+                seeds = {"seeds": " ".join(map(str, c.seeds)), "by seed": " ".join(f"{d:+.3f}" for d in c.by_seed)}
+                code = "current" if all(row.is_current for row in own) else "older"
+                found.append(about | numbers | seeds | {"profile": profile.name, "code": code})
+    return pd.DataFrame(found)
+
+
+def verdict_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """``comparisons`` as it is read: one line a claim and dataset, one column a reading, the primary one first."""
+    cells: dict[tuple, dict] = {}
+    for line in frame.to_dict("records"):
+        at = (line["profile"], line["data"], f"{line['first']} − {line['second']}")
+        cells.setdefault(at, {})[line["reading"]] = CELL.format(**line)
+        cells[at] |= {"seeds": len(line["seeds"].split()), "code": line["code"]}
+    return (
+        pd.DataFrame.from_dict(cells, orient="index").rename_axis(["profile", "data", "first − second"])
+        if cells
+        else pd.DataFrame()
+    )
+
+
+def finding(line: dict) -> str:
+    """One sentence on a line of ``comparisons``."""
+    older = ", older code" if line["code"] == "older" else ""
+    return FINDING.format(**line | {"claim": line["claim"][0].upper() + line["claim"][1:], "older": older})
+
+
+def findings(name: str, profile: Profile) -> list[str]:
+    """A sentence a claim and dataset of a table, by its primary reading, the primary claim first."""
+    frame = comparisons(name, profile)
+    chosen = frame[frame["reading"] == ARTIFACTS[name].primary] if len(frame) else frame
+    return [finding(line) for line in chosen.to_dict("records")]
+
+
+def legend_of_verdicts() -> pd.DataFrame:
+    """What each verdict means, for a reader."""
+    return pd.DataFrame({"means": VERDICTS}).rename_axis("verdict")
+
+
+def steps(profile: Profile) -> pd.DataFrame:
+    """What the difference between global and dense is made of: one line a path, step and probe. The same difference
+    splits otherwise in another order. Steps one of whose ends has no rows are left out."""
+    found = []
+    for path, added in PATHS.items():
+        before = GLOBAL
+        for what, line in added:
+            frame = comparisons("control_targets", profile, (Claim(line, before, what),))
+            found.append(frame.assign(path=path).rename(columns={"claim": "added", "first": "to", "second": "from"}))
+            before = line
+    return pd.concat(found, ignore_index=True)
+
+
+def losses(name: str, profile: Profile) -> pd.DataFrame:
+    """How far each student of a table learned: the cosine loss of the first and the last epoch, mean over seeds, and
+    how many seeds are ``stuck`` (the last is still above STUCK of the first). A constant prediction costs 1 where
+    targets are centred; a shuffled target has a floor of its own, for it cannot be predicted."""
+    found = {}
+    for (_, line), rows in rows_of(name, profile).items():
+        curves = [row.measures["curve"]["cosine"] for row in rows.values() if "curve" in row.measures]
+        if curves:
+            ends = {"first epoch": np.mean([c[0] for c in curves]), "last epoch": np.mean([c[-1] for c in curves])}
+            found[str(line)] = ends | {"stuck": sum(c[-1] > STUCK * c[0] for c in curves), "seeds": len(curves)}
+    return pd.DataFrame.from_dict(found, orient="index")
