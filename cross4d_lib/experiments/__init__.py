@@ -1,20 +1,25 @@
-"""What to run (specs, profiles), running it once (run, queue), and which run feeds which table (manifest)."""
+"""What to run (specs, profiles), running it once (run, queue), and which run feeds which table (artifacts)."""
 
-from .artifacts import ARTIFACTS, Artifact, control_profile, main_dataset, role_dataset, runs_for
+from .artifacts import ARTIFACTS, Artifact, Claim, runs_for
 from .build import clips_of, fresh_encoder, targets_of, task_clips
-from .old_spec import RunSpec, make_spec
+from .lines import Line
 from .profiles import PROFILES, ROLES, Profile, clip_settings, load_profile
 from .queue import run_queue
 from .run import RESULTS, load_row, load_rows, pretrained_encoder, run
+from .run_lists import control_profile, main_dataset, role_dataset
+from .spec import RunSpec, build_spec
 
 __all__ = [
     "ARTIFACTS",
     "Artifact",
+    "Claim",
+    "Line",
     "PROFILES",
     "Profile",
     "RESULTS",
     "ROLES",
     "RunSpec",
+    "build_spec",
     "clip_settings",
     "clips_of",
     "control_profile",
@@ -23,7 +28,6 @@ __all__ = [
     "load_row",
     "load_rows",
     "main_dataset",
-    "make_spec",
     "pretrained_encoder",
     "role_dataset",
     "run",

@@ -14,18 +14,19 @@ import torch
 
 from ..errors import ConfigError, Cross4DError
 from .artifacts import ARTIFACTS, runs_for
-from .old_spec import RunSpec
 from .profiles import load_profile
+from .row import Row
 from .run import load_row, run
+from .spec import RunSpec
 
 
-def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1) -> int:
+def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1, renew: bool = False) -> int:
     """Run every missing run of some artifacts of a profile. Returns the number of runs that failed; prints a line each.
 
     A run that fails, for whatever reason, is named and does not stop the others.
 
     only : artifact names such as "table01"; None takes all that are ready. jobs : processes; the cores are shared out
-    among them. Raises ConfigError on an artifact that does not exist or is not built yet.
+    among them. renew : run again what has a row by older code only. Raises ConfigError on an artifact that does not exist or is not built yet.
     """
     for name in only or ():
         if name not in ARTIFACTS or not ARTIFACTS[name].ready:
@@ -35,8 +36,11 @@ def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1) -> int
                 f"one of {', '.join(n for n, a in ARTIFACTS.items() if a.ready)}",
             )
     specs = runs_for(load_profile(profile), only)
-    missing = [spec for spec in specs if load_row(spec) is None]
-    print(f"{profile}: {len(specs)} runs, {len(specs) - len(missing)} there, {len(missing)} to do")
+    rows = {spec: load_row(spec) for spec in specs}
+    older = [spec for spec, row in rows.items() if row is not None and not row.is_current]
+    missing = [spec for spec, row in rows.items() if row is None or renew and spec in older]
+    of_older = f" ({len(older)} by older code)" if older and not renew else ""
+    print(f"{profile}: {len(specs)} runs, {len(specs) - len(missing)} there{of_older}, {len(missing)} to do")
     failed = 0
     if jobs <= 1:
         for spec in missing:
@@ -60,15 +64,15 @@ def sharing(specs: list[RunSpec]) -> list[list[RunSpec]]:
     group load it."""
     groups: dict[str, list[RunSpec]] = {}
     for spec in specs:
-        groups.setdefault(spec.key if spec.pretext in ("none", "random") else spec.pretraining.key, []).append(spec)
+        groups.setdefault(spec.encoder_key if spec.pretext else spec.key, []).append(spec)
     return list(groups.values())
 
 
-def _attempt_all(specs: list[RunSpec], threads: int) -> list[tuple[dict | None, str, float]]:
+def _attempt_all(specs: list[RunSpec], threads: int) -> list[tuple[Row | None, str, float]]:
     return [_attempt(spec, threads) for spec in specs]
 
 
-def _attempt(spec: RunSpec, threads: int | None) -> tuple[dict | None, str, float]:
+def _attempt(spec: RunSpec, threads: int | None) -> tuple[Row | None, str, float]:
     if threads:
         torch.set_num_threads(threads)
     started = time.perf_counter()
@@ -80,10 +84,10 @@ def _attempt(spec: RunSpec, threads: int | None) -> tuple[dict | None, str, floa
         return None, traceback.format_exc(), time.perf_counter() - started
 
 
-def _report(spec: RunSpec, row: dict | None, error: str, seconds: float) -> bool:
+def _report(spec: RunSpec, row: Row | None, error: str, seconds: float) -> bool:
     if row is None:
         print(f"FAILED  {spec}: {error}", flush=True)
         return False
-    found = "  ".join(f"{setting} {next(iter(values.values())):.3f}" for setting, values in row["metrics"].items())
+    found = "  ".join(f"{setting} {metric.value:.3f}" for setting, metric in row.metrics.items())
     print(f"done    {spec.key}  {spec}: {found}  ({seconds:.0f} s)", flush=True)
     return True

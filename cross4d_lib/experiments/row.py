@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import ConfigDict, Field, model_validator
@@ -181,7 +182,7 @@ class Row(Part):
         """Is the row of the code and the contents as they are now?"""
         return self.code == self.spec.code and self.contents == self.spec.contents
 
-    @property
+    @cached_property
     def without_code_key(self) -> str:
         return self.spec.key_with(self.contents, None)
 

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import datetime
+import hashlib
 import json
 import os
-import platform
-import subprocess
 import time
-from collections.abc import Callable
-from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from ..datasets.base import file_digest
 from ..encoders import Encoder
-from ..errors import DataError
-from ..files import cache_folder
-from ..teachers import mark_of
-from ..training import pretrain
+from ..errors import ConfigError
+from ..files import cache_folder, expanded, file_digest, write_text, write_whole
+from ..machine import default_device, device_name, provenance
+from ..precision import precision_of
+from ..teachers.provenance import mark_of
+from ..training import Training, pretrain
 from .build import clips_of, fresh_encoder, targets_of, task_clips
-from .old_spec import RunSpec
+from .row import Row, read_row
+from .spec import PretrainingSpec, RunSpec
 from .tasks import TASKS
 
-RESULTS = Path(os.environ.get("CROSS4D_RESULTS") or Path(__file__).resolve().parents[2] / "results")
-PACKAGES = ("torch", "numpy", "transformers", "scikit-learn", "zarr")
+RESULTS = expanded(os.environ.get("CROSS4D_RESULTS") or Path(__file__).resolve().parents[2] / "results")
+_ROWS: dict[Path, tuple[tuple[int, int], Row]] = {}  # rows that were read, with size and time of their files
+
+_INDEX: dict[Path, tuple[int, dict[str, list[Path]]]] = {}  # keys without code of a folder's rows, with its time
 
 
 def rows_folder(profile: str) -> Path:
@@ -36,76 +35,78 @@ def rows_folder(profile: str) -> Path:
 
 
 def row_path(spec: RunSpec) -> Path:
+    """Where the row of a spec, by the code as it is now, lies or will lie."""
     return rows_folder(spec.profile) / f"{spec.key}.json"
 
 
-def load_row(spec: RunSpec) -> dict | None:
-    """The run's row if it has been run, else None. Raises DataError on a damaged one."""
-    path = row_path(spec)
-    return _read_row(path) if path.is_file() else None
+def load_row(spec: RunSpec) -> Row | None:
+    """The run's row by the code as it is now, else the newest one by older code (``row.is_current`` is False), else
+    None. Raises DataError on a damaged one."""
+    if (path := row_path(spec)).is_file():
+        return _row(path)
+    same = map(_row, _older(rows_folder(spec.profile)).get(spec.without_code_key, ()))
+    return max(same, key=lambda row: row.date, default=None)
 
 
-def load_rows(profile: str) -> list[dict]:
+def load_rows(profile: str) -> list[Row]:
     """All rows of a profile, by key. Raises DataError on a damaged one."""
-    return [_read_row(path) for path in sorted(rows_folder(profile).glob("*.json"))]
+    return [_row(path) for path in sorted(rows_folder(profile).glob("*.json"))]
 
 
-def _read_row(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise DataError(f"a damaged row ({error})", path, "restore it from git, or delete it and run again") from error
+def _older(folder: Path) -> dict[str, list[Path]]:
+    """The rows of a folder by their keys without code; listed again only when files have come or gone."""
+    if not folder.is_dir():
+        return {}
+    changed = folder.stat().st_mtime_ns
+    if _INDEX.get(folder, (None,))[0] != changed:
+        found: dict[str, list[Path]] = {}
+        for path in sorted(folder.glob("*.json")):
+            found.setdefault(_row(path).without_code_key, []).append(path)
+        _INDEX[folder] = changed, found
+    return _INDEX[folder][1]
 
 
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all: ``write`` is given a draft beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.draft-{os.getpid()}")
-    write(draft)
-    draft.replace(path)
+def _row(path: Path) -> Row:
+    """A row, read again only when its file has changed."""
+    state = path.stat()
+    state = state.st_size, state.st_mtime_ns
+    if _ROWS.get(path, (None,))[0] != state:
+        _ROWS[path] = state, read_row(path)
+    return _ROWS[path][1]
 
 
-def default_device() -> torch.device:
-    """CUDA when there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tuple[Encoder, dict]:
+def pretrained_encoder(spec: PretrainingSpec, device=None, progress: bool = True) -> tuple[Encoder, dict]:
     """The spec's encoder, trained now or loaded from the cache, with what was measured on the way.
 
-    The measures: seconds of building targets and of training, clips a second, losses of the first and last epoch and
-    the whole curve, coverage, bytes of the store. They are kept beside the weights, so a loaded encoder reports the run
-    that made it.
+    The measures: seconds of building targets and of training, clips a second, precision, losses of the first and last
+    epoch and the whole curve, coverage, bytes of the store. They are kept beside the weights, so a loaded encoder
+    reports the run that trained it. An encoder without a pretext is as it was drawn, and has no measures.
     """
-    device, spec = torch.device(device or default_device()), spec.pretraining
+    device, spec = torch.device(device or default_device()), spec.encoder_part
     encoder = fresh_encoder(spec).to(device)
-    if spec.pretext in ("none", "random"):
+    if spec.pretext is None:
         return encoder.eval(), {}
     weights = cache_folder() / "encoders" / f"{spec.key}.safetensors"
-    notes = weights.with_suffix(".json")
-    if (measures := _measures_of(weights, notes)) is not None:
+    if (measures := _kept_measures(weights)) is not None:
         encoder.load_state_dict(load_file(weights))
         return encoder.eval(), measures
     started = time.perf_counter()
-    targets = targets_of(spec, encoder, clips_of(spec), device, progress)
+    targets = targets_of(spec, encoder, clips_of(spec.data), device, progress)
     built = time.perf_counter() - started
     checkpoint = cache_folder() / "checkpoints" / f"{spec.key}.pt"
     log = pretrain(
         encoder,
         targets,
-        spec.pretext,
-        spec.epochs,
+        spec.pretext.name,
+        spec.training.epochs,
         spec.seed,
-        variance_weight=spec.variance_weight,
-        centre=spec.centre,
-        summary=spec.summary or "class",
-        control=spec.control,
-        augmented=spec.augmented,
+        training=Training(batch=spec.training.batch, augment=spec.training.augment),
         checkpoint=checkpoint,
-        batch=spec.batch,
+        **spec.pretext.settings,
     )
     measures = {
-        "teacher_revision": targets.spec["teacher"],
+        "teacher_revision": targets.spec["teacher"] or "",
+        "precision": log.precision,
         "targets_seconds": built,
         "training_seconds": log.seconds,
         "training_clips_per_second": log.clips_per_second,
@@ -116,99 +117,83 @@ def pretrained_encoder(spec: RunSpec, device=None, progress: bool = True) -> tup
         "store_bytes": targets.measured_bytes(),
         "store_clips": len(targets),
     }
-    _write_whole(
-        weights,
-        lambda draft: save_file(
-            {name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}, draft
-        ),
-    )
-    _write_whole(
-        notes, lambda draft: draft.write_text(json.dumps({**measures, "weights_digest": file_digest(weights)}))
-    )
+    state = {name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}
+    write_whole(weights, lambda draft: save_file(state, draft))
+    notes = {"measures": measures, "digest": _notes_digest(weights, measures)}
+    write_text(weights.with_suffix(".json"), json.dumps(notes, indent=1) + "\n")
     checkpoint.unlink(missing_ok=True)
     return encoder.eval(), measures
 
 
-def _measures_of(weights: Path, notes: Path) -> dict | None:
-    """The measures kept beside cached weights, or None when there are no weights, or not those that were written."""
+def _notes_digest(weights: Path, measures: dict) -> str:
+    """Of weights and measures together: neither is taken when one of them is not what was written."""
+    return hashlib.sha256(json.dumps([file_digest(weights), measures]).encode()).hexdigest()[:16]
+
+
+def _kept_measures(weights: Path) -> dict | None:
+    """The measures kept beside cached weights; None when there are none, or they or the weights are damaged."""
     try:
-        measures, digest = json.loads(notes.read_text()), file_digest(weights)
-    except (OSError, ValueError):
+        notes = json.loads(weights.with_suffix(".json").read_text())
+        return notes["measures"] if notes["digest"] == _notes_digest(weights, notes["measures"]) else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    return measures if measures.pop("weights_digest", digest) == digest else None
 
 
-def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) -> dict:
-    """Run a spec unless its row is there; returns the row. again : run it even so."""
+def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) -> Row:
+    """Run a spec unless its row by the code as it is now is there; returns the row. again : run it even so.
+
+    Raises ConfigError, before anything is computed, where no row can be written.
+    """
     row = load_row(spec)
-    if row is not None and not again:
+    if row is not None and row.is_current and not again:
         return row
-    started = time.perf_counter()
+    path, started = row_path(spec), time.perf_counter()
+    _check_writable(path.parent)
     device = torch.device(device or default_device())
     train, test = task_clips(spec)
-    encoder, measures = pretrained_encoder(spec, device, progress)
-    checkpoint = cache_folder() / "checkpoints" / f"{spec.key}-{spec.task}.pt"
-    outcome = TASKS[spec.task](spec, encoder, train, test, checkpoint)
+    encoder, measures = pretrained_encoder(spec, device, progress) if spec.encoder else (None, {})
+    checkpoint = cache_folder() / "checkpoints" / f"{spec.key}-{spec.task.name}.pt"
+    outcome = TASKS[spec.task.name](spec, encoder, train, test, checkpoint)
     checkpoint.unlink(missing_ok=True)
-    row = {
-        "key": spec.key,
-        "spec": spec.canonical(),
-        "profile": spec.profile,
-        "dataset": spec.dataset,
-        "target": spec.measured_on,
-        "task": spec.task,
-        "stand_in": train.source.stand_in,
-        "teacher": spec.teacher,
-        "teacher_mark": mark_of(spec.teacher),
-        "teacher_revision": measures.pop("teacher_revision", ""),
-        "seed": spec.seed,
-        "metrics": outcome.metrics,
-        "chance": outcome.chance,
-        "measures": {**measures, **outcome.notes},
-        "clips_trained": len(train),
-        "clips_evaluated": len(test),
-        "found": train.found(),
-        "padded": {
-            split: {k: v for k, v in ds.counts().items() if k != "clips"}
-            for split, ds in zip(("train", "test"), (train, test))
-        },
+    fingerprints = {"train": train.fingerprint(), "test": test.fingerprint()}
+    counts = {"train": train.counts(), "test": test.counts()}
+    row = Row(
+        key=spec.key,
+        spec=spec,
+        contents=spec.contents,
+        code=spec.code,
+        profile=spec.profile,
+        dataset=spec.data.dataset if spec.data else spec.measured_on,
+        target=spec.measured_on,
+        task=spec.task.name,
+        stand_in=train.source.stand_in,
+        teacher=spec.teacher,
+        teacher_label=mark_of(spec.teacher),
+        teacher_revision=measures.pop("teacher_revision", ""),
+        seed=spec.seed,
+        metrics=outcome.metrics,
+        chance=outcome.chance,
+        precision=measures.pop("precision", precision_of(device)),
+        measures={**measures, **outcome.notes},
+        clips_trained=len(train),
+        clips_evaluated=len(test),
+        found=train.found(),
+        padded={split: {k: v for k, v in of.items() if k != "clips"} for split, of in counts.items()},
         **provenance(),
-        "config_hash": spec.key,
-        "data_hash": {"train": train.fingerprint(), "test": test.fingerprint()},
-        "device": device_name(device),
-        "seconds": time.perf_counter() - started,
-    }
-    _write_whole(row_path(spec), lambda draft: draft.write_text(json.dumps(row, indent=1) + "\n"))
-    return row
+        config_hash=spec.key,
+        data_hash=fingerprints,
+        device=device_name(device),
+        seconds=time.perf_counter() - started,
+    )
+    write_text(path, row.to_json())
+    return _row(path)
 
 
-def provenance() -> dict:
-    """Commit, whether the library differs from it, package versions and date."""
-    commit, dirty = git_state()
-    return {
-        "commit": commit,
-        "dirty": dirty,
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
-
-
-@lru_cache
-def git_state() -> tuple[str, bool | None]:
-    """(commit, dirty) of the library's checkout; ("", None) outside of one. Only the library counts as dirty, not
-    results."""
-    here = Path(__file__).resolve().parents[2]
-    git = lambda *words: subprocess.run(
-        ["git", "-C", str(here), *words], capture_output=True, text=True, check=True
-    ).stdout.strip()
+def _check_writable(folder: Path) -> None:
     try:
-        return git("rev-parse", "HEAD")[:12], bool(git("status", "--porcelain", "--", "cross4d_lib"))
-    except (OSError, subprocess.CalledProcessError):
-        return "", None
-
-
-def device_name(device: torch.device) -> str:
-    """The device in words: the GPU's name, or the CPU's cores and threads."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu, {torch.get_num_threads()} of {os.cpu_count()} cores"
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise ConfigError("no row can be written here", folder, "set CROSS4D_RESULTS to a folder that can be written")

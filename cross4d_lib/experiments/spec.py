@@ -193,6 +193,11 @@ class PretrainingSpec(Part):
         rooms = set().union(*(ROOMS_OF[name] for name in ROOMS_OF if getattr(self, name, None) is not None))
         return {room: version for room, version in code_versions().items() if room in rooms | self._rooms()}
 
+    @property
+    def encoder_part(self) -> PretrainingSpec:
+        """The spec without a task: runs that share it share the encoder."""
+        return PretrainingSpec(**{name: getattr(self, name) for name in PretrainingSpec.model_fields})
+
     def _datasets(self) -> list[str]:
         return [self.data.dataset] if self.data else []
 
@@ -237,11 +242,6 @@ class RunSpec(PretrainingSpec):
     def measured_on(self) -> str:
         """The dataset the task is done on."""
         return self.task.data.dataset
-
-    @property
-    def encoder_part(self) -> PretrainingSpec:
-        """The spec without its task: runs that share it share the encoder."""
-        return PretrainingSpec(**{name: getattr(self, name) for name in PretrainingSpec.model_fields})
 
     @property
     def encoder_key(self) -> str:

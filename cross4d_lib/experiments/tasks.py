@@ -41,7 +41,8 @@ from ..evaluation import (
 from ..evaluation.segmentation import IGNORED, SegmentationResult, confusion, point_labels
 from ..render import render
 from .build import fresh_encoder, targets_of
-from .old_spec import RunSpec
+from .row import Accuracy, Correspondence, Coverage, Metric, Segmentation
+from .spec import RunSpec
 
 COVERAGE_CLIPS = 60  # spread over the classes
 COVERAGE_CAMERAS = (1, 2, 4)
@@ -51,31 +52,29 @@ COVERAGE_SIZES = (98, 126, 168, 252, 504)  # pixels
 
 @dataclass(frozen=True)
 class Outcome:
-    """metrics : {setting: {name: value}}, JSON-ready. chance : what guessing gets, as the first metric counts it. notes
-    : more to keep."""
+    """metrics : by setting. chance : what guessing gets, as the first metric counts it. notes : more to keep, JSON-ready,
+    among it the subjects of the evaluated clips by split, in the order of ids."""
 
-    metrics: dict[str, dict]
+    metrics: dict[str, Metric]
     chance: float
     notes: dict = field(default_factory=dict)
 
 
 def probe(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
     """Accuracy of the three probes; ``correct`` holds one digit a test clip, in id order, for paired tests."""
-    return Outcome(
-        {name: accuracy_metrics(result) for name, result in probe_all(encoder, train, test, spec.seed).items()},
-        1 / len(train.classes),
-    )
+    results = probe_all(encoder, train, test, spec.seed)
+    metrics = {name: accuracy_of(result) for name, result in results.items()}
+    return Outcome(metrics, 1 / len(train.classes), subjects(test))
 
 
-def accuracy_metrics(result: ProbeResult) -> dict:
+def accuracy_of(result: ProbeResult) -> Accuracy:
+    low, high = result.interval
     correct = "".join("01"[int(c)] for c in result.per_clip)
-    return {
-        "accuracy": result.accuracy,
-        "low": result.interval[0],
-        "high": result.interval[1],
-        **result.selected,
-        "correct": correct,
-    }
+    return Accuracy(accuracy=result.accuracy, low=low, high=high, correct=correct, **result.selected)
+
+
+def subjects(*splits: ClipDataset) -> dict:
+    return {"subjects": {clips.split: list(clips.subjects) for clips in splits if None not in clips.subjects}}
 
 
 def pooling(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
@@ -89,25 +88,26 @@ def pooling(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDatas
         for pool, view in views.items()
         for probe, result in leave_subjects_out(x[:, view], train.labels, train.subjects, spec.seed).items()
     }
-    if spec.task_splits[0] != spec.task_splits[1]:
+    if train.split != test.split:
         z = read(test)
         for pool, view in views.items():
             scored = probe_all_features(x[:, view], train.labels, train.subjects, z[:, view], test.labels, spec.seed)
             found |= {f"{pool}/{probe}/scored": result for probe, result in scored.items()}
-    return Outcome({name: accuracy_metrics(result) for name, result in found.items()}, 1 / len(train.classes))
+    metrics = {name: accuracy_of(result) for name, result in found.items()}
+    return Outcome(metrics, 1 / len(train.classes), subjects(train, test))
 
 
 def segmentation(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
     """mIoU, mAcc and OA of linear heads on the frozen encoder; chance is the mIoU of always saying the commonest
     class."""
     results = segment_all(encoder, train, test, spec.seed)
-    return segmentation_outcome({name: result.metrics() for name, result in results.items()}, train, test)
+    return segmentation_outcome(results, train, test)
 
 
 def fine_tuning(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
     """The same end to end."""
     result = segment_finetuned(encoder, train, test, spec.seed, checkpoint=checkpoint)
-    return segmentation_outcome({"fine-tuned": result.metrics()}, train, test)
+    return segmentation_outcome({"fine-tuned": result}, train, test)
 
 
 def readable(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
@@ -115,10 +115,10 @@ def readable(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipData
     place."""
     stores = (targets_of(spec, encoder, clips, progress=False) for clips in (train, test))
     results = readability({"student": encoder, "untrained student": fresh_encoder(spec)}, train, test, *stores)
-    return segmentation_outcome({name: result.metrics() for name, result in results.items()}, train, test)
+    return segmentation_outcome(results, train, test)
 
 
-def segmentation_outcome(metrics: dict[str, dict], train: ClipDataset, test: ClipDataset) -> Outcome:
+def segmentation_outcome(results: dict[str, SegmentationResult], train: ClipDataset, test: ClipDataset) -> Outcome:
     classes = len(train.source.point_classes)
     seen = sum(
         np.bincount(labels[labels != IGNORED], minlength=classes)
@@ -134,9 +134,10 @@ def segmentation_outcome(metrics: dict[str, dict], train: ClipDataset, test: Cli
         )
     )
     return Outcome(
-        metrics,
+        {name: Segmentation(**result.metrics()) for name, result in results.items()},
         guess.miou,
         {
+            **subjects(test),
             "point_classes": list(train.source.point_classes),
             "commonest": {
                 "class": train.source.point_classes[commonest],
@@ -163,17 +164,20 @@ def temporal(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipData
         for gap in result.acc:
             clips = result.at(gap)
             low, high = bootstrap_interval(clips)
-            metrics[f"{name}, gap {gap}"] = {
-                "accuracy": float(clips.mean()),
-                "low": low,
-                "high": high,
-                "curve": [round(float(a), 4) for a in result.acc[gap].mean(0)],
-                "per_clip": [round(float(a), 4) for a in clips],
-            }
-    chance = {str(gap): [round(float(a), 4) for a in values.mean(0)] for gap, values in result.chance.items()}
-    return Outcome(
-        metrics, chance[str(min(result.chance))][TAUS.index(0.02)], {"taus": list(TAUS), "chance_curve": chance}
-    )
+            metrics[f"{name}, gap {gap}"] = Correspondence(
+                accuracy=float(clips.mean()),
+                low=low,
+                high=high,
+                curve=rounded(result.acc[gap].mean(0)),
+                per_clip=rounded(clips),
+            )
+    chance = {str(gap): rounded(values.mean(0)) for gap, values in result.chance.items()}
+    notes = {"taus": list(TAUS), "chance_curve": chance, **subjects(test)}
+    return Outcome(metrics, chance[str(min(result.chance))][TAUS.index(0.02)], notes)
+
+
+def rounded(values) -> list[float]:
+    return [round(float(value), 4) for value in values]
 
 
 def covered(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
@@ -182,7 +186,7 @@ def covered(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDatas
         torch.as_tensor(train[int(i)].points)
         for i in np.unique(np.linspace(0, len(train) - 1, COVERAGE_CLIPS).round().astype(int))
     ]
-    mean = lambda share: {"coverage": float(np.mean([share(points) for points in clips]))}
+    mean = lambda share: Coverage(coverage=float(np.mean([share(points) for points in clips])))
     radius = lambda times: times * SPLAT * 126 / np.sqrt(clips[0].shape[1])
     metrics = {
         f"{n} camera{'s'[: n > 1]}": mean(lambda points: coverage(render_cameras(points, 126, n)))
