@@ -331,7 +331,9 @@ ARTIFACTS: dict[str, Artifact] = {
         primary="mean/linear/scored",
         paper="TABLE_1",
     ),
-    "control_sweep": Artifact("Ours: one setting at a time", "15_what_is_the_lever", "sweep", sweep_runs),
+    "control_sweep": Artifact(
+        "Ours: one setting at a time", "15_what_is_the_lever", "sweep", sweep_runs, primary="mean/converged"
+    ),
     "control_length": Artifact(
         "Ours: dense trained for longer",
         "15_what_is_the_lever",

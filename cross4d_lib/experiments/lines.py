@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..pretexts import pretext_config
 from ..teachers import CONTROL_TEACHERS
 from ..teachers.formulas import PREFIX
 from ..teachers.provenance import UNTRAINED, mark_of
@@ -23,14 +24,16 @@ NOTES = {  # a setting that differs from its default, in words; any other is sho
 class Line:
     """What tells a line of a table from the others; what does not differ in a table keeps its default.
 
-    pretext : as registered, or "random". settings : the pretext's settings that differ from its defaults. teacher : its
+    pretext : as registered, or "random". settings : the pretext's settings that differ from its defaults, all but
+    control, the targets that stand in the place of dense's own. teacher : its
     name where a table compares teachers; elsewhere only its kind, where it is not a trained teacher ("UNTRAINED",
     "IN-DOMAIN", a formula's name). source : the dataset pretrained on, in tables of transfer. zero_shot : pretrained on
-    another dataset. cameras, epochs (as a share of the profile's) : in tables that vary them, else 0.
+    another dataset. cameras, epochs (as a share of the profile's, in thirds) : in tables that vary them, else 0.
     """
 
     pretext: str
     settings: tuple[tuple[str, object], ...] = ()
+    control: str = ""
     teacher: str = ""
     source: str = ""
     zero_shot: bool = False
@@ -40,9 +43,8 @@ class Line:
 
     def __str__(self) -> str:
         notes = [teacher_label(self.teacher)] if self.teacher else []
-        notes += [
-            value if name == "control" else NOTES.get((name, value), f"{name} {value}") for name, value in self.settings
-        ]
+        notes += [self.control] if self.control else []
+        notes += [NOTES.get(setting, f"{setting[0]} {setting[1]}") for setting in self.settings]
         notes += [f"from {self.source}"] if self.source else []
         notes += ["zero-shot"] * self.zero_shot + ["augmented"] * self.augment
         notes += [f"{self.cameras} camera{'s' * (self.cameras > 1)}"] if self.cameras else []
@@ -53,7 +55,7 @@ class Line:
 
 def control(name: str) -> Line:
     """The line of dense on the targets of one of ``pretexts.CONTROLS``."""
-    return Line("control", (("control", name),))
+    return Line("control", control=name)
 
 
 def teacher_kind(name: str) -> str:
@@ -76,13 +78,17 @@ def line_of(spec: RunSpec, shown: tuple[str, ...] = ()) -> Line:
     "epochs"."""
     if spec.pretext is None:
         return Line(spec.pretext_name)
+    settings = spec.pretext.settings
     return Line(
         spec.pretext.name,
-        tuple(sorted(spec.pretext.settings.items())),
+        tuple(sorted((name, value) for name, value in settings.items() if name != "control")),
+        getattr(pretext_config(spec.pretext.name, **settings), "control", ""),
         spec.teacher if "teacher" in shown else teacher_kind(spec.teacher),
         source=spec.data.dataset if "source" in shown else "",
         zero_shot="zero_shot" in shown and spec.data.dataset != spec.measured_on,
         augment=spec.training.augment,
         cameras=spec.targets.cameras if "cameras" in shown and spec.targets else 0,
-        epochs=round(spec.training.epochs / PROFILES[spec.profile].epochs, 2) if "epochs" in shown else 0.0,
+        epochs=round(round(3 * spec.training.epochs / PROFILES[spec.profile].epochs) / 3, 2)
+        if "epochs" in shown
+        else 0.0,
     )

@@ -189,7 +189,7 @@ def paper_size_runs(profile: Profile) -> list[RunSpec]:
     """Ours: the paper's clip and encoder size (Tables 8, 9), one seed and ``reach_epochs`` epochs."""
     if not profile.reach_epochs:
         return []
-    size, defaults = PROFILES["paper"], encoder_config("point4d")()
+    size, defaults = PROFILES["paper"], encoder_config("point4d")
     parts = {
         "data": {"frames": size.frames, "points": size.points, "stride": size.stride},
         "encoder": {name: getattr(defaults, name) for name in profile.encoder},

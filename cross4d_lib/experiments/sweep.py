@@ -27,7 +27,7 @@ class Point:
 
 def sweep_axes(profile: Profile) -> dict[str, dict[str, dict]]:
     """What is varied: axis -> {value: changes of ``build_spec``}, rising; the one without any is the base."""
-    student = encoder_config("point4d")(**profile.encoder)
+    student = encoder_config("point4d", **profile.encoder)
     third = round(profile.size / 3 / 14) * 14  # pixels: a multiple of patches of 7 and 14 px
     around = lambda base: (base // 2, base, 2 * base)
     size, epochs, teacher = profile.size, profile.sweep_epochs, profile.teacher

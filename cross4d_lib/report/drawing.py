@@ -1,4 +1,4 @@
-"""The few marks all figures are drawn with: a cloud as its camera sees it, a map of patches, a panel without axes."""
+"""The few elements figures are drawn with: a cloud as its camera sees it, a map of patches, a panel without axes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def draw_cloud(
 ) -> None:
     """Points (N, 3) as the camera sees them, near ones last. colours : (N, 3), or (N,) numbers in [0, 1] for cividis.
 
-    hidden : (N,) bool, drawn as hollow grey rings, or as pale dots where rings would be too small to see. scale : of
+    hidden : (N,) bool, drawn as hollow grey rings, or as pale points where rings would be too small to see. scale : of
     the markers' area. Set the panel's limits beforehand.
     """
     position, depth = (v.numpy() for v in camera.project(torch.as_tensor(points)))
@@ -143,6 +143,12 @@ def over(ax: Axes, head: str, kind: str = "") -> None:
     if kind:
         figure.text(x, box.y1 + 0.35 * line, kind, ha="center", va="bottom", fontsize=SMALL, color=MUTED)
     figure.text(x, box.y1 + (1.25 if kind else 0.35) * line, head, ha="center", va="bottom", fontweight="bold")
+
+
+def row_name(figure: Figure, y: float, name: str, **options) -> None:
+    """What a row shows, upright at the left edge; y : its middle, of the figure's height."""
+    options = {"fontweight": "bold", "fontsize": SMALL + 0.5} | options
+    figure.text(0.014, y, name, rotation=90, ha="center", va="center", **options)
 
 
 def point_key(figure: Figure, at: tuple[float, float], entries: list[tuple[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""Figures 2 and 7, and Figure 1 by way of ``overview.py``: matplotlib figures drawn from evidence.
+"""Figures 2 and 7, and Figure 1 by way of ``overview.py``: drawn from what ``figure_data`` computes.
 
 Each returns a Figure whose label is its alt text; captions belong to the notebook. ``note`` is the small line that says
 what was drawn, such as "synthetic-actions (stand-in), teacher cross4d-tiny".
@@ -16,7 +16,7 @@ from ..encoders import Encoder
 from ..render import fit_camera
 from ..teachers import Teacher
 from . import drawing
-from .evidence import PipelineFrame, TokenFrames, busiest_point, chosen_frame, nearness, pipeline_frame, token_frames
+from .figure_data import PipelineFrame, TokenFrames, busiest_point, chosen_frame, nearness, pipeline_frame, token_frames
 from .overview import figure01
 from .style import ANCHOR, INK, MUTED, SMALL, WIDTH, look
 
@@ -90,9 +90,10 @@ def draw_pipeline(seen: PipelineFrame, note: str = "") -> Figure:
     drawing.small_note(figure, note)
     share = 1 - hidden.mean()
     figure.set_label(
-        f"Eight panels on frame {f} of clip {clip.id}: the points; their depth-shaded render; the point each pixel shows; one patch enlarged; "
-        f"the teacher's patch features as colours; the same colours carried to the {share:.0%} of points that are visible, the others hollow; "
-        "and cosine similarity to one marked patch, on patches and points."
+        f"Eight panels on frame {f} of clip {clip.id}: the points; their depth-shaded render; the point each pixel "
+        "shows; one patch enlarged; the teacher's patch features as colours; the same colours carried to the "
+        f"{share:.0%} of points that are visible, the others hollow; and cosine similarity to one marked patch, on "
+        "patches and points."
     )
     return figure
 
@@ -168,20 +169,17 @@ def draw_token_frames(
     figure = Figure(figsize=(WIDTH, height))
     inch = lambda inches: inches / height
     widths = [1.0] * (k + 1) + [0.12] + [1.0] * k
-    place = figure.add_gridspec(
-        rows,
-        len(widths),
-        left=0.032,
-        right=0.998,
-        top=1 - inch(0.62),
-        bottom=inch(0.66),
-        wspace=0.02,
-        hspace=0.03,
-        width_ratios=widths,
-    )
-    panels = np.array(
-        [[drawing.bare(figure.add_subplot(place[r, c])) for c in range(len(widths)) if c != k + 1] for r in range(rows)]
-    )
+    margins = {
+        "left": 0.032,
+        "right": 0.998,
+        "top": 1 - inch(0.62),
+        "bottom": inch(0.66),
+        "wspace": 0.02,
+        "hspace": 0.03,
+    }
+    place = figure.add_gridspec(rows, len(widths), **margins, width_ratios=widths)
+    columns = [c for c in range(len(widths)) if c != k + 1]
+    panels = np.array([[drawing.bare(figure.add_subplot(place[r, c])) for c in columns] for r in range(rows)])
     for r, (clip, f, anchor) in enumerate(zip(clips, frames, anchors)):
         camera = fit_camera(torch.as_tensor(clip.points))
         positions = camera.project(torch.as_tensor(clip.points[f]))[0].numpy()  # (N, 2)
@@ -197,28 +195,19 @@ def draw_token_frames(
             drawing.draw_cloud(ax, clip.points[f], camera, colour, scale=drawing.WHOLE if clip.tracked else 1.0)
             if c == 0 or c > k:
                 drawing.mark(ax, positions[anchor], 70)
-        figure.text(
-            0.014,
-            (box.y0 + box.y1) / 2,
-            names[r],
-            rotation=90,
-            ha="center",
-            va="center",
-            fontweight="bold",
-            fontsize=SMALL + 0.5,
-        )
+        drawing.row_name(figure, (box.y0 + box.y1) / 2, names[r])
     for c, name in enumerate(["input", *seen, *seen]):
         drawing.over(panels[0, c], name)
     drawing.span(figure, panels[0, 1], panels[0, k], "PCA as colours, one PCA for each encoder")
     drawing.span(figure, panels[0, k + 1], panels[0, 2 * k], "cosine to the marked point")
     left, right = panels[-1, k + 1].get_position(original=True).x0, panels[-1, 2 * k].get_position(original=True).x1
     drawing.cosine_bar(figure, (left + 0.15 * (right - left), inch(0.45), 0.7 * (right - left), inch(0.13)))
-    figure.text(
-        0.032, inch(0.5), "input: light = near; ring = the marked point", fontsize=SMALL, color=MUTED, va="center"
-    )
+    ring = "input: light = near; ring = the marked point"
+    figure.text(0.032, inch(0.5), ring, fontsize=SMALL, color=MUTED, va="center")
     drawing.small_note(figure, note)
     figure.set_label(
-        f"{rows} actions ({', '.join(names)}), one frame each. Columns: the input, then every point in the colour of its nearest token under {', '.join(seen)}, "
-        "three components as red, green and blue; then the same encoders as cosine similarity to one marked point that moves."
+        f"{rows} actions ({', '.join(names)}), one frame each. Columns: the input, then every point in the colour of its "
+        f"nearest token under {', '.join(seen)}, three components as red, green and blue; then the same encoders as "
+        "cosine similarity to one marked point that moves."
     )
     return figure

@@ -15,7 +15,10 @@ from ..experiments.lines import control
 from .tables import COORDINATES, FEATURES, PLACES, Rows, counted, readings_of, rows_of, statistic_of
 
 STUCK = 0.8  # a loss that ends above this share of its first epoch's has hardly fallen
-FINDING = "{claim} on {data}{older}: {verdict} ({difference:+.2f} [{low:+.2f}, {high:+.2f}], {reading}, seeds {seeds})."
+FINDING = (
+    "{claim} on {data}{older}: {verdict} ({first} − {second} {difference:+.2f} [{low:+.2f}, {high:+.2f}], {reading}, "
+    "seeds {seeds})."
+)
 CELL = "{difference:+.2f} [{low:+.2f}, {high:+.2f}] {verdict}"
 
 MEAN = Line("global", (("summary", "mean"),))
@@ -101,13 +104,10 @@ def verdict_table(frame: pd.DataFrame) -> pd.DataFrame:
     cells: dict[tuple, dict] = {}
     for line in frame.to_dict("records"):
         at = (line["profile"], line["data"], f"{line['first']} − {line['second']}")
-        cells.setdefault(at, {})[line["reading"]] = CELL.format(**line)
-        cells[at] |= {"seeds": len(line["seeds"].split()), "code": line["code"]}
-    return (
-        pd.DataFrame.from_dict(cells, orient="index").rename_axis(["profile", "data", "first − second"])
-        if cells
-        else pd.DataFrame()
-    )
+        about = {"seeds": len(line["seeds"].split()), "code": line["code"]}
+        cells.setdefault(at, about)[line["reading"]] = CELL.format(**line)
+    shown = pd.DataFrame.from_dict(cells, orient="index")
+    return shown[[*shown.columns[2:], *shown.columns[:2]]] if cells else shown
 
 
 def finding(line: dict) -> str:

@@ -16,7 +16,7 @@ from ..clips import Clip
 from ..encoders import Encoder
 from ..teachers import Teacher
 from . import drawing
-from .evidence import OverviewFrame, nearness, overview_frame
+from .figure_data import OverviewFrame, nearness, overview_frame
 from .style import FROZEN, HIDDEN, INK, MUTED, SMALL, TEXT, TRAINED, WIDTH, look
 
 ACROSS, DOWN = 16.0, 7.0  # the canvas, in its units
@@ -52,28 +52,19 @@ def draw_overview(seen: OverviewFrame, note: str = "") -> Figure:
     draw_loss(canvas)
     drawing.small_note(figure, note)
     figure.set_label(
-        "Method overview. Top, frozen: a clip of points is rendered (Eq. 1), a frozen 2D teacher turns the render into patch features (Eq. 2), the index map "
-        "carries them back to the visible points (Eq. 3), and the tokens' points keep them as cached targets. Bottom, trained: Point4D turns the same clip "
-        "into tokens, a linear head predicts the targets. A cosine loss (Eq. 5) compares the two; no gradient enters the frozen side."
+        "Method overview. Top, frozen: a clip of points is rendered (Eq. 1), a frozen 2D teacher turns the render into "
+        "patch features (Eq. 2), the index map carries them back to the visible points (Eq. 3), and the tokens' points "
+        "keep them as cached targets. Bottom, trained: Point4D turns the same clip into tokens, a linear head predicts "
+        "the targets. A cosine loss (Eq. 5) compares the two; no gradient enters the frozen side."
     )
     return figure
 
 
 def band(canvas: Axes, x: float, y: float, width: float, height: float, colour: str, title: str) -> None:
     """The ground of one side: dashed edge when frozen, solid when trained."""
-    style = "--" if colour == FROZEN else "-"
-    canvas.add_patch(
-        FancyBboxPatch(
-            (x, y),
-            width,
-            height,
-            boxstyle="round,pad=0,rounding_size=0.18",
-            facecolor=TINT[colour],
-            edgecolor=colour,
-            linewidth=1.3,
-            linestyle=style,
-        )
-    )
+    style = {"edgecolor": colour, "linewidth": 1.3, "linestyle": "--" if colour == FROZEN else "-"}
+    rounded = "round,pad=0,rounding_size=0.18"
+    canvas.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=rounded, facecolor=TINT[colour], **style))
     canvas.text(x + 0.2, y + height - 0.14, title, color=colour, fontweight="bold", fontsize=TEXT, va="top")
 
 
@@ -86,22 +77,10 @@ def inset(canvas: Axes, x: float, y: float, width: float, height: float) -> Axes
 def box(canvas: Axes, x: float, y: float, width: float, height: float, colour: str, lines: list[str]) -> None:
     """A model: a trapezoid that narrows to the right. lines : its name, then small lines."""
     half, narrow = height / 2, 0.76 * height / 2
-    corners = [
-        (x - width / 2, y - half),
-        (x - width / 2, y + half),
-        (x + width / 2, y + narrow),
-        (x + width / 2, y - narrow),
-    ]
-    canvas.add_patch(
-        Polygon(
-            corners,
-            closed=True,
-            facecolor="white",
-            edgecolor=colour,
-            linewidth=1.8,
-            linestyle="--" if colour == FROZEN else "-",
-        )
-    )
+    left, right = x - width / 2, x + width / 2
+    corners = [(left, y - half), (left, y + half), (right, y + narrow), (right, y - narrow)]
+    style = {"edgecolor": colour, "linewidth": 1.8, "linestyle": "--" if colour == FROZEN else "-"}
+    canvas.add_patch(Polygon(corners, closed=True, facecolor="white", **style))
     for k, line in enumerate(lines):
         style = {"fontsize": TEXT - 0.5, "color": INK} if k == 0 else {"fontsize": SMALL - 0.5, "color": MUTED}
         canvas.text(x, y + LINE * ((len(lines) - 1) / 2 - k), line, ha="center", va="center", **style)
@@ -109,16 +88,8 @@ def box(canvas: Axes, x: float, y: float, width: float, height: float, colour: s
 
 def arrow(canvas: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = INK, **options) -> None:
     """An arrow on the canvas."""
-    style = {
-        "arrowstyle": "-|>",
-        "mutation_scale": 11,
-        "linewidth": 1.5,
-        "shrinkA": 0,
-        "shrinkB": 0,
-        "color": colour,
-        **options,
-    }
-    canvas.add_patch(FancyArrowPatch(start, end, **style))
+    style = {"arrowstyle": "-|>", "mutation_scale": 11, "linewidth": 1.5, "shrinkA": 0, "shrinkB": 0, "color": colour}
+    canvas.add_patch(FancyArrowPatch(start, end, **style | options))
 
 
 def name(canvas: Axes, x: float, y: float, text: str, below: str = "") -> None:

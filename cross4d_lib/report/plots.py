@@ -1,8 +1,8 @@
 """Plots of accuracies: methods with intervals, paths from global to dense, transfer, one setting at a time. Frames of
 ``tables.table`` in, figures out.
 
-Each returns a Figure whose label is its alt text. A filled marker is our mean over seeds, its line the 95 % interval over
-subjects, clips and seeds; a hollow star is the paper's value, the dotted line chance.
+Each returns a Figure whose label is its alt text. A filled marker is our mean over seeds, its line the 95 % interval
+over subjects, clips and seeds; a hollow star is the paper's value, the dotted line chance.
 """
 
 from __future__ import annotations
@@ -149,8 +149,8 @@ def paths_figure(frame: pd.DataFrame, note: str = "") -> Figure:
 
 
 def draw_path(ax: Axes, frame: pd.DataFrame, path: str) -> pd.DataFrame:
-    """One line a probe through the stations global, ... of a path, on the seeds that all of them share; below, what each
-    step adds, and its rise, the mean over the probes. Returns what is drawn, (stations, probes)."""
+    """One line a probe through the stations global, ... of a path, on the seeds that all of them share; below, what
+    each step adds, and its rise, the mean over the probes. Returns what is drawn, (stations, probes)."""
     steps = PATHS[path]
     stations = [GLOBAL, *(line for _, line in steps)]
     each = {

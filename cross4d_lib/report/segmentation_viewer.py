@@ -22,10 +22,8 @@ from .style import EMBEDDED, INK, MUTED, PALE, SMALL, WIDTH, look, png
 from .viewers import BUDGET, STRIP, ClipViewer, Paint, paint_labels, plotly_figure, to_int16
 
 APART = 1.2  # from one cloud to the other, x its extent sideways
-ACROSS, UPRIGHT = (
-    0.62,
-    1.4,
-)  # the camera's distance from the near side of the scene, x its width and x its height: both are then in sight
+# the camera's distance from the near side of the scene, x its width and x its height: both are then in sight
+ACROSS, UPRIGHT = 0.62, 1.4
 NOT_SCORED = "not scored"
 
 
@@ -68,17 +66,12 @@ def segmentation_player(
     says = f"{frames} frames, {shown:,} of {count:,} points, {unit}; {right:.0%} of the scored points right"
     figure = plotly_figure(steps, paint, scale, unit, title, says)
     fit_scene(figure["layout"]["scene"], steps, shown, heads)
-    text = f"{title}: {heads[0]} beside {heads[1]}, points coloured by class, grey where not scored; {says}; {min(STRIP, frames)} moments of the clip from left to right."
-    return ClipViewer(
-        figure,
-        png(
-            pair_strip(clip, paint, shown, heads, f"{title}; {right:.0%} of the scored points right"),
-            110,
-            text,
-            EMBEDDED,
-        ),
-        text,
+    text = (
+        f"{title}: {heads[0]} beside {heads[1]}, points coloured by class, grey where not scored; {says}; "
+        f"{min(STRIP, frames)} moments of the clip from left to right."
     )
+    strip = pair_strip(clip, paint, shown, heads, f"{title}; {right:.0%} of the scored points right")
+    return ClipViewer(figure, png(strip, 110, text, EMBEDDED), text)
 
 
 def as_scored(paint: Paint, names: tuple[str, ...]) -> Paint:
@@ -92,22 +85,13 @@ def fit_scene(scene: dict, steps: np.ndarray, shown: int, heads: tuple[str, str]
     """A heading above each cloud, no ticks sideways (they would count through both clouds), and a camera that looks
     straight at the pair."""
     top = float(steps[..., 1].min())
-    middle = [
-        float(cloud[..., 0].min() / 2 + cloud[..., 0].max() / 2) for cloud in (steps[:, :shown], steps[:, shown:])
-    ]
+    sideways = [cloud[..., 0] for cloud in (steps[:, :shown], steps[:, shown:])]
+    middle = [float(x.min() / 2 + x.max() / 2) for x in sideways]
     depth = float(steps[..., 2].mean())
     scene["xaxis"] |= {"tickvals": [], "ticktext": [], "title": {"text": ""}}
+    style = {"showarrow": False, "yshift": 22, "font": {"size": 14, "color": INK}}
     scene["annotations"] = [
-        {
-            "x": x,
-            "y": top,
-            "z": depth,
-            "text": f"<b>{head}</b>",
-            "showarrow": False,
-            "yshift": 22,
-            "font": {"size": 14, "color": INK},
-        }
-        for x, head in zip(middle, heads)
+        {"x": x, "y": top, "z": depth, "text": f"<b>{head}</b>", **style} for x, head in zip(middle, heads)
     ]
     ratio = scene["aspectratio"]
     scene["camera"] |= {
@@ -128,23 +112,14 @@ def pair_strip(clip: Clip, paint: Paint, shown: int, heads: tuple[str, str], tit
         for row in range(2):
             ax = drawing.bare(figure.add_axes((0.035 + k * wide, 0.545 - 0.395 * row, 0.97 * wide, tall)))
             drawing.look_at(ax, drawing.window(*positions, margin=2, aspect=0.97 * wide * WIDTH / (tall * height)))
-            drawing.draw_cloud(
-                ax,
-                clip.points[f, :shown],
-                camera,
-                paint.rgb(f)[row * shown : (row + 1) * shown],
-                scale=drawing.WHOLE if clip.tracked else 1.0,
-            )
-        figure.text(
-            0.035 + (k + 0.5) * wide, 0.965, f"frame {f}", ha="center", va="center", fontsize=SMALL, color=MUTED
-        )
+            colours, scale = paint.rgb(f)[row * shown : (row + 1) * shown], drawing.WHOLE if clip.tracked else 1.0
+            drawing.draw_cloud(ax, clip.points[f, :shown], camera, colours, scale=scale)
+        middle = 0.035 + (k + 0.5) * wide
+        figure.text(middle, 0.965, f"frame {f}", ha="center", va="center", fontsize=SMALL, color=MUTED)
     for row, head in enumerate(heads):
-        figure.text(
-            0.014, 0.74 - 0.395 * row, head, rotation=90, ha="center", va="center", fontweight="bold", fontsize=SMALL
-        )
-    for k, line in enumerate(
-        drawing.key_lines([(to_hex(paint.palette[code]), name) for code, name in paint.ticks.items()])
-    ):
+        drawing.row_name(figure, 0.74 - 0.395 * row, head, fontsize=SMALL)
+    entries = [(to_hex(paint.palette[code]), name) for code, name in paint.ticks.items()]
+    for k, line in enumerate(drawing.key_lines(entries)):
         drawing.point_key(figure, (0.03, 0.105 - 0.05 * k), line)
     drawing.small_note(figure, title)
     return figure

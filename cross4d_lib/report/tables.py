@@ -18,16 +18,7 @@ from ..datasets import load_source
 from ..evaluation import GAPS, POOLS, TAUS
 from ..evaluation.segmentation import miou
 from ..evaluation.statistics import compare, interval, mean_of_clips
-from ..experiments import (
-    ARTIFACTS,
-    PROFILES,
-    RESULTS,
-    Line,
-    Profile,
-    load_profile,
-    load_row,
-    load_rows,
-)
+from ..experiments import ARTIFACTS, PROFILES, RESULTS, Line, Profile, load_profile, load_row, load_rows
 from ..experiments.row import Accuracy, Correspondence, Coverage, Row, Segmentation
 from ..experiments.sweep import sweep_points
 from ..experiments.tasks import COVERAGE_CAMERAS, COVERAGE_SIZES, COVERAGE_SPLATS
@@ -107,6 +98,12 @@ def measured(rows: Rows, key: str) -> dict:
     return line | {"seeds": " ".join(map(str, rows)), "each": " ".join(f"{value:.4f}" for value in values)}
 
 
+def teacher_in_full(row: Row) -> str:
+    """The teacher's name, and its label where the name does not say it."""
+    label = row.teacher_label
+    return row.teacher or "none" if label.lower() in row.teacher.lower() else f"{row.teacher} ({label})"
+
+
 def provenance(profile: Profile, rows: Rows) -> dict:
     """What a line was measured on: data and its kind, teacher, size, clips, device, commit, dates, the rows' keys, and
     whether all of them are of the current code."""
@@ -115,7 +112,7 @@ def provenance(profile: Profile, rows: Rows) -> dict:
     joined = lambda field: " ".join(sorted({str(getattr(row, field)) for row in every}))
     return {
         "kind": load_source(first.target).kind,
-        "teacher": f"{first.teacher} ({first.teacher_label})" if first.teacher_label else first.teacher or "none",
+        "teacher": teacher_in_full(first),
         "profile": profile.name,
         "clip": f"{clips.frames} x {clips.points}, stride {clips.stride}",
         "epochs": training.epochs if training else 0,
@@ -245,10 +242,10 @@ def coverage(name: str, profile: Profile) -> list[dict]:
 
 
 def sweep(name: str, profile: Profile) -> list[dict]:
-    """One line a point of the sweep, method, pool and probe, each on training subjects left out in turn. Three
-    differences with interval and verdict stand beside dense: ``over base``, this point less the profile's own setting;
-    ``over random``, dense less the random encoder of the same size; ``beyond random``, how much more dense gains over
-    its base than random over its own. Points whose dense run is missing are left out."""
+    """One line a point of the sweep, method, pool and probe, each on training subjects left out in turn. Under the
+    primary reading three differences with interval and verdict stand beside: ``over base``, this point less the
+    profile's own setting; ``over random``, dense less the random encoder of the same size; ``beyond random``, how much
+    more dense gains over its base than random over its own. Points whose dense run is missing are left out."""
     points: dict[tuple[str, str, bool], dict[str, Rows]] = {}
     for point in sweep_points(profile):
         own = points.setdefault((point.axis, point.value, point.base), {"dense": {}, "random": {}})
@@ -264,14 +261,15 @@ def sweep(name: str, profile: Profile) -> list[dict]:
             for pool, probe in product(POOLS if own[method] else (), PROBES):
                 key, first = f"{pool}/{probe}", next(iter(own[method].values()))
                 here, there = ({name: values(side[name], key) for name in side} for side in (own, base))
-                pairs = {"over base": ({}, {}) if is_base else (here[method], there[method])}
+                pairs = {} if is_base else {"over base": (here[method], there[method])}
                 if method == "dense":
                     pairs["over random"] = (here["dense"], here["random"])
+                if method == "dense" and not is_base:
                     gained = both(here["dense"], there["random"]), both(there["dense"], here["random"])
-                    pairs["beyond random"] = ({}, {}) if is_base else gained
+                    pairs["beyond random"] = gained
                 line = {"axis": axis, "value": value, "base": is_base, "data": first.target, "method": method}
                 line |= {"pool": pool, "probe": probe, **measured(own[method], key), "chance": first.chance}
-                for over, (a, b) in pairs.items():
+                for over, (a, b) in pairs.items() if key == ARTIFACTS[name].primary else ():
                     c = compare(a, b, first.subjects(key))
                     line |= {over: c.difference, f"{over} low": c.low, f"{over} high": c.high, f"{over} is": c.verdict}
                 found.append(line | provenance(profile, own[method]) | {"line": Line(method)})

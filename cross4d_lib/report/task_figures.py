@@ -1,8 +1,7 @@
 """Figures 3, 4 and 5: features on other datasets, segmentation beside ground truth, one motion in one PCA.
 
 Each returns a Figure whose label is its alt text; captions belong to the notebook. ``note`` is the small line that says
-what was drawn. What is computed stands in ``evidence.py`` and ``task_evidence.py``; plots of tables in
-``task_plots.py``.
+what was drawn. What is computed stands in ``figure_data.py``; plots of tables in ``task_plots.py``.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import matplotlib
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
@@ -18,15 +18,15 @@ from ..encoders import Encoder
 from ..errors import ConfigError
 from ..render import Camera, fit_camera
 from . import drawing
-from .evidence import TokenFrames, chosen_frame, nearness
+from .figure_data import TokenFrames, chosen_frame, motion_frames, moving_point, nearness
 from .figures import figure02
 from .style import MUTED, PALE, SCALAR, SMALL, WIDTH, class_colours, look
-from .task_evidence import motion_frames, moving_point
 
 __all__ = ["figure03", "figure04", "figure05", "spread_frames"]
 
 TALLEST, LOWEST = 1.75, 0.85  # inches, a row of Figures 4 and 5; between them the clip's own shape decides
 SHOWN = 6  # frames of Figure 5
+LEFT, ACROSS = 0.04, 0.955  # of the width: where the panels begin, and how much they share
 
 
 def figure03(
@@ -41,9 +41,10 @@ def figure03(
     """
     figure = figure02(clips, encoders, frame, note, names)
     figure.set_label(
-        f"{len(clips)} clips of datasets that the encoders were not pretrained on ({', '.join(names)}), one frame each. Columns: the input, then every point in the "
-        f"colour of its nearest token under {', '.join(encoders)}, three components as red, green and blue, one PCA for each encoder over all rows; "
-        "then the same encoders as cosine similarity to one marked point that moves."
+        f"{len(clips)} clips of datasets that the encoders were not pretrained on ({', '.join(names)}), one frame "
+        f"each. Columns: the input, then every point in the colour of its nearest token under {', '.join(encoders)}, three "
+        "components as red, green and blue, one PCA for each encoder over all rows; then the same encoders as cosine "
+        "similarity to one marked point that moves."
     )
     return figure
 
@@ -75,115 +76,78 @@ def figure04(
 
     Raises ConfigError when labels do not fit their clip.
     """
-    for what, labels in {
-        "ground truth": truths,
-        **predictions,
-        **{f"scores of {name}": values for name, values in (scores or {}).items()},
-    }.items():
-        if [np.shape(of_clip) for of_clip in labels] != [clip.points.shape[:2] for clip in clips]:
-            raise ConfigError(
-                f"{what} of shapes {[np.shape(of_clip) for of_clip in labels]}",
-                "figure04",
-                "one label a point and frame of every clip",
-            )
+    every = {"ground truth": truths, **predictions}
+    for what, labels in (every | {f"scores of {name}": values for name, values in (scores or {}).items()}).items():
+        shapes = [np.shape(of_clip) for of_clip in labels]
+        if shapes != [clip.points.shape[:2] for clip in clips]:
+            raise ConfigError(f"{what} of shapes {shapes}", "figure04", "one label a point and frame of every clip")
     frames = [chosen_frame(clip, frame) for clip in clips]
     cameras = [fit_camera(torch.as_tensor(clip.points)) for clip in clips]
     positions = [seen_by(camera, clip.points[f]) for camera, clip, f in zip(cameras, clips, frames)]
+    kept = [scored(truth[f], ignored) for truth, f in zip(truths, frames)]
     present = sorted(
-        {int(k) for t, f in zip(truths, frames) for k in np.unique(t[f][scored(t[f], ignored)])}
-        | {
+        {
             int(k)
-            for p in predictions.values()
-            for labels, t, f in zip(p, truths, frames)
-            for k in np.unique(labels[f][scored(t[f], ignored)])
+            for labels in every.values()
+            for part, f, k_ in zip(labels, frames, kept)
+            for k in np.unique(part[f][k_])
         }
     )
-    colours = np.array([to_rgb(colour) for colour in class_colours(len(names))])
-    keys = drawing.key_lines(
-        [(class_colours(len(names))[k], names[k]) for k in present]
-        + [(PALE, f"{' or '.join([*(names[k] for k in ignored), 'no class'])} in truth: not scored")]
-    )
-
-    across = 1 + len(predictions)
-    panel = (WIDTH * 0.955) / across
-    heights = [row_height(panel, position) for position in positions]
+    palette = class_colours(len(names))
+    colours = np.array([to_rgb(colour) for colour in palette])
+    unscored = f"{' or '.join([*(names[k] for k in ignored), 'no class'])} in truth: not scored"
+    keys = drawing.key_lines([*((palette[k], names[k]) for k in present), (PALE, unscored)])
+    heights = [row_height(WIDTH * ACROSS / len(every), position) for position in positions]
     below = 0.58 + 0.2 * len(keys)
-    height = sum(2 * h + 0.34 for h in heights) + below + 0.32
-    figure = Figure(figsize=(WIDTH, height))
-    top = height - 0.3
-    shares = {name: [] for name in predictions}
-    for r, (clip, f, camera, position, truth, tall) in enumerate(
-        zip(clips, frames, cameras, positions, truths, heights)
-    ):
-        kept = scored(truth[f], ignored)
-        for c, (name, labels) in enumerate(
-            [("ground truth", truth), *((name, p[r]) for name, p in predictions.items())]
-        ):
-            first = drawing.bare(
-                figure.add_axes((0.04 + c * 0.955 / across, (top - tall) / height, 0.94 / across, tall / height))
-            )
-            twin = drawing.bare(
-                figure.add_axes(
-                    (0.04 + c * 0.955 / across, (top - 2 * tall - 0.04) / height, 0.94 / across, tall / height)
-                )
-            )
-            if c == 0:
-                below_it, said = nearness(clip, f), "input, light = near"
+    figure = Figure(figsize=(WIDTH, sum(2 * h + 0.34 for h in heights) + below + 0.32))
+    height = figure.get_size_inches()[1]
+    top, shares = height - 0.3, {name: [] for name in predictions}
+    for r, (clip, f, tall) in enumerate(zip(clips, frames, heights)):
+        for c, (name, labels) in enumerate(every.items()):
+            right = labels[r][f] == truths[r][f]
+            if name in predictions:
+                shares[name].append(right[kept[r]].mean() if kept[r].any() else np.nan)
+                values = np.where(kept[r], scores[name][r][f] if scores else right, np.nan)
+                words = f"{shares[name][-1]:.0%} of points right"
             else:
-                right = labels[f] == truth[f]
-                shares[name].append(right[kept].mean() if kept.any() else np.nan)
-                below_it, said = (
-                    np.where(kept, scores[name][r][f] if scores else right, np.nan),
-                    f"{shares[name][-1]:.0%} of points right",
-                )
-            for ax, values in (
-                (first, np.where(kept[:, None], colours[labels[f].clip(0)], to_rgb(PALE))),
-                (twin, on_pale(below_it)),
-            ):
-                drawing.look_at(ax, drawing.window(position, margin=2, aspect=0.94 * WIDTH / across / tall))
-                drawing.draw_cloud(ax, clip.points[f], camera, values, scale=drawing.WHOLE if clip.tracked else 1.0)
-            middle = 0.04 + (c + 0.49) * 0.955 / across
-            figure.text(
-                middle, (top - 2 * tall - 0.07) / height, said, ha="center", va="top", fontsize=SMALL, color=MUTED
-            )
+                values, words = nearness(clip, f), "input, light = near"
+            classes = np.where(kept[r][:, None], colours[labels[r][f].clip(0)], to_rgb(PALE))
+            first, twin = (panel(figure, c, len(every), top - shift, tall) for shift in (tall, 2 * tall + 0.04))
+            for ax, shades in ((first, classes), (twin, on_pale(values))):
+                drawing.look_at(ax, drawing.window(positions[r], margin=2, aspect=0.94 * WIDTH / len(every) / tall))
+                scale = drawing.WHOLE if clip.tracked else 1.0
+                drawing.draw_cloud(ax, clip.points[f], cameras[r], shades, scale=scale)
+            at = LEFT + (c + 0.49) * ACROSS / len(every), (top - 2 * tall - 0.07) / height
+            figure.text(*at, words, ha="center", va="top", fontsize=SMALL, color=MUTED)
             if r == 0:
                 drawing.over(first, name)
-        figure.text(
-            0.014,
-            (top - tall) / height,
-            (rows or [clip.id for clip in clips])[r],
-            rotation=90,
-            ha="center",
-            va="center",
-            fontweight="bold",
-            fontsize=SMALL + 0.5,
-        )
+        drawing.row_name(figure, (top - tall) / height, (rows or [clip.id for clip in clips])[r])
         top -= 2 * tall + 0.34
     for k, line in enumerate(keys):
         drawing.point_key(figure, (0.03, (below - 0.16 - 0.2 * k) / height), line)
     if scores:
-        drawing.cosine_bar(
-            figure,
-            (0.04, 0.22 / height, 0.3, 0.12 / height),
-            "lower rows: probability given to the true class",
-            (0, 0.5, 1),
-        )
+        box = (0.04, 0.22 / height, 0.3, 0.12 / height)
+        drawing.cosine_bar(figure, box, "lower rows: probability given to the true class", (0, 0.5, 1))
     else:
-        drawing.point_key(
-            figure,
-            (0.03, 0.3 / height),
-            [
-                (to_hex(matplotlib.colormaps[SCALAR](1.0)), "lower rows: right"),
-                (to_hex(matplotlib.colormaps[SCALAR](0.0)), "lower rows: wrong"),
-            ],
-        )
+        shade = matplotlib.colormaps[SCALAR]
+        entries = [(to_hex(shade(1.0)), "lower rows: right"), (to_hex(shade(0.0)), "lower rows: wrong")]
+        drawing.point_key(figure, (0.03, 0.3 / height), entries)
     drawing.small_note(figure, note)
+    means = ", ".join(f"{name} {np.nanmean(values):.0%}" for name, values in shares.items())
+    lower = "the probability given to the true class" if scores else "what is right and what is wrong"
     figure.set_label(
-        f"{len(clips)} clips, one frame each: ground truth and predictions of {', '.join(predictions)}, points coloured by class ({', '.join(names[k] for k in present)}), "
-        f"what is not scored pale grey; below each prediction {'the probability given to the true class' if scores else 'what is right and what is wrong'}, light is better. "
-        "Right on average: " + ", ".join(f"{name} {np.nanmean(values):.0%}" for name, values in shares.items()) + "."
+        f"{len(clips)} clips, one frame each: ground truth and predictions of {', '.join(predictions)}, points "
+        f"coloured by class ({', '.join(names[k] for k in present)}), what is not scored pale grey; below each prediction "
+        f"{lower}, light is better. Right on average: {means}."
     )
     return figure
+
+
+def panel(figure: Figure, column: int, columns: int, bottom: float, tall: float) -> Axes:
+    """A bare panel of a row of ``columns``; bottom, tall : in inches."""
+    height = figure.get_size_inches()[1]
+    box = (LEFT + column * ACROSS / columns, bottom / height, 0.94 / columns, tall / height)
+    return drawing.bare(figure.add_axes(box))
 
 
 def spread_frames(frames: int, count: int = SHOWN) -> list[int]:
@@ -205,82 +169,46 @@ def figure05(
     """
     frames = [chosen_frame(clip, f) for f in (spread_frames(len(clip.points)) if frames is None else frames)]
     anchor = moving_point(clip, frames[0]) if anchor is None else anchor
-    return draw_motion(
-        clip,
-        frames,
-        anchor,
-        {name: motion_frames(clip, encoder, frames, anchor) for name, encoder in encoders.items()},
-        note,
-    )
+    seen = {name: motion_frames(clip, encoder, frames, anchor) for name, encoder in encoders.items()}
+    return draw_motion(clip, frames, anchor, seen, note)
 
 
 @look
 def draw_motion(clip: Clip, frames: list[int], anchor: int, seen: dict[str, TokenFrames], note: str = "") -> Figure:
     """Figure 5 from what was computed."""
-    camera = fit_camera(torch.as_tensor(clip.points))
+    camera, count, many = fit_camera(torch.as_tensor(clip.points)), len(frames), len(seen)
     positions = [seen_by(camera, clip.points[f]) for f in frames]
-    panel = WIDTH * 0.955 / len(frames)
-    tall = row_height(panel, np.concatenate(positions))
-    rows = [
-        ("input", [nearness(clip, f) for f in frames]),
-        *((name, s.rgb) for name, s in seen.items()),
-        *((name, [(a + 1) / 2 for a in s.alike]) for name, s in seen.items()),
-    ]
-    gaps = [0.0] + [0.3] + [0.04] * (len(seen) - 1) + [0.3] + [0.04] * (len(seen) - 1)  # inches above each row
+    tall = row_height(WIDTH * ACROSS / count, np.concatenate(positions))
+    rows = [("input", [nearness(clip, f) for f in frames]), *((name, s.rgb) for name, s in seen.items())]
+    rows += [(name, [(a + 1) / 2 for a in s.alike]) for name, s in seen.items()]
+    gaps = [0.0] + 2 * ([0.3] + [0.04] * (many - 1))  # inches above each row
     height = 0.3 + sum(gaps) + tall * len(rows) + 0.72
     figure = Figure(figsize=(WIDTH, height))
-    top = height - 0.3
-    panels = []
+    top, panels = height - 0.3, []
     for (name, colours), gap in zip(rows, gaps):
-        top -= gap
-        line = [
-            drawing.bare(
-                figure.add_axes(
-                    (0.04 + c * 0.955 / len(frames), (top - tall) / height, 0.94 / len(frames), tall / height)
-                )
-            )
-            for c in range(len(frames))
-        ]
+        top -= gap + tall
+        line = [panel(figure, c, count, top, tall) for c in range(count)]
         for c, (ax, f, colour) in enumerate(zip(line, frames, colours)):
-            drawing.look_at(ax, drawing.window(*positions, margin=2, aspect=0.94 * WIDTH / len(frames) / tall))
+            drawing.look_at(ax, drawing.window(*positions, margin=2, aspect=0.94 * WIDTH / count / tall))
             drawing.draw_cloud(ax, clip.points[f], camera, colour, scale=drawing.WHOLE if clip.tracked else 1.0)
-            if (clip.tracked or c == 0) and not 1 <= len(panels) <= len(seen):
+            if (clip.tracked or c == 0) and not 1 <= len(panels) <= many:
                 drawing.mark(ax, positions[c][anchor], 60)
-        figure.text(
-            0.014,
-            (top - tall / 2) / height,
-            name,
-            rotation=90,
-            ha="center",
-            va="center",
-            fontweight="bold",
-            fontsize=SMALL + 0.5,
-        )
-        top -= tall
+        drawing.row_name(figure, (top + tall / 2) / height, name)
         panels.append(line)
     for ax, f in zip(panels[0], frames):
         drawing.over(ax, f"frame {f}")
-    drawing.span(
-        figure, panels[1][0], panels[1][-1], "PCA as colours: one PCA for each encoder, the same in all frames", 0.03
-    )
-    drawing.span(
-        figure,
-        panels[1 + len(seen)][0],
-        panels[1 + len(seen)][-1],
-        f"cosine to the point marked in frame {frames[0]}",
-        0.03,
-    )
+    pca, cosine = panels[1], panels[1 + many]
+    drawing.span(figure, pca[0], pca[-1], "PCA as colours: one PCA for each encoder, the same in all frames", 0.03)
+    drawing.span(figure, cosine[0], cosine[-1], f"cosine to the point marked in frame {frames[0]}", 0.03)
     drawing.cosine_bar(figure, (0.62, 0.42 / height, 0.28, 0.12 / height))
-    ring = (
-        "the same point of the surface in every frame"
-        if clip.tracked
-        else f"the marked point, in frame {frames[0]} alone (its path is unknown)"
-    )
+    alone = f"the marked point, in frame {frames[0]} alone (its path is unknown)"
+    ring = "the same point of the surface in every frame" if clip.tracked else alone
     figure.text(0.03, 0.48 / height, f"input: light = near; ring = {ring}", fontsize=SMALL, color=MUTED, va="center")
     drawing.small_note(figure, note)
     figure.set_label(
-        f"Frames {', '.join(map(str, frames))} of clip {clip.id}, from left to right. Rows: the input; every point in the colour of its nearest token under {', '.join(seen)}, "
-        f"one PCA for each encoder over the whole clip; and the same encoders as cosine similarity to one point of frame {frames[0]}, ringed."
+        f"Frames {', '.join(map(str, frames))} of clip {clip.id}, from left to right. Rows: the input; every point in "
+        f"the colour of its nearest token under {', '.join(seen)}, one PCA for each encoder over the whole clip; and "
+        f"the same encoders as cosine similarity to one point of frame {frames[0]}, ringed."
     )
     return figure
 

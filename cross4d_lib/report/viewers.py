@@ -18,7 +18,7 @@ from ..clips import Clip
 from ..errors import ConfigError
 from ..render import fit_camera
 from . import drawing
-from .evidence import nearness
+from .figure_data import nearness
 from .style import EMBEDDED, HIDDEN, INK, MUTED, SCALAR, SMALL, WIDTH, class_colours, look, png
 
 BUDGET = 300_000  # bytes of base64 for coordinates and colours; the strip and the layout stay under the rest of 0.5 MB

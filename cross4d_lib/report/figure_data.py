@@ -1,18 +1,22 @@
-"""What the figures show, computed once and handed to them: which frame, which point, which features. Nothing is drawn
-here."""
+"""What the figures show, computed once and handed to them: which frame, which point, which features, what a segmenter
+predicts. Nothing is drawn here."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..clips import Clip
 from ..correspondence import at_points, patch_index, point_features, token_neighbours
 from ..encoders import Encoder, Tokens
 from ..errors import ConfigError
+from ..evaluation.segmentation import LabelledTokens, Segmenter
 from ..points import nearest_neighbours, nearest_point
+from ..precision import autocast
 from ..render import Rendering, render
 from ..teachers import Teacher, random_projection
 from .colours import PcaRgb, fit_pca_rgb, similarity
@@ -138,7 +142,7 @@ def token_features(clip: Clip, encoder: Encoder) -> np.ndarray:
 
 @dataclass(frozen=True)
 class OverviewFrame:
-    """Figure 1's evidence: the frozen side of one frame (``pipeline``) and the tokens of that frame beside it.
+    """What Figure 1 shows: the frozen side of one frame (``pipeline``) and the tokens of that frame beside it.
 
     centres : (m, 3). rgb : (m, 3), token features under a PCA of the clip's tokens. visible : (m,) bool, n*(j) is
     visible.
@@ -192,3 +196,74 @@ def token_frames(clips: list[Clip], encoder: Encoder, frames: list[int], anchors
     shown = [f[frame] for f, frame in zip(features, frames)]
     alike = [similarity(pca.centred(f), pca.centred(f[anchor])) for f, anchor in zip(shown, anchors)]
     return TokenFrames([pca(f) for f in shown], alike)
+
+
+def moving_point(clip: Clip, frame: int) -> int:
+    """The point of a frame whose neighbourhood moves most over the clip: a paw, a hand.
+
+    Where points are tracked their own path counts; a depth video's points have none, and the distance to the nearest
+    point of the other frames stands for it. Ours.
+    """
+    cloud = torch.as_tensor(clip.points)
+    here = cloud[frame].expand_as(cloud)  # (T, N, 3)
+    there = (
+        cloud
+        if clip.tracked
+        else torch.gather(cloud, 1, nearest_point(here.contiguous(), cloud)[..., None].expand(-1, -1, 3))
+    )
+    far = (there - here).norm(dim=-1).amax(0)  # (N,)
+    near = nearest_neighbours(cloud[frame], cloud[frame], min(NEIGHBOURS, cloud.shape[1]))  # (N, k)
+    return int(far[near].mean(1).argmax())
+
+
+def motion_frames(clip: Clip, encoder: Encoder, frames: list[int], anchor: int) -> TokenFrames:
+    """Some frames of one clip under one encoder (Figure 5). The PCA is fitted on every frame of the clip, and its mean
+    is what the similarity is taken from: to point ``anchor`` of the first frame shown, in all of them."""
+    features = token_features(clip, encoder)  # (T, N, C)
+    pca = fit_pca_rgb(features.reshape(-1, features.shape[-1]))
+    like = pca.centred(features[frames[0], anchor])
+    return TokenFrames([pca(features[f]) for f in frames], [similarity(pca.centred(features[f]), like) for f in frames])
+
+
+def frozen_segmenter(encoder: Encoder, head: nn.Linear, standardized_on: LabelledTokens | None = None) -> Segmenter:
+    """Encoder and per-point head of ``segment_frozen`` as one model, called as a fine-tuned one is.
+
+    standardized_on : the training tokens, where the head was trained on z-scored features: the z-scoring is folded into
+    the head.
+    """
+    with torch.random.fork_rng(devices=[]):  # the fresh head is thrown away
+        segmenter = Segmenter(encoder, head.out_features)
+    segmenter.head = deepcopy(head)
+    if standardized_on is not None:
+        flat = standardized_on.features.flatten(0, 1)
+        with torch.no_grad():
+            segmenter.head.weight /= flat.std(0).clamp_min(1e-8)
+            segmenter.head.bias -= segmenter.head.weight @ flat.mean(0)
+    return segmenter.to(next(encoder.parameters()).device)
+
+
+def point_probabilities(clip: Clip, segmenter: Segmenter) -> np.ndarray:
+    """Softmax over the classes at every point, (T, N, K) float32; its argmax is the prediction."""
+    device = next(segmenter.parameters()).device
+    was_training = segmenter.training
+    segmenter.eval()
+    with torch.inference_mode(), autocast(device):
+        scores = segmenter(torch.as_tensor(clip.points)[None].to(device))[0]
+    segmenter.train(was_training)
+    return scores.float().softmax(-1).cpu().numpy()
+
+
+def truth_probability(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The probability given to the class a point truly has. probabilities (T, N, K), truth (T, N) -> (T, N), NaN where
+    truth is negative.
+
+    Raises ConfigError when a class is not among the K.
+    """
+    if truth.max(initial=-1) >= probabilities.shape[-1]:
+        raise ConfigError(
+            f"class {truth.max()} of {probabilities.shape[-1]}",
+            "truth_probability",
+            "probabilities of the classes the labels come from",
+        )
+    given = np.take_along_axis(probabilities, truth.clip(0)[..., None], -1)[..., 0]
+    return np.where(truth < 0, np.nan, given)
