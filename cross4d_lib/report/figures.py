@@ -206,8 +206,8 @@ def draw_token_frames(
     figure.text(0.032, inch(0.5), ring, fontsize=SMALL, color=MUTED, va="center")
     drawing.small_note(figure, note)
     figure.set_label(
-        f"{rows} actions ({', '.join(names)}), one frame each. Columns: the input, then every point in the colour of its "
-        f"nearest token under {', '.join(seen)}, three components as red, green and blue; then the same encoders as "
-        "cosine similarity to one marked point that moves."
+        f"{rows} actions ({', '.join(names)}), one frame each. Columns: the input, then every point in the colour of "
+        f"its nearest token under {', '.join(seen)}, three components as red, green and blue; then the same encoders "
+        "as cosine similarity to one marked point that moves."
     )
     return figure

@@ -42,9 +42,9 @@ def figure03(
     figure = figure02(clips, encoders, frame, note, names)
     figure.set_label(
         f"{len(clips)} clips of datasets that the encoders were not pretrained on ({', '.join(names)}), one frame "
-        f"each. Columns: the input, then every point in the colour of its nearest token under {', '.join(encoders)}, three "
-        "components as red, green and blue, one PCA for each encoder over all rows; then the same encoders as cosine "
-        "similarity to one marked point that moves."
+        f"each. Columns: the input, then every point in the colour of its nearest token under {', '.join(encoders)}, "
+        "three components as red, green and blue, one PCA for each encoder over all rows; then the same encoders as "
+        "cosine similarity to one marked point that moves."
     )
     return figure
 
@@ -137,8 +137,8 @@ def figure04(
     lower = "the probability given to the true class" if scores else "what is right and what is wrong"
     figure.set_label(
         f"{len(clips)} clips, one frame each: ground truth and predictions of {', '.join(predictions)}, points "
-        f"coloured by class ({', '.join(names[k] for k in present)}), what is not scored pale grey; below each prediction "
-        f"{lower}, light is better. Right on average: {means}."
+        f"coloured by class ({', '.join(names[k] for k in present)}), what is not scored pale grey; below each "
+        f"prediction {lower}, light is better. Right on average: {means}."
     )
     return figure
 
