@@ -70,7 +70,7 @@ def results(tmp_path, monkeypatch) -> Path:
     """$CROSS4D_RESULTS, empty, here and in processes started from here."""
     folder = tmp_path / "results"
     monkeypatch.setenv("CROSS4D_RESULTS", str(folder))
-    for module in ("cross4d_lib.experiments", "cross4d_lib.experiments.run", "cross4d_lib.report.registry"):
+    for module in ("cross4d_lib.experiments", "cross4d_lib.experiments.run", "cross4d_lib.report.tables"):
         __import__(module)
         monkeypatch.setattr(sys.modules[module], "RESULTS", folder)
     return folder

@@ -2,446 +2,313 @@
 
 Claims proved, on rows written by hand:
 1. A line's mean, deviation, interval and provenance are those of its rows; a run that has no row adds nothing to it,
-and a
-   method without rows has no line.
+   and a line without rows is not there; rows of older code are shown as such.
 2. The paper's column holds the paper's numbers, where the paper has one and for the probe it used.
-3. Numbers of different kinds never share an unlabelled column: a column's name says profile, data, kind, clip and
-clips.
-4. Comparisons pair the same clips and the same seeds.
+3. Numbers of different kinds never share an unlabelled column: a heading says profile, kind, data, clip, clips, code.
+4. Every run of every table has one line and one seed; labels of a table's lines differ.
 5. Files are written for tables that have lines, and hold the same numbers.
 """
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import FRAMES, POINTS
+from result_rows import CLIPS, SUBJECTS, accuracy, probed, specs_of, write_row
 
-from cross4d_lib.evaluation import bootstrap_interval, paired_bootstrap
-from cross4d_lib.experiments import ARTIFACTS, load_profile
-from cross4d_lib.report import paper, registry, tables
-from cross4d_lib.report.registry import write_tables
-from cross4d_lib.report.tables import comparison, correct_matrix, measured, method_of, side_by_side
+from cross4d_lib.evaluation.statistics import interval
+from cross4d_lib.experiments import ARTIFACTS, Line, load_profile, runs_for
+from cross4d_lib.experiments.artifacts import DENSE, GLOBAL, RANDOM, TWIN
+from cross4d_lib.experiments.profiles import UNTRAINED_FAMILIES
+from cross4d_lib.report import display, paper, tables
+from cross4d_lib.report.tables import PROBES, table, write_tables
 
-CLIPS = 20
-STATED = {"random": 0.42, "global": 0.64, "dense": 0.81}  # Table 1, MSR-Action3D
-
-
-def write_row(results, spec, right, **changes):
-    """A row as run() writes it. right : of CLIPS, for the linear probe; one more for the standardised, two for the
-    converged. The clips that are right are the first ones, shifted by the seed."""
-    metrics = {}
-    for extra, probe in enumerate(tables.PROBES):
-        correct = np.roll(np.arange(CLIPS) < right + extra, spec.seed)
-        metrics[probe] = {
-            "accuracy": float(correct.mean()),
-            "low": 0.0,
-            "high": 1.0,
-            "correct": "".join("01"[int(c)] for c in correct),
-        }
-    row = {
-        "key": spec.key,
-        "spec": spec.canonical(),
-        "profile": spec.profile,
-        "dataset": spec.dataset,
-        "stand_in": spec.dataset.startswith("synthetic"),
-        "teacher": spec.teacher,
-        "teacher_revision": "r",
-        "seed": spec.seed,
-        "metrics": metrics,
-        "measures": {},
-        "chance": 0.05,
-        "clips_trained": 80,
-        "clips_evaluated": CLIPS,
-        "commit": "0123456789ab",
-        "dirty": False,
-        "versions": {},
-        "date": f"2026-01-0{spec.seed + 1}T00:00:00+00:00",
-        "config_hash": spec.key,
-        "data_hash": {},
-        "device": "cpu",
-        "seconds": 1.0,
-        **changes,
-    }
-    path = results / spec.profile / "runs" / f"{spec.key}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(row))
-    return row
+QUICK = load_profile("quick")
+COUNTS = {RANDOM: (4, 6, 8), GLOBAL: (9,), DENSE: (14, 15, 19)}  # right of 20, by seed
 
 
-def runs(artifact="table01", profile="quick"):
-    """method -> its specs by seed, in the manifest's order."""
-    found = {}
-    for spec in ARTIFACTS[artifact].runs(load_profile(profile)):
-        found.setdefault(method_of(spec), {})[spec.seed] = spec
-    return found
+def fill(results, name, counts, profile=QUICK, **changes):
+    """Rows of an artifact: line -> clips right by seed."""
+    specs = specs_of(name, profile)
+    for line, rights in counts.items():
+        for seed, right in enumerate(rights):
+            write_row(results, specs[line][seed], probed(right, seed), **changes)
 
 
 @pytest.fixture
-def quick(results):
-    """Table 1 of the quick profile: random 4, 6, 8 right of 20 by seed; global one seed; dense 14, 15, 19; no
-    control."""
-    specs = runs()
-    for method, rights in {"random": (4, 6, 8), "global": (9,), "dense": (14, 15, 19)}.items():
-        for seed, right in enumerate(rights):
-            write_row(results, specs[method][seed], right)
-    return load_profile("quick")
+def table01(results):
+    """Table 1 of the quick profile: global has one seed; the untrained twin none."""
+    fill(results, "table01", COUNTS)
+    return table("table01", QUICK)
 
 
-def line_of(frame, method, probe="linear"):
-    (line,) = (line for _, line in frame.iterrows() if (line["method"], line["probe"]) == (method, probe))
-    return line
+def at(frame, line, probe="linear", **wanted):
+    """The only entry of a line under a probe."""
+    for name, value in {"probe": probe, **wanted}.items():
+        frame = frame[frame[name] == value]
+    frame = frame[frame["line"] == line]
+    assert len(frame) == 1
+    return frame.iloc[0]
 
 
 # ------------------------------------------------------------------------------------------------ 1. lines
 
 
-def test_a_line_is_mean_and_deviation_of_its_rows(quick):
+def test_a_line_is_mean_and_deviation_of_its_rows(table01):
     """random: accuracies .2, .3, .4: mean .3, deviation sqrt((.01 + 0 + .01) / 2) = .1. dense: .7, .75, .95: mean .8,
     deviation sqrt((.01 + .0025 + .0225) / 2) = .1323. One row has no deviation."""
-    frame = measured(quick, ARTIFACTS["table01"].runs(quick))
-    random, dense, one = (line_of(frame, method) for method in ("random", "dense", "global"))
+    random, dense, one = (at(table01, line) for line in (RANDOM, DENSE, GLOBAL))
     assert (random["accuracy"], random["std"]) == (pytest.approx(0.3), pytest.approx(0.1))
     assert (dense["accuracy"], dense["std"]) == (pytest.approx(0.8), pytest.approx(0.13229, abs=1e-5))
     assert one["accuracy"] == pytest.approx(0.45) and np.isnan(one["std"])
-    assert (random["seeds"], one["seeds"]) == ("0 1 2", "0")
-    assert [line_of(frame, "random", probe)["accuracy"] for probe in ("standardized", "converged")] == pytest.approx(
-        [0.35, 0.4]
-    )
-    assert (
-        set(frame["method"]) == {"random", "global", "dense"} and len(frame) == 9
-    )  # no line for a method without rows
+    assert (random["seeds"], random["each"], one["seeds"]) == ("0 1 2", "0.2000 0.3000 0.4000", "0")
+    assert at(table01, RANDOM, "converged")["accuracy"] == pytest.approx(0.4)
+    assert set(table01["line"]) == {RANDOM, GLOBAL, DENSE} and len(table01) == 9
 
 
-def test_the_interval_resamples_clips_each_counted_by_its_mean_over_seeds(quick):
-    """random: seeds 0, 1, 2 have clips 0-3, 1-6 and 2-9 right."""
-    shares = np.zeros(CLIPS)
-    for seed, right in enumerate((4, 6, 8)):
-        shares[seed : seed + right] += 1 / 3
-    line = line_of(measured(quick, ARTIFACTS["table01"].runs(quick)), "random")
-    assert (line["low"], line["high"]) == pytest.approx(bootstrap_interval(shares))
-    assert line["low"] < line["accuracy"] < line["high"]
+def test_the_interval_is_over_subjects_clips_and_seeds(table01):
+    values = [[c == "1" for c in accuracy(right, seed).correct] for seed, right in enumerate(COUNTS[RANDOM])]
+    expected = interval(np.array(values), SUBJECTS)
+    line = at(table01, RANDOM)
+    assert (line["low"], line["high"]) == (expected.low, expected.high)
+    assert expected.low != interval(np.array(values)).low  # the subjects matter
 
 
-def test_a_line_says_where_it_comes_from(quick, results):
-    specs = runs()["dense"]
-    write_row(results, specs[1], 15, commit="ba9876543210", dirty=True, device="a GPU")
-    line = line_of(measured(quick, list(specs.values())), "dense")
-    assert (line["data"], line["kind"], line["teacher"], line["profile"]) == (
-        "synthetic-actions",
-        "synthetic stand-in",
-        "cross4d-tiny",
-        "quick",
-    )
-    assert line["clip"] == f"{quick.frames} x {quick.points}, stride {quick.stride}" and line["epochs"] == quick.epochs
-    assert (line["clips_trained"], line["clips_evaluated"], line["chance"]) == (80, CLIPS, 0.05)
-    assert (
-        line["device"] == "a GPU cpu"
-        and line["commit"] == "0123456789ab ba9876543210"
-        and line["dirty"] == "False True"
-    )
-    assert line["date"] == "2026-01-03T00:00:00+00:00" and line["runs"].split() == sorted(
-        spec.key for spec in specs.values()
-    )
+def test_a_line_says_where_it_comes_from(results):
+    fill(results, "table01", {DENSE: (14, 15, 19)})
+    spec = specs_of("table01", QUICK)[DENSE][1]
+    other = {"commit": "ba9876543210", "dirty": True, "device": "a GPU", "precision": "bfloat16"}
+    write_row(results, spec, probed(15, 1), **other)
+    line = at(table("table01", QUICK), DENSE)
+    about = (line["data"], line["kind"], line["teacher"], line["profile"])
+    assert about == ("synthetic-actions", "synthetic stand-in", "cross4d-tiny", "quick")
+    assert line["clip"] == f"{QUICK.frames} x {QUICK.points}, stride {QUICK.stride}" and line["epochs"] == QUICK.epochs
+    assert (line["clips_trained"], line["clips_evaluated"], line["chance"]) == (CLIPS, CLIPS, 0.05)
+    assert (line["device"], line["precision"]) == ("a GPU cpu", "bfloat16 float32")
+    assert (line["commit"], line["dirty"]) == ("0123456789ab ba9876543210", "False True")
+    keys = sorted(spec.key for spec in specs_of("table01", QUICK)[DENSE].values())
+    assert (line["date"], line["runs"].split(), line["code"]) == ("2026-01-03T00:00:00+00:00", keys, "current")
+
+
+def test_rows_of_older_code_are_shown_as_such(results):
+    """One older row among three makes the line older, and the column's heading says so."""
+    specs = specs_of("table01", QUICK)
+    for seed, spec in specs[DENSE].items():
+        write_row(results, spec, probed(14, seed), older=seed == 1)
+    write_row(results, specs[GLOBAL][0], probed(9))
+    frame = table("table01", QUICK)
+    assert (at(frame, DENSE)["code"], at(frame, GLOBAL)["code"]) == ("older", "current")
+    assert all(", older code" in head for head in display.side_by_side("table01").columns[1:])
 
 
 def test_no_rows_no_lines(results):
-    quick = load_profile("quick")
-    assert len(measured(quick, ARTIFACTS["table01"].runs(quick))) == 0
-    for name in ("table01", "table11", "table14", "control_global_target", "control_centring"):
-        assert len(registry.TABLES[name](quick)) == 0
-
-
-def test_methods_are_told_apart():
-    """Every line of every measured table has its own name (Table 2's have their teacher's beside it, control_length's
-    their epochs), and an untrained teacher is named as one."""
-    assert set(runs()) == {"random", "global", "dense", "dense (UNTRAINED teacher)"}
-    assert set(runs("table14")) == {"dense", "dense (lambda = 0)"}
-    assert set(runs("control_centring")) == {"dense", "dense (not centred)"}
-    assert set(runs("control_global_target")) == {"global", "global (patch mean)"}
-    for name, artifact in ARTIFACTS.items():
-        specs = (
-            artifact.runs(load_profile("quick")) if artifact.ready and name != "control_sweep" else []
-        )  # its lines are named by axis and value
-        assert len(
-            {
-                (
-                    method_of(spec),
-                    spec.teacher if name in ("table02", "table18") else "",
-                    spec.epochs if name == "control_length" else 0,
-                    spec.dataset,
-                    spec.measured_on,
-                    spec.cameras,
-                    spec.merge,
-                    spec.frames,
-                    spec.seed,
-                )
-                for spec in specs
-            }
-        ) == len(specs), name
-
-
-def test_correctness_is_read_digit_by_digit():
-    rows = [{"metrics": {"linear": {"correct": digits}}} for digits in ("0110", "1000")]
-    assert correct_matrix(rows, "linear").tolist() == [[False, True, True, False], [True, False, False, False]]
+    for name in tables.table_names():
+        if ARTIFACTS[name].runs(QUICK):
+            assert table(name, QUICK).empty, name
+    assert display.side_by_side("table01").empty and tables.tables_of("table01") == {}
 
 
 # ------------------------------------------------------------------------------------------------ 2. the paper's column
 
 
-def test_table_1_beside_the_papers(quick):
-    frame = tables.table01(quick)
-    assert list(frame.columns[:5]) == ["method", "probe", "paper", "accuracy", "std"]
-    for method, value in STATED.items():
-        assert line_of(frame, method)["paper"] == value == paper.TABLE_1["msr-action3d"][method][0]
-        for probe in ("standardized", "converged"):  # the paper has no such number
-            assert np.isnan(line_of(frame, method, probe)["paper"])
+def test_table_1_beside_the_papers(table01):
+    assert list(table01.columns[:5]) == ["data", "method", "probe", "paper", "accuracy"]
+    for line, value in {RANDOM: 0.42, GLOBAL: 0.64, DENSE: 0.81}.items():
+        assert at(table01, line)["paper"] == value == paper.TABLE_1["msr-action3d"][line.pretext][0]
+        assert np.isnan(at(table01, line, "standardized")["paper"])  # the paper has no such number
 
 
-def test_table_1_of_an_untrained_teacher_has_no_number_of_the_papers(quick, results):
-    write_row(results, runs()["dense (UNTRAINED teacher)"][0], 10)
-    line = line_of(tables.table01(quick), "dense (UNTRAINED teacher)")
+def test_an_untrained_teacher_has_no_number_of_the_papers(results):
+    fill(results, "table01", {TWIN: (10,)})
+    line = at(table("table01", QUICK), TWIN)
     assert np.isnan(line["paper"]) and line["teacher"] == "cross4d-tiny/untrained" and line["accuracy"] == 0.5
+    assert line["method"] == "dense (UNTRAINED teacher)"
 
 
-def test_table_11_beside_the_papers(quick):
-    """.40 and .59 for random, .80 and .79 for dense: without and with standardisation."""
-    frame = tables.table11(quick)
-    assert set(frame["method"]) == {"random", "dense"}
-    stated = {
-        (method, probe): line_of(frame, method, probe)["paper"]
-        for method in ("random", "dense")
-        for probe in ("linear", "standardized")
-    }
-    assert stated == {
-        ("random", "linear"): 0.40,
-        ("random", "standardized"): 0.59,
-        ("dense", "linear"): 0.80,
-        ("dense", "standardized"): 0.79,
-    }
-    assert np.isnan(line_of(frame, "dense", "converged")["paper"])
+def test_tables_11_and_14_beside_the_papers(table01, results):
+    """.40 and .59 for random, .80 and .79 for dense: without and with standardisation. Table 14's first line reads the
+    rows of Table 1's dense runs: the same runs."""
+    frame = table("table11", QUICK)
+    found = {(line.pretext, p): at(frame, line, p)["paper"] for line in (RANDOM, DENSE) for p in PROBES}
+    expected = {"linear": (0.40, 0.80), "standardized": (0.59, 0.79)}
+    for probe, (random, dense) in expected.items():
+        assert (found["random", probe], found["dense", probe]) == (random, dense)
+    assert np.isnan(found["dense", "converged"])
+    without = Line("dense", (("variance_weight", 0.0),))
+    fill(results, "table14", {without: (13, 14, 15)})
+    frame = table("table14", QUICK)
+    assert at(frame, DENSE)["accuracy"] == pytest.approx(0.8)
+    assert (at(frame, DENSE)["paper"], at(frame, without)["paper"]) == (0.836, 0.821)
 
 
-def test_table_14_beside_the_papers(quick, results):
-    """Its first line reads the rows of Table 1's dense runs: the same runs."""
-    for seed, spec in runs("table14")["dense (lambda = 0)"].items():
-        write_row(results, spec, 13 + seed)
-    frame = tables.table14(quick)
-    assert line_of(frame, "dense")["accuracy"] == pytest.approx(0.8)
-    assert (line_of(frame, "dense")["paper"], line_of(frame, "dense (lambda = 0)")["paper"]) == (0.836, 0.821)
+def test_our_own_tables_claim_no_number_of_the_papers(results):
+    fill(results, "control_centring", {Line("dense", (("centre", False),)): (12,)})
+    fill(results, "control_global_target", {Line("global", (("summary", "mean"),)): (7,)})
+    for name, label in (("control_centring", "dense (not centred)"), ("control_global_target", "global (patch mean)")):
+        frame = table(name, QUICK)
+        assert set(frame["method"]) == {label} and frame["paper"].isna().all()
 
 
-def test_our_own_tables_claim_no_number_of_the_papers(quick, results):
-    write_row(results, runs("control_centring")["dense (not centred)"][0], 12)
-    write_row(results, runs("control_global_target")["global (patch mean)"][0], 7)
-    for table, methods in (
-        (tables.control_centring, {"dense", "dense (not centred)"}),
-        (tables.control_global_target, {"global", "global (patch mean)"}),
-    ):
-        frame = table(quick)
-        assert set(frame["method"]) == methods and frame["paper"].isna().all()
+def test_the_paper_s_teachers_stand_on_the_line_of_their_family(results):
+    line = lambda pretext, name: Line(pretext, teacher=name)
+    counts = {line("dense", "vjepa2-tiny/untrained"): (15,), line("global", "cross4d-tiny"): (10, 10, 10)}
+    fill(results, "table02", counts)
+    frame = table("table02", QUICK)
+    video = at(frame, line("dense", "vjepa2-tiny/untrained"))
+    assert (video["family"], video["modality"], video["method"]) == (
+        "V-JEPA 2",
+        "video",
+        "dense (vjepa2-tiny, UNTRAINED)",
+    )
+    assert video["paper"] == paper.TABLE_2["V-JEPA 2"]["dense"][0]
+    assert at(frame, line("global", "cross4d-tiny"))["paper"] == 0.64
+    modality = table("table18", QUICK)
+    assert set(modality["line"]) == {line("global", "cross4d-tiny")} and set(modality["paper"].dropna()) == {0.64}
 
 
-def test_table_8_states_what_was_found_and_what_is_missing(depth_videos, results, monkeypatch):
-    """The little depth videos hold 12 training and 12 test videos of 5 frames: nothing of 3 frames is padded, points
-    are."""
+def test_transfer_stands_beside_the_z_scored_probe(results):
+    """Table 12: MSR -> DT4D .435, MSR -> MSR .826, random on DT4D .265; actions of animals are ours."""
+    main, animals = "synthetic-actions", "synthetic-animals"
+    specs = [spec for spec in ARTIFACTS["table12"].runs(QUICK)]
+    wanted = {(main, main), (main, animals), (None, animals), (animals, f"{animals}-actions")}
+    for spec in specs:
+        if (spec.data and spec.data.dataset, spec.measured_on) in wanted:
+            write_row(results, spec, probed(8))
+    frame = table("table12", QUICK)
+    stated = frame[frame["probe"] == "standardized"].set_index(["source", "target"])["paper"].to_dict()
+    assert (stated[main, animals], stated[main, main], stated["random", animals]) == (0.435, 0.826, 0.265)
+    assert np.isnan(stated[animals, f"{animals}-actions"]) and len(stated) == 4
+    assert frame[frame["probe"] != "standardized"]["paper"].isna().all()
+    assert set(table("table05", QUICK)["probe"]) == {"standardized"}
+
+
+def test_table_8_states_what_was_found_and_what_is_missing(depth_videos, results):
     course = replace(
-        load_profile("course"),
-        frames=FRAMES,
-        points=POINTS,
-        stride="uniform",
-        clips=2,
-        roles={"hands": ("synthetic-scenes",)},
+        load_profile("course"), frames=FRAMES, points=POINTS, clips=2, roles={"hands": ("synthetic-scenes",)}
     )
-    frame = tables.table08(course).set_index("data")
-    assert (
-        frame.loc["msr-action3d", "kind"] == "real" and frame.loc["synthetic-actions", "kind"] == "synthetic stand-in"
-    )
-    assert (frame.loc["msr-action3d", "paper train"], frame.loc["msr-action3d", "paper frames"]) == (270, 24)
-    assert (frame["train"].tolist(), frame["frames"].tolist(), set(frame["profile"])) == (
-        [2, 2, 0],
-        [FRAMES] * 3,
-        {"course"},
-    )
-    assert (
-        frame.loc["synthetic-scenes", "train found"] == "not measured"
-        and frame.loc["synthetic-scenes", "paper train"] == 1776
-    )
-    assert (
-        frame.loc["msr-action3d", "train found"] == "2 of 270 (train), 24 of 567 in all"
-        and frame.loc["msr-action3d", "train frames_repeated"] == 0
-    )
-    monkeypatch.setenv("CROSS4D_DATA", str(depth_videos.parent / "nowhere"))
-    frame = tables.table08(course).set_index("data")
-    assert frame.loc["msr-action3d", "train"] == 0 and "not present" in frame.loc["msr-action3d", "train found"]
+    spec = runs_for(course, ["table01"])[0]
+    write_row(results, spec, probed(3), padded={"train": {"frames_repeated": 4}, "test": {}}, found="24 of 567")
+    frame = table("table08", course).set_index("data")
+    real, scenes = frame.loc["msr-action3d"], frame.loc["synthetic-scenes"]
+    assert (real["kind"], frame.loc["synthetic-actions", "kind"]) == ("real", "synthetic stand-in")
+    assert (real["paper train"], real["paper frames"], real["frames"], real["train"]) == (270, 24, FRAMES, CLIPS)
+    assert (real["found"], real["train frames_repeated"]) == ("24 of 567", 4)
+    assert (scenes["found"], scenes["train"], scenes["paper train"]) == ("not measured", 0, 1776)
 
 
 def test_table_9_counts_what_the_paper_states():
-    frame = tables.table09(load_profile("paper")).set_index("component")
-    encoder, head = frame.loc["Point4D encoder"], frame.loc["dense per-token head"]
-    assert (
-        encoder["parameters (M)"]
-        == pytest.approx(encoder["paper parameters (M)"], rel=0.01)
-        == pytest.approx(3.28, rel=0.01)
-    )
-    assert encoder["FLOPs without attention products (G)"] < encoder["FLOPs with joint attention (G)"]
-    assert (
-        head["parameters (M)"] == pytest.approx(0.098688)
-        and round(head["FLOPs with joint attention (G)"], 1) == head["paper FLOPs (G)"] == 0.3
-    )
+    frame = table("table09", QUICK).set_index("component")
+    head = frame.loc["dense per-token head"]
+    assert head["parameters (M)"] == pytest.approx(0.098688)
+    assert round(head["FLOPs with joint attention (G)"], 1) == head["paper FLOPs (G)"] == 0.3
+
+
+def test_every_stand_in_stands_for_a_dataset_of_the_paper():
+    assert set(paper.STANDS_FOR.values()) == set(paper.TABLE_8)
+    assert paper.TABLE_12.keys() - {"random"} <= set(paper.TABLE_8)
 
 
 # ------------------------------------------------------------------------------------------------ 3. kinds never mix
 
 
-def test_side_by_side_labels_every_column_with_its_kind(quick, depth_videos, results):
-    """A profile on the stand-in and one on real data stand in two columns, each saying so; one without rows has
-    none."""
-    specs = runs(profile="course")
-    write_row(results, specs["dense"][0], 16, clips_evaluated=290)
-    frame = side_by_side(tables.table01)
-    stand_in = f"quick: SYNTHETIC STAND-IN synthetic-actions, {quick.frames} x {quick.points}, stride {quick.stride}, {CLIPS} test clips"
-    real = "course: REAL msr-action3d, 12 x 512, stride uniform, 290 test clips"
-    assert list(frame.columns) == ["paper: msr-action3d, DINOv2-large, 24 x 2048", stand_in, real]
+def test_side_by_side_labels_every_column_with_its_kind(table01, depth_videos, results):
+    """A profile on the stand-in and one on real data stand in two columns, each saying so."""
+    course = load_profile("course")
+    fill(results, "table01", {DENSE: (16,)}, course)
+    frame = display.side_by_side("table01")
+    clip = f"{QUICK.frames} x {QUICK.points}, stride {QUICK.stride}"
+    stand_in = f"quick: SYNTHETIC STAND-IN synthetic-actions, {clip}, {CLIPS} clips"
+    real = f"course: REAL msr-action3d, 12 x 512, stride uniform, {CLIPS} clips"
+    assert list(frame.columns) == ["PAPER: msr-action3d, DINOv2-large, 24 x 2048", stand_in, real]
     assert frame.index[0] == ("chance", "") and frame.loc[("chance", ""), stand_in] == "0.050"
-    line = line_of(tables.table01(quick), "dense")
-    assert frame.loc[("dense", "linear")].tolist() == [
+    line = at(table01, DENSE)
+    assert frame.loc[("dense", "linear")].tolist()[:2] == [
         "0.81",
         f"0.800 ± 0.132 [{line['low']:.2f}, {line['high']:.2f}]",
-        frame.loc[("dense", "linear"), real],
     ]
     assert frame.loc[("dense", "linear"), real].startswith("0.800 [")  # one seed: no deviation
+    assert frame.loc[("global", "linear"), stand_in].endswith(", 1 of 3 seeds")
     assert frame.loc[("random", "linear"), real] == "" and frame.loc[("dense", "converged")].iloc[0] == ""
 
 
-def test_real_rows_are_shown_where_the_files_are_not(quick, depth_videos, results, monkeypatch):
+def test_real_rows_are_shown_where_the_files_are_not(table01, depth_videos, results, monkeypatch):
     """Rows measured on real data and committed are shown on a machine without it, and never beside a stand-in's."""
-    write_row(results, runs(profile="course")["dense"][0], 16)
-    with_files = side_by_side(tables.table01)
+    fill(results, "table01", {DENSE: (16,)}, load_profile("course"))
+    with_files = display.side_by_side("table01")
     monkeypatch.delenv("CROSS4D_DATA")
-    pd.testing.assert_frame_equal(side_by_side(tables.table01), with_files)
+    pd.testing.assert_frame_equal(display.side_by_side("table01"), with_files)
 
 
-def test_longer_training_is_a_line_each(quick, results):
-    profile = load_profile("quick")
-    asked = ARTIFACTS["control_length"].runs(profile)
-    assert sorted(spec.epochs for spec in asked if spec.augmented) == [
-        profile.epochs // 3,
-        profile.epochs,
-        2 * profile.epochs,
-    ]
-    of_epochs = {spec.epochs: spec for spec in asked if not spec.augmented}
-    assert sorted(of_epochs) == [0, profile.epochs // 3, profile.epochs, 2 * profile.epochs] and {
-        spec.seed for spec in of_epochs.values()
-    } == {0}
-    assert (
-        of_epochs[profile.epochs].key == runs()["dense"][0].key
-    )  # Table 1's own, where the controls have no teacher of their own
-    write_row(results, of_epochs[2 * profile.epochs], 15)
-    frame = tables.control_length(profile)
-    assert frame["paper"].isna().all() and line_of(frame, "dense, twice the epochs")["accuracy"] == 0.75
-    assert [tables.length_line(spec) for spec in asked[:5]] == [
+# ------------------------------------------------------------------------------------------------ 4. lines of runs
+
+
+@pytest.mark.parametrize("profile", ["quick", "course"])
+@pytest.mark.parametrize(
+    "name", [name for name in tables.table_names() if ARTIFACTS[name].shape not in ("sweep", "coverage")]
+)
+def test_every_run_has_its_own_line_and_seed(name, profile):
+    specs = ARTIFACTS[name].runs(load_profile(profile))
+    lines = [(spec.measured_on, ARTIFACTS[name].line(spec)) for spec in specs]
+    assert len(set(zip(lines, (spec.seed for spec in specs)))) == len(specs)
+    assert len({(data, str(line)) for data, line in lines}) == len(set(lines))
+
+
+def test_labels_are_made_from_lines():
+    specs = ARTIFACTS["control_length"].runs(QUICK)
+    labels = [str(ARTIFACTS["control_length"].line(spec)) for spec in specs]
+    plain = ["random", "dense (0.33 x the epochs)", "dense (1 x the epochs)", "dense (2 x the epochs)"]
+    assert labels[:4] == plain and labels[4] == "dense (augmented, 0.33 x the epochs)"
+    assert {spec.training.epochs for spec in specs[1:]} == {QUICK.epochs // 3, QUICK.epochs, 2 * QUICK.epochs}
+    together = {str(ARTIFACTS["control_together"].line(spec)) for spec in ARTIFACTS["control_together"].runs(QUICK)}
+    assert together == {
         "random",
-        "dense, a third of the epochs",
-        "dense, all epochs",
-        "dense, twice the epochs",
-        "dense (augmented), a third of the epochs",
-    ]
+        *(f"dense ({a}{n} camera{'s' * (n > 1)})" for a in ("", "augmented, ") for n in (1, 4)),
+    }
 
 
-def test_what_helped_is_named_by_its_cameras(quick, results):
-    asked = ARTIFACTS["control_together"].runs(quick)
-    assert [tables.together_line(spec) for spec in asked if spec.seed == 0] == [
-        "random",
-        "dense, 1 camera",
-        "dense, 4 cameras",
-        "dense (augmented), 1 camera",
-        "dense (augmented), 4 cameras",
-    ]
-    write_row(results, next(spec for spec in asked if spec.augmented and spec.cameras == 4), 15)
-    assert line_of(tables.control_together(quick), "dense (augmented), 4 cameras")["accuracy"] == 0.75
-
-
-def test_students_of_an_in_domain_teacher_stand_beside_those_of_its_start(quick, results):
-    """Only ``course`` asks for them; the dataset in the teacher's name is the one the student is trained on, stand-in
-    or not."""
-    assert ARTIFACTS["control_in_domain"].runs(quick) == []
+def test_students_of_an_in_domain_teacher_stand_beside_those_of_its_start():
+    assert ARTIFACTS["control_in_domain"].runs(QUICK) == []
     course = load_profile("course")
     asked = ARTIFACTS["control_in_domain"].runs(course)
-    dataset = asked[0].dataset
-    assert {(method_of(spec), spec.teacher) for spec in asked} == {
-        ("random", ""),
-        *(
-            (f"{pretext}{mark}", teacher)
-            for pretext in ("global", "dense")
-            for mark, teacher in (("", course.controls["teacher"]), (" (IN-DOMAIN teacher)", f"in-domain/{dataset}"))
-        ),
+    teachers = {(str(ARTIFACTS["control_in_domain"].line(spec)), spec.teacher) for spec in asked}
+    own = f"in-domain/{asked[0].measured_on}"
+    assert teachers == {("random", "")} | {
+        (label, teacher)
+        for pretext in ("global", "dense")
+        for label, teacher in ((pretext, course.controls["teacher"]), (f"{pretext} (IN-DOMAIN teacher)", own))
     }
-    write_row(
-        results,
-        next(spec for spec in asked if spec.teacher == f"in-domain/{dataset}" and spec.pretext == "dense"),
-        15,
-        teacher_mark="IN-DOMAIN",
-    )
-    line = line_of(tables.control_in_domain(course), "dense (IN-DOMAIN teacher)")
-    assert line["accuracy"] == 0.75 and line["teacher"] == f"in-domain/{dataset}"
 
 
-def test_side_by_side_says_where_seeds_are_missing(quick, results):
-    write_row(results, runs()["dense (UNTRAINED teacher)"][0], 10)
-    column = side_by_side(tables.table01).filter(like="quick").iloc[:, 0]
-    assert (
-        column["dense (UNTRAINED teacher)", "linear"].endswith(", 1 of 3 seeds")
-        and "seeds" not in column["dense", "linear"]
-    )
-
-
-def test_side_by_side_of_nothing_is_empty(results):
-    assert side_by_side(tables.table01).empty
-
-
-# ------------------------------------------------------------------------------------------------ 4. comparisons
-
-
-def test_a_comparison_pairs_clips_and_seeds(quick, results):
-    """global has seed 0 alone: dense is compared on seed 0 alone. Then global gets seed 2, and both are compared on 0
-    and 2."""
-    alone = comparison(quick)
-    right = lambda count, seed: np.roll(np.arange(CLIPS) < count, seed)
-    assert (alone["by seed"], alone["difference"]) == ([0.25], pytest.approx(0.25))
-    assert {k: alone[k] for k in ("low", "high", "p")} == {
-        k: v for k, v in paired_bootstrap(right(14, 0), right(9, 0)).items() if k != "difference"
-    }
-    write_row(results, runs()["global"][2], 11)
-    both = comparison(quick)
-    assert both["by seed"] == [0.25, 0.4] and both["difference"] == pytest.approx(0.325)
-    expected = paired_bootstrap(np.stack([right(14, 0), right(19, 2)]), np.stack([right(9, 0), right(11, 2)]))
-    assert {k: both[k] for k in expected} == expected
-    assert comparison(quick, "dense", "dense (UNTRAINED teacher)") == {}
-    back = comparison(quick, "global", "dense", probe="converged")
-    assert back["by seed"] == [-0.25, -0.35] and back["probe"] == "converged"  # 11 - 16 and 13 - 20 of 20
+def test_table_2_asks_for_every_teacher_twice_and_shares_table_1_s_runs():
+    for name in ("quick", "course"):
+        profile = load_profile(name)
+        specs = ARTIFACTS["table02"].runs(profile)
+        pairs = {(teacher, pretext) for teacher in profile.teachers for pretext in ("global", "dense")}
+        assert {(spec.teacher, spec.pretext_name) for spec in specs} == {("", "random")} | pairs
+        for teacher in profile.teachers:
+            few = teacher in UNTRAINED_FAMILIES
+            expected = set(profile.task_seeds if few else profile.seeds)
+            assert {spec.seed for spec in specs if spec.teacher == teacher} == expected
+        keys = lambda table: {spec.key for spec in runs_for(profile, [table])}
+        assert len(keys("table01") & keys("table02")) >= 3 * len(profile.seeds) and keys("table18") < keys("table02")
 
 
 # ------------------------------------------------------------------------------------------------ 5. files
 
 
-def test_files_hold_the_tables_that_have_lines(quick, results, monkeypatch):
-    monkeypatch.setattr(
-        registry,
-        "TABLES",
-        {name: registry.TABLES[name] for name in ("table01", "table11", "control_centring", "control_global_target")},
-    )
-    for seed in (0, 1, 2):  # no rows for this table's runs
-        (results / "quick" / "runs" / f"{runs()['global'][seed].key}.json").unlink(missing_ok=True)
-    written = write_tables(quick)
-    assert written == [
-        results / "quick" / "tables" / f"{name}.csv" for name in ("table01", "table11", "control_centring")
-    ]
-    frame, kept = tables.table01(quick), pd.read_csv(written[0])
-    assert list(kept.columns) == list(frame.columns)
-    assert kept["method"].tolist() == frame["method"].tolist() and kept["runs"].tolist() == frame["runs"].tolist()
-    np.testing.assert_allclose(kept["accuracy"], frame["accuracy"], atol=5e-5)
-    assert "0.3000" in written[0].read_text()
-    assert write_tables(quick) == written  # and again over the old ones
+def test_files_hold_the_tables_that_have_lines(table01, results, monkeypatch):
+    monkeypatch.setattr(tables, "table_names", lambda: ["table01", "table11", "table16"])
+    written = write_tables(QUICK)
+    assert written == [results / "quick" / "tables" / f"{name}.csv" for name in ("table01", "table11")]
+    kept = pd.read_csv(written[0])
+    assert list(kept.columns) == list(table01.drop(columns="line").columns)
+    assert kept["method"].tolist() == table01["method"].tolist() and kept["runs"].tolist() == table01["runs"].tolist()
+    np.testing.assert_allclose(kept["accuracy"], table01["accuracy"], atol=5e-5)
+    assert "0.3000" in written[0].read_text() and write_tables(QUICK) == written  # and again over the old ones
+
+
+def test_markdown_is_a_table(table01):
+    lines = display.markdown(display.side_by_side("table01")).splitlines()
+    assert lines[0].startswith("| method | probe | PAPER") and set(lines[1]) <= set("| -")
+    assert len({line.count("|") for line in lines}) == 1
