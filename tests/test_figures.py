@@ -26,12 +26,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from cross4d_lib import Point4D
+from cross4d_lib import Point4D, load_teacher
 from cross4d_lib.clips import Clip, sample_clip
 from cross4d_lib.datasets.synthetic.actions import CLASSES, make_video
 from cross4d_lib.errors import ConfigError
 from cross4d_lib.report.colours import BRIGHTEST, fit_pca_rgb, similarity
-from cross4d_lib.report.evidence import (
+from cross4d_lib.report.figure_data import (
     busiest_frame,
     busiest_point,
     motion,
@@ -41,6 +41,7 @@ from cross4d_lib.report.evidence import (
 )
 from cross4d_lib.report.figures import figure01, figure02, figure07
 from cross4d_lib.report.style import HIDDEN, PALETTE, alt, class_colours, save_figure
+from cross4d_lib.report.target_figures import ROWS, teacher_maps
 from cross4d_lib.report.viewers import PLOTLY, clip_viewer, to_int16
 from cross4d_lib.teachers import Features, Teacher
 
@@ -302,3 +303,13 @@ def test_a_clip_of_another_unit_is_scaled_and_says_so(clips):
         assert np.abs(steps).max() == 30_000 and "unknown" in unit
         assert np.allclose(steps / scale, centred, atol=2 / scale)
     assert "unit unknown" in clip_viewer(replace(clips[0], points=clips[0].points * 1000)).text
+
+
+def test_teachers_are_shown_each_at_its_own_size(clips):
+    names = ("dinov2-registers-tiny/untrained", "vjepa2-tiny/untrained")
+    loaded = {name: load_teacher(name) for name in names}
+    seen = {name: pipeline_frame(clips[0], teacher, 1, teacher.image_size(126)) for name, teacher in loaded.items()}
+    figure = teacher_maps(seen, "a note")
+    titles = [ax.get_title() for ax in figure.axes]
+    assert len(figure.axes) >= len(ROWS) * 2 and all(name in figure.get_label() for name in names)
+    assert f"{names[0]}\n9 x 9\nof 14 px" in titles and f"{names[1]}\n8 x 8\nof 16 px" in titles

@@ -33,25 +33,21 @@ from cross4d_lib.datasets import load_dataset
 from cross4d_lib.errors import ConfigError, DataError
 from cross4d_lib.evaluation import TAUS
 from cross4d_lib.evaluation.segmentation import label_tokens, segment_frozen
+from cross4d_lib.experiments import Line
 from cross4d_lib.report.colours import fit_pca_rgb, similarity
-from cross4d_lib.report.evidence import token_features
-from cross4d_lib.report.segmentation_viewer import segmentation_player
-from cross4d_lib.report.style import PALE, class_colours, save_figure
-from cross4d_lib.report.task_evidence import (
+from cross4d_lib.report.figure_data import (
     frozen_segmenter,
     motion_frames,
     moving_point,
     point_probabilities,
+    token_features,
     truth_probability,
 )
+from cross4d_lib.report.plots import transfer_matrix
+from cross4d_lib.report.segmentation_viewer import segmentation_player
+from cross4d_lib.report.style import PALE, class_colours, save_figure
 from cross4d_lib.report.task_figures import figure03, figure04, figure05, on_pale, spread_frames
-from cross4d_lib.report.task_plots import (
-    confusion_figure,
-    correspondence_curve,
-    coverage_curves,
-    iou_dots,
-    transfer_matrix,
-)
+from cross4d_lib.report.task_plots import confusion_figure, correspondence_curve, coverage_curves, iou_plot
 from cross4d_lib.report.viewers import PLOTLY
 
 FRAMES, POINTS = 4, 160
@@ -61,7 +57,9 @@ COMMON = {
     "kind": "synthetic stand-in",
     "clip": "8 x 256, stride uniform",
     "clips_evaluated": 12,
+    "code": "current",
 }
+ZERO_SHOT = Line("dense", zero_shot=True)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +91,8 @@ def correspondence_frame() -> pd.DataFrame:
     lines = [
         {
             **COMMON,
-            "method": method,
+            "line": line,
+            "method": str(line),
             "compared by": by,
             "gap": gap,
             "accuracy": top * (1 - np.exp(-0.4)),
@@ -103,12 +102,12 @@ def correspondence_frame() -> pd.DataFrame:
             "paper": stated,
         }
         for gap in (8, 15)
-        for method, by, top, stated in (
-            ("random", "centred", 0.3, 0.03),
-            ("dense", "centred", 0.7, 0.08),
-            ("dense, zero-shot", "centred", 0.6, np.nan),
-            ("dense", "cosine", 0.5, np.nan),
-            ("raw XYZ", "distance", 0.8, np.nan),
+        for line, by, top, stated in (
+            (Line("random"), "centred", 0.3, 0.03),
+            (Line("dense"), "centred", 0.7, 0.08),
+            (ZERO_SHOT, "centred", 0.6, np.nan),
+            (Line("dense"), "cosine", 0.5, np.nan),
+            (Line("raw XYZ"), "distance", 0.8, np.nan),
         )
     ]
     return pd.DataFrame(lines)
@@ -116,17 +115,17 @@ def correspondence_frame() -> pd.DataFrame:
 
 def coverage_frame() -> pd.DataFrame:
     settings = {
-        "1 camera": 0.5,
-        "2 cameras": 0.7,
-        "4 cameras": 0.8,
-        "splat x 0.5": 0.7,
-        "splat x 1.0": 0.5,
-        "splat x 3.0": 0.2,
-        "98 px": 0.48,
-        "126 px": 0.5,
-        "504 px": 0.52,
-        "98 px, splat of 126 px": 0.4,
-        "504 px, splat of 126 px": 0.9,
+        ("cameras", 1): 0.5,
+        ("cameras", 2): 0.7,
+        ("cameras", 4): 0.8,
+        ("splat", 0.5): 0.7,
+        ("splat", 1.0): 0.5,
+        ("splat", 3.0): 0.2,
+        ("pixels", 98): 0.48,
+        ("pixels", 126): 0.5,
+        ("pixels", 504): 0.52,
+        ("pixels, same splat", 98): 0.4,
+        ("pixels, same splat", 504): 0.9,
     }
     return pd.DataFrame(
         [
@@ -134,13 +133,14 @@ def coverage_frame() -> pd.DataFrame:
                 **COMMON,
                 "data": data,
                 "clip": clip,
-                "setting": setting,
+                "varied": varied,
+                "at": at,
                 "coverage": value * share,
-                "paper": 0.34 if setting == "1 camera" else np.nan,
+                "paper": 0.34 if (varied, at) == ("cameras", 1) else np.nan,
             }
             for data, share in (("synthetic-scenes", 1.0), ("synthetic-animals", 0.6))
             for clip in ("8 x 256, stride uniform", "16 x 2048, stride 1")
-            for setting, value in settings.items()
+            for (varied, at), value in settings.items()
         ]
     )
 
@@ -171,9 +171,9 @@ def iou_frame() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "test points": [0, 900, 300, 20],
-            "random": [np.nan, 0.5, 0.1, 0.0],
-            "dense": [np.nan, 0.8, 0.4, 0.1],
-            "dense, zero-shot": [np.nan, 0.7, 0.2, 0.0],
+            Line("random"): [np.nan, 0.5, 0.1, 0.0],
+            Line("dense"): [np.nan, 0.8, 0.4, 0.1],
+            ZERO_SHOT: [np.nan, 0.7, 0.2, 0.0],
         },
         index=names,
     )
@@ -206,7 +206,7 @@ def figures(scenes, animal, encoder, segmented) -> dict[str, Figure]:
         "coverage_curves": coverage_curves(coverage_frame()),
         "transfer_matrix": transfer_matrix(transfer_frame(), note="a note"),
         "confusion_figure": confusion_figure(confusion, names, "a title"),
-        "iou_dots": iou_dots(iou_frame(), "a title"),
+        "iou_plot": iou_plot(iou_frame(), "a title"),
     }
 
 
@@ -220,7 +220,7 @@ NAMES = (
     "coverage_curves",
     "transfer_matrix",
     "confusion_figure",
-    "iou_dots",
+    "iou_plot",
 )
 
 
@@ -345,12 +345,12 @@ def test_tables_of_shades_hold_the_numbers(figures):
     ax = confusion_figure(np.array([[3, 1, 0], [0, 0, 0], [2, 2, 4]]), ("a", "b", "c")).axes[0]
     share = ax.images[0].get_array()
     assert np.allclose(share[0], [0.75, 0.25, 0]) and np.allclose(share[2], [0.25, 0.25, 0.5]) and share.mask[1].all()
-    dots = figures["iou_dots"].axes[0]
+    dots = figures["iou_plot"].axes[0]
     assert list(dots.lines[1].get_xdata()) == [0.8, 0.4, 0.1]  # dense, without the class that has no test points
 
 
 def test_empty_tables_are_refused():
-    for draw in (correspondence_curve, coverage_curves, transfer_matrix, iou_dots):
+    for draw in (correspondence_curve, coverage_curves, transfer_matrix, iou_plot):
         with pytest.raises(DataError):
             draw(pd.DataFrame())
 

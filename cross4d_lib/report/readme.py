@@ -18,13 +18,14 @@ ROOT = Path(__file__).resolve().parents[2]
 README, RESULTS_PAGE = ROOT / "README.md", ROOT / "RESULTS.md"
 BEGIN, END = "<!-- results: written by `make report` -->", "<!-- end of results -->"
 SHORT = ("table01",)  # side by side in the README
+FILES_ONLY = ("sweep",)  # too long for a page: in results/<profile>/tables
 INTRODUCTION = """# Results
 
 Written by `make report` from the rows in `results/*/runs`; every number is a row's. A column's heading says the
 profile and the kind of data: PAPER is what the paper prints, REAL is recorded data, SYNTHETIC STAND-IN is made by this
 library. UNTRAINED behind a line's name means that its teacher has random weights. "Older code" means that some rows
 were measured by an earlier version of the code that decides results. Cells are the mean over seeds ± its deviation,
-and in brackets the 95 % interval over subjects, clips and seeds.
+and in brackets the 95 % interval over subjects, clips and seeds. The longest table, `control_sweep`, stands in `results/*/tables` alone.
 """
 
 
@@ -49,8 +50,7 @@ def results_page() -> str:
     """RESULTS.md: every table that has lines, and what each of its claims shows."""
     parts = [INTRODUCTION, "## Verdicts", markdown(legend_of_verdicts())]
     for name in table_names():
-        frame = side_by_side(name)
-        if frame.empty:
+        if ARTIFACTS[name].shape in FILES_ONLY or (frame := side_by_side(name)).empty:
             continue
         said = [f"- {profile.name}: {sentence}" for profile in shown_profiles() for sentence in findings(name, profile)]
         parts += [f"## {name}: {ARTIFACTS[name].title}", markdown(frame), "\n".join(said)]

@@ -8,6 +8,7 @@ computed here. ``side_by_side`` turns tables into what a reader wants to see: a 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pandas as pd
 from ..datasets import load_source
 from ..evaluation import GAPS, POOLS, TAUS
 from ..evaluation.segmentation import miou
-from ..evaluation.statistics import compare, interval, mean_of_clips
+from ..evaluation.statistics import Interval, compare, interval, mean_of_clips
 from ..experiments import ARTIFACTS, PROFILES, RESULTS, Line, Profile, load_profile, load_row, load_rows
 from ..experiments.row import Accuracy, Correspondence, Coverage, Row, Segmentation
 from ..experiments.sweep import sweep_points
@@ -75,12 +76,18 @@ def counted(row: Row, key: str) -> np.ndarray:
     """What a metric counts in each clip, (n, *item), as ``statistics.interval`` takes it."""
     metric = row.metrics[key]
     if isinstance(metric, Accuracy):
-        return np.array([int(digit) for digit in metric.correct])
+        return np.frombuffer(metric.correct.encode(), np.int8) - ord("0")
     return np.array(metric.per_clip if isinstance(metric, Correspondence) else metric.counts, float)
 
 
 def statistic_of(row: Row, key: str):
     return miou if isinstance(row.metrics[key], Segmentation) else mean_of_clips
+
+
+@lru_cache(maxsize=4096)
+def _interval(content: bytes, kind: np.dtype, shape: tuple, groups: tuple | None, statistic) -> Interval:
+    """``statistics.interval``, once for the same counts: several tables and pages show the same rows."""
+    return interval(np.frombuffer(content, kind).reshape(shape), groups, statistic)
 
 
 def measured(rows: Rows, key: str) -> dict:

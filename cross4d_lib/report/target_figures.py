@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from ..clips import Clip
 from ..points import nearest_point
-from ..pretexts import CONTROLS, controlled
+from ..pretexts import CONTROLS
+from ..pretexts.target_controls import ControlledTargets
 from ..render import fit_camera
 from ..targets import TargetStore
 from . import drawing
@@ -60,7 +61,7 @@ def carried_figure(
     whose space is another. Below, the cosine to the target of one ringed point, less the mean that the loss subtracts.
     seed : of the shuffles.
     """
-    shown = {"dense": store, **{name: controlled(store, name, seed) for name in CONTROLS}, **(others or {})}
+    shown = {"dense": store, **{name: ControlledTargets(store, name, seed) for name in CONTROLS}, **(others or {})}
     shared = fit_pca_rgb(every_target(store))
     anchor = busiest_point(clip, frame)
     camera, across = fit_camera(torch.as_tensor(clip.points)), len(shown)
