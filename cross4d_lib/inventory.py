@@ -83,7 +83,7 @@ def print_list() -> None:
     print("Tables and figures (notebook; profiles it is present for)")
     for name, artifact in ARTIFACTS.items():
         present = [profile for profile in PROFILES if artifact_path(name, artifact, profile).is_file()]
-        state = ", ".join(present) or ("not yet made" if artifact.ready else "planned")
+        state = ", ".join(present) or ("not computed yet" if artifact.ready else "planned")
         print(f"  {name:27} {artifact.notebook:32}{state:24}{artifact.title}")
     print("\nDatasets")
     for dataset in dataset_states():
@@ -93,7 +93,7 @@ def print_list() -> None:
         origin = "ships with the library" if name in SHIPPED else "from the Hugging Face hub"
         print(f"  {name:27} {origin:32}{'present' if teacher_present(name) else 'not on this machine'}")
     own = [name for name in dataset_names() if (home_of(name) / "model.safetensors").is_file()]
-    print(f"  {'in-domain/DATASET':27} {'made by train-teacher --data':32}{', '.join(own) or 'none was made here'}")
+    print(f"  {'in-domain/DATASET':27} {'from train-teacher --data':32}{', '.join(own) or 'none here'}")
     print(f"  {'NAME/untrained':27} {'a control':32}the same architecture with random weights: no file, no network")
     for name, control in CONTROL_TEACHERS.items():
         print(f"  {name:27} {'computed, no weights':32}{control.description}")

@@ -149,7 +149,7 @@ def test_list_names_everything_without_data(bare, capsys):
 
 def test_list_names_the_in_domain_teachers(bare, monkeypatch, tmp_path, teacher_folder, capsys):
     monkeypatch.setenv("CROSS4D_CACHE", str(tmp_path))
-    assert cli.main(["list"]) == 0 and "none was made here" in capsys.readouterr().out
+    assert cli.main(["list"]) == 0 and "none here" in capsys.readouterr().out
     shutil.copytree(teacher_folder, home_of("msr-action3d"))
     assert cli.main(["list"]) == 0
     (line,) = [line for line in lines(capsys) if line.split()[:1] == ["in-domain/DATASET"]]

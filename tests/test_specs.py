@@ -298,6 +298,7 @@ def changed_metric(**changes) -> dict:
         (row_of(**changed_metric(accuracy=0.5, correct="10")), "counts 2 clips"),
         (row_of(metrics={}), "metrics"),
         (row_of(chance=2.0), "chance"),
+        (row_of() | {"spec": row_of()["spec"] | {"seed": "<script>"}}, "seed: Input should be a valid integer"),
         (row_of(note="x"), "note: Extra inputs"),
     ],
     ids=str,

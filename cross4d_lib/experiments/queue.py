@@ -26,7 +26,8 @@ def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1, renew:
     A run that fails, for whatever reason, is named and does not stop the others.
 
     only : artifact names such as "table01"; None takes all that are ready. jobs : processes; the cores are shared out
-    among them. renew : run again what has a row by older code only. Raises ConfigError on an artifact that does not exist or is not built yet.
+    among them. renew : run again what has a row by older code only. Raises ConfigError on an artifact that does not
+    exist or is not built yet.
     """
     for name in only or ():
         if name not in ARTIFACTS or not ARTIFACTS[name].ready:

@@ -163,7 +163,7 @@ class Row(Part):
             "key": spec.key_with(self.contents, self.code),
             "config_hash": self.key,
             "profile": spec.profile,
-            "dataset": spec.data.dataset if spec.data else spec.measured_on,
+            "dataset": spec.dataset,
             "target": spec.measured_on,
             "task": spec.task.name,
             "teacher": spec.teacher,

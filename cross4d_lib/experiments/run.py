@@ -6,13 +6,15 @@ import hashlib
 import json
 import os
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..encoders import Encoder
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..files import cache_folder, expanded, file_digest, write_text, write_whole
 from ..machine import default_device, device_name, provenance
 from ..precision import precision_of
@@ -118,9 +120,10 @@ def pretrained_encoder(spec: PretrainingSpec, device=None, progress: bool = True
         "store_clips": len(targets),
     }
     state = {name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}
-    write_whole(weights, lambda draft: save_file(state, draft))
-    notes = {"measures": measures, "digest": _notes_digest(weights, measures)}
-    write_text(weights.with_suffix(".json"), json.dumps(notes, indent=1) + "\n")
+    with _writing(weights):
+        write_whole(weights, lambda draft: save_file(state, draft))
+        notes = {"measures": measures, "digest": _notes_digest(weights, measures)}
+        write_text(weights.with_suffix(".json"), json.dumps(notes, indent=1) + "\n")
     checkpoint.unlink(missing_ok=True)
     return encoder.eval(), measures
 
@@ -163,7 +166,7 @@ def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) 
         contents=spec.contents,
         code=spec.code,
         profile=spec.profile,
-        dataset=spec.data.dataset if spec.data else spec.measured_on,
+        dataset=spec.dataset,
         target=spec.measured_on,
         task=spec.task.name,
         stand_in=train.source.stand_in,
@@ -185,8 +188,18 @@ def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) 
         device=device_name(device),
         seconds=time.perf_counter() - started,
     )
-    write_text(path, row.to_json())
+    with _writing(path):
+        write_text(path, row.to_json())
     return _row(path)
+
+
+@contextmanager
+def _writing(path: Path):
+    """Raises DataError where a file cannot be written: a full disk, most often."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"cannot be written ({error})", path, "free space and run again: it continues") from error
 
 
 def _check_writable(folder: Path) -> None:

@@ -228,15 +228,16 @@ class PretrainingSpec(Part):
         ``build_spec``. Raises ConfigError where they are refused."""
         return type(self)(**merged(self.model_dump(), nested(changes)))
 
-    def __str__(self) -> str:
-        control = (self.pretext.settings if self.pretext else {}).get("control", "")
-        return ", ".join([f"{self.pretext_name} on {self.data.dataset}"] + [w for w in (self.teacher, control) if w])
-
 
 class RunSpec(PretrainingSpec):
     """Pretrain an encoder one way, then measure it by one task, with one seed."""
 
     task: TaskSpec
+
+    @property
+    def dataset(self) -> str:
+        """The dataset pretrained on; without pretraining, that of the task."""
+        return self.data.dataset if self.data else self.measured_on
 
     @property
     def measured_on(self) -> str:
@@ -254,10 +255,11 @@ class RunSpec(PretrainingSpec):
         return {"render"} if self.task.name == "coverage" else set()
 
     def __str__(self) -> str:
-        elsewhere = self.data is not None and self.data.dataset != self.measured_on
-        task = f", {self.task.name} on {self.measured_on}" if elsewhere or self.task.name != "probe" else ""
-        what = super().__str__() if self.data else f"{self.pretext_name} on {self.measured_on}"
-        return f"{what}{task}, seed {self.seed}"
+        elsewhere = self.dataset != self.measured_on
+        task = f"{self.task.name} on {self.measured_on}" if elsewhere or self.task.name != "probe" else ""
+        control = (self.pretext.settings if self.pretext else {}).get("control", "")
+        words = (f"{self.pretext_name} on {self.dataset}", self.teacher, control, task, f"seed {self.seed}")
+        return ", ".join(filter(None, words))
 
 
 def build_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes) -> RunSpec:

@@ -52,8 +52,8 @@ COVERAGE_SIZES = (98, 126, 168, 252, 504)  # pixels
 
 @dataclass(frozen=True)
 class Outcome:
-    """metrics : by setting. chance : what guessing gets, as the first metric counts it. notes : more to keep, JSON-ready,
-    among it the subjects of the evaluated clips by split, in the order of ids."""
+    """metrics : by setting. chance : what guessing gets, as the first metric counts it. notes : more to keep,
+    JSON-ready, among it the subjects of the evaluated clips by split, in the order of ids."""
 
     metrics: dict[str, Metric]
     chance: float
