@@ -35,13 +35,8 @@ def nested_spec(row: dict) -> RunSpec:
     if old["pretext"] != "none":
         spec["encoder"] = {"settings": old["encoder"]}
     if old["pretext"] in ("global", "dense"):
-        pretext = {
-            "variance_weight": old["variance_weight"],
-            "centre": old["centre"],
-            "merge": old.get("merge", "mean"),
-        }
-        if old["pretext"] == "global":
-            pretext["summary"] = old["summary"]
+        own = {"summary": old["summary"]} if old["pretext"] == "global" else {"merge": old.get("merge", "mean")}
+        pretext = {"variance_weight": old["variance_weight"], "centre": old["centre"], **own}
         control = old.get("control", "")
         spec |= {
             "data": {"dataset": old["dataset"], "split": old.get("split", "train"), **clip},
