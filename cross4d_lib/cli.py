@@ -40,7 +40,7 @@ def reproduce(arguments) -> int:
 def run(arguments) -> int:
     from .experiments import run_queue
 
-    return min(1, run_queue(arguments.profile, arguments.only, arguments.jobs))
+    return min(1, run_queue(arguments.profile, arguments.only, arguments.jobs, arguments.renew))
 
 
 def report(arguments) -> int:
@@ -143,6 +143,7 @@ def make_parser() -> argparse.ArgumentParser:
     command("report", report, "write the tables of a profile from its result rows", [sized])
     added = command("run", run, "run the experiments that a profile still lacks", [sized, chosen])
     added.add_argument("--only", nargs="+", metavar="NAME", help="tables and figures (table01, figure02)")
+    added.add_argument("--renew", action="store_true", help="run again what has a row by older code only")
     added = command(
         "train-teacher", train_teacher, "train a teacher of your own, without labels; a stopped training is taken up"
     )

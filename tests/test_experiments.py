@@ -412,7 +412,7 @@ def test_a_golden_row_is_obtained_again(results):
     spec = build_spec(load_profile("quick"), "synthetic-actions", "dense", 0)
     path = ROOT / "results" / "quick" / "runs" / f"{spec.key}.json"
     if not path.is_file():
-        pytest.skip("no committed row by the code as it is now: cross4d reproduce --renew")
+        pytest.skip("no committed row by the code as it is now: cross4d run --renew")
     golden, row = read_row(path), run(spec, progress=False)
     assert row.data_hash == golden.data_hash and row.teacher_revision == golden.teacher_revision
     if row.precision == golden.precision:

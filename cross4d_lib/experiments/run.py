@@ -37,17 +37,22 @@ def rows_folder(profile: str) -> Path:
 
 
 def row_path(spec: RunSpec) -> Path:
-    """Where the row of a spec, by the code as it is now, lies or will lie."""
+    """Where the row of a spec lies: the one by the code as it is now, else the newest by older code; where it will lie
+    when there is none."""
+    path = _own_path(spec)
+    older = () if path.is_file() else _older(path.parent).get(spec.without_code_key, ())
+    return max(older, key=lambda path: _row(path).date, default=path)
+
+
+def _own_path(spec: RunSpec) -> Path:
     return rows_folder(spec.profile) / f"{spec.key}.json"
 
 
 def load_row(spec: RunSpec) -> Row | None:
     """The run's row by the code as it is now, else the newest one by older code (``row.is_current`` is False), else
     None. Raises DataError on a damaged one."""
-    if (path := row_path(spec)).is_file():
-        return _row(path)
-    same = map(_row, _older(rows_folder(spec.profile)).get(spec.without_code_key, ()))
-    return max(same, key=lambda row: row.date, default=None)
+    path = row_path(spec)
+    return _row(path) if path.is_file() else None
 
 
 def load_rows(profile: str) -> list[Row]:
@@ -150,7 +155,7 @@ def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) 
     row = load_row(spec)
     if row is not None and row.is_current and not again:
         return row
-    path, started = row_path(spec), time.perf_counter()
+    path, started = _own_path(spec), time.perf_counter()
     _check_writable(path.parent)
     device = torch.device(device or default_device())
     train, test = task_clips(spec)
