@@ -223,7 +223,12 @@ ARTIFACTS: dict[str, Artifact] = {
         "correspondence",
         correspondence_runs,
         ("zero_shot",),
-        (*POINT_CLAIMS[:3], POINT_CLAIMS[-1]),
+        (
+            *POINT_CLAIMS[:3],
+            POINT_CLAIMS[-1],
+            Claim(DENSE, Line("XYZ of the nearest token"), "features find more than the token's own place"),
+            Claim(DENSE, Line("raw XYZ"), "features find more than the point's own place"),
+        ),
         "cosine, gap 8",
         "TABLE_16",
     ),
@@ -295,6 +300,12 @@ ARTIFACTS: dict[str, Artifact] = {
         "11_segmentation",
         "readability",
         per_point("readability", ("here", "dense")),
+        claims=(
+            Claim(Line("student"), Line("untrained student"), "training adds to what features tell of a point's class"),
+            Claim(Line("targets"), Line("place"), "targets tell more of a point's class than its place"),
+            Claim(Line("student"), Line("targets"), "the student tells more of a point's class than its targets"),
+        ),
+        primary="targets",
     ),
     "control_merge": Artifact(
         "Ours: more targets, or other ones, from more cameras",
