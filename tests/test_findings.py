@@ -140,9 +140,9 @@ def test_coordinates_are_compared_on_the_rows_of_the_other_line(results):
 
 
 def test_a_finding_is_one_sentence(controls):
-    told = findings.findings("control_targets", QUICK)
-    assert len(told) == len(RIGHT) - 3 and all(line.count("\n") == 0 for line in told)
-    (place,) = [line for line in told if "right place" in line]
+    sentences = findings.findings("control_targets", QUICK)
+    assert len(sentences) == len(RIGHT) - 3 and all("\n" not in line for line in sentences)
+    (place,) = [line for line in sentences if "right place" in line]
     c = comparison("control_targets", QUICK, DENSE, control("shuffled points"))["linear"]
     numbers = f"dense − dense (shuffled points) {c.difference:+.2f} [{c.low:+.2f}, {c.high:+.2f}], linear, seeds 0 1 2"
     assert place == f"A target must be that of the right place on synthetic-actions: supported ({numbers})."

@@ -314,7 +314,7 @@ def test_a_frozen_segmenter_says_what_its_head_says(scenes, segmented):
         kept = ~np.isin(clip.point_labels, ignored)
         counts = np.zeros((len(names), len(names)), int)
         np.add.at(counts, (clip.point_labels[kept], probabilities.argmax(-1)[kept]), 1)
-        assert np.abs(counts - result.confusion[i]).sum() <= 4  # a tie or two, by rounding
+        assert np.abs(counts - result.confusion[i]).sum() <= kept.sum() / 50  # ties: bfloat16 rounds the head
         given = truth_probability(probabilities, np.where(kept, clip.point_labels, -1))
         f, n = np.argwhere(kept)[0]
         assert given[f, n] == probabilities[f, n, clip.point_labels[f, n]] and np.isnan(given[~kept]).all()

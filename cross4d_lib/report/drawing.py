@@ -81,7 +81,7 @@ def draw_cloud(
     ax.scatter(*position[order].T, s=size[order], c=face[order], edgecolors=edge[order], linewidths=0.6)
 
 
-def mark(ax: Axes, position: np.ndarray, size: float = 130) -> None:
+def ring(ax: Axes, position: np.ndarray, size: float = 130) -> None:
     """Ring the anchor at (2,): white under vermilion, so that it shows on any colour."""
     ax.scatter(*position, s=size, facecolors="none", edgecolors="white", linewidths=4.5, zorder=5, clip_on=False)
     ax.scatter(*position, s=size, facecolors="none", edgecolors=ANCHOR, linewidths=2.2, zorder=6, clip_on=False)

@@ -69,7 +69,7 @@ def draw_pipeline(seen: PipelineFrame, note: str = "") -> Figure:
     for ax in (patch_map, patch_twin, pixels):
         drawing.outline_patch(ax, seen.index[seen.anchor], seen.patch, seen.foreground.shape[1])
     for ax in (points, point_map, point_twin):
-        drawing.mark(ax, positions[seen.anchor])
+        drawing.ring(ax, positions[seen.anchor])
 
     heads = (
         ("points $P_f$", "light = near"),
@@ -78,7 +78,7 @@ def draw_pipeline(seen: PipelineFrame, note: str = "") -> Figure:
         ("back on the points  (Eq. 3)", "the same PCA"),
         ("the point in each pixel", "shades are shuffled"),
         ("one patch, enlarged", "and the points that fall into it"),
-        ("likeness to the mark", "cosine, light = alike"),
+        ("likeness to the ringed point", "cosine, light = alike"),
         ("the same on the points", "cosine, light = alike"),
     )
     for ax, (head, kind) in zip([*panels[0], *panels[1]], heads):
@@ -194,7 +194,7 @@ def draw_token_frames(
             drawing.look_at(ax, drawing.window(positions, margin=3, aspect=aspect))
             drawing.draw_cloud(ax, clip.points[f], camera, colour, scale=drawing.WHOLE if clip.tracked else 1.0)
             if c == 0 or c > k:
-                drawing.mark(ax, positions[anchor], 70)
+                drawing.ring(ax, positions[anchor], 70)
         drawing.row_name(figure, (box.y0 + box.y1) / 2, names[r])
     for c, name in enumerate(["input", *seen, *seen]):
         drawing.over(panels[0, c], name)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
 from ..clips import Clip
 from ..encoders import Encoder
@@ -82,8 +82,8 @@ def box(canvas: Axes, x: float, y: float, width: float, height: float, colour: s
     style = {"edgecolor": colour, "linewidth": 1.8, "linestyle": "--" if colour == FROZEN else "-"}
     canvas.add_patch(Polygon(corners, closed=True, facecolor="white", **style))
     for k, line in enumerate(lines):
-        style = {"fontsize": TEXT - 0.5, "color": INK} if k == 0 else {"fontsize": SMALL - 0.5, "color": MUTED}
-        canvas.text(x, y + LINE * ((len(lines) - 1) / 2 - k), line, ha="center", va="center", **style)
+        style = (SMALL - 0.5, MUTED) if k else (TEXT - 0.5, INK)
+        write(canvas, x, y + LINE * ((len(lines) - 1) / 2 - k), line, *style)
 
 
 def arrow(canvas: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = INK, **options) -> None:
@@ -92,38 +92,32 @@ def arrow(canvas: Axes, start: tuple[float, float], end: tuple[float, float], co
     canvas.add_patch(FancyArrowPatch(start, end, **style | options))
 
 
+def write(canvas: Axes, x: float, y: float, text: str, size: float = SMALL - 0.5, color: str = MUTED, **style) -> None:
+    """Text around (x, y)."""
+    canvas.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": size, "color": color, **style})
+
+
 def name(canvas: Axes, x: float, y: float, text: str, below: str = "") -> None:
     """What the panel in the middle of (x, y) shows, and a small line below it."""
-    canvas.text(x, y + 1.16, text, ha="center", va="center", fontsize=TEXT - 0.5, color=INK)
-    canvas.text(x, y - 1.16, below, ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
+    write(canvas, x, y + 1.16, text, TEXT - 0.5, INK)
+    write(canvas, x, y - 1.16, below)
 
 
 def draw_clip(canvas: Axes, seen: OverviewFrame) -> None:
     """Three frames of the clip, the shown one in the middle, and the two ways it goes."""
     clip, f = seen.pipeline.clip, seen.pipeline.frame
-    frames = (
-        sorted({0, f, len(clip.points) - 1})
-        if 0 < f < len(clip.points) - 1
-        else np.linspace(0, len(clip.points) - 1, 3).astype(int)
-    )
+    last = len(clip.points) - 1
+    frames = [0, f, last] if 0 < f < last else np.linspace(0, last, 3).astype(int)
     camera = seen.pipeline.view.camera
     rectangle = drawing.window(*(camera.project(torch.as_tensor(clip.points[k]))[0].numpy() for k in frames), margin=2)
     for k, x in zip(frames, (0.5, 1.25, 2.0)):
         ax = inset(canvas, x, MIDDLE, 1.25, 1.9)
         drawing.look_at(ax, rectangle)
         drawing.draw_cloud(ax, clip.points[k], camera, nearness(clip, k), scale=0.8)
-    canvas.text(1.25, MIDDLE + 1.55, "clip $P$", ha="center", va="center", fontweight="bold", fontsize=TEXT)
-    canvas.text(
-        1.25,
-        MIDDLE + 1.22,
-        f"{len(clip.points)} frames × {clip.points.shape[1]:,} points",
-        ha="center",
-        va="center",
-        fontsize=SMALL - 1,
-        color=MUTED,
-    )
+    write(canvas, 1.25, MIDDLE + 1.55, "clip $P$", TEXT, INK, fontweight="bold")
+    write(canvas, 1.25, MIDDLE + 1.22, f"{len(clip.points)} frames × {clip.points.shape[1]:,} points", SMALL - 1)
     arrow(canvas, (0.3, MIDDLE - 1.1), (2.2, MIDDLE - 1.1), MUTED, linewidth=1.0, mutation_scale=8)
-    canvas.text(1.25, MIDDLE - 1.32, "time", ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
+    write(canvas, 1.25, MIDDLE - 1.32, "time")
     for row in (TOP, BOTTOM):
         canvas.plot([2.45, 2.65, 2.65], [MIDDLE, MIDDLE, row], color=INK, linewidth=1.5, solid_joinstyle="round")
         arrow(canvas, (2.65, row), (3.12, row))
@@ -161,13 +155,10 @@ def draw_trained(canvas: Axes, seen: OverviewFrame) -> None:
     box(canvas, 7.1, BOTTOM, 2.3, 1.1, TRAINED, ["transformer", "across all frames"])
     ax = inset(canvas, 9.6, BOTTOM, 1.6, 1.9)
     camera = pipeline.view.camera
-    drawing.look_at(
-        ax,
-        drawing.window(camera.project(torch.as_tensor(pipeline.clip.points[f]))[0].numpy(), margin=4, aspect=1.6 / 1.9),
-    )
-    drawing.draw_cloud(
-        ax, pipeline.clip.points[f], camera, np.full((pipeline.clip.points.shape[1], 3), 0.87), scale=0.6
-    )
+    cloud = pipeline.clip.points[f]
+    seen_at = camera.project(torch.as_tensor(cloud))[0].numpy()  # (N, 2)
+    drawing.look_at(ax, drawing.window(seen_at, margin=4, aspect=1.6 / 1.9))
+    drawing.draw_cloud(ax, cloud, camera, np.full((len(cloud), 3), 0.87), scale=0.6)
     position = camera.project(torch.as_tensor(seen.centres))[0].numpy()  # (m, 2)
     ax.scatter(*position[seen.visible].T, s=34, c=seen.rgb[seen.visible], edgecolors=INK, linewidths=0.7, zorder=3)
     ax.scatter(*position[~seen.visible].T, s=26, facecolors="white", edgecolors=MUTED, linewidths=1.0, zorder=3)
@@ -184,62 +175,32 @@ def table(canvas: Axes, x: float, y: float, rows: np.ndarray, shown: np.ndarray)
     ax = inset(canvas, x, y, 1.55, 1.9)
     rows, shown = rows[:TOKENS_SHOWN], shown[:TOKENS_SHOWN]
     values = np.where(shown[:, None], rows, 0.0)
-    ax.imshow(
-        drawing.in_cividis(values, np.broadcast_to(shown[:, None], rows.shape), -2, 2),
-        aspect="auto",
-        interpolation="nearest",
-    )
+    shades = drawing.in_cividis(values, np.broadcast_to(shown[:, None], rows.shape), -2, 2)
+    ax.imshow(shades, aspect="auto", interpolation="nearest")
     for r in range(len(rows)):
-        ax.add_patch(
-            FancyBboxPatch(
-                (-0.5, r - 0.42),
-                rows.shape[1],
-                0.84,
-                boxstyle="square,pad=0",
-                fill=False,
-                edgecolor="white" if shown[r] else HIDDEN,
-                linewidth=1.2 if shown[r] else 0.8,
-            )
-        )
+        edge = ("white", 1.2) if shown[r] else (HIDDEN, 0.8)
+        style = {"fill": False, **dict(zip(("edgecolor", "linewidth"), edge))}
+        ax.add_patch(Rectangle((-0.5, r - 0.42), rows.shape[1], 0.84, **style))
     ax.set(xlim=(-0.7, rows.shape[1] - 0.3), ylim=(len(rows) - 0.4, -0.6))
 
 
 def draw_loss(canvas: Axes) -> None:
     """Where the two sides meet: the cosine loss, the stop-gradient, and where the gradient goes."""
     x, y = 14.95, MIDDLE
-    canvas.add_patch(
-        FancyBboxPatch(
-            (x - 0.85, y - 0.55),
-            1.7,
-            1.1,
-            boxstyle="round,pad=0,rounding_size=0.18",
-            facecolor="white",
-            edgecolor=INK,
-            linewidth=1.6,
-        )
-    )
-    canvas.text(x, y + 0.2, "cosine loss", ha="center", va="center", fontweight="bold", fontsize=TEXT)
-    canvas.text(x, y - 0.2, "$1-\\cos(\\psi(t_j),\\,y)$", ha="center", va="center", fontsize=SMALL)
-    canvas.text(x, y - 0.75, "Eq. 5", ha="center", va="center", fontsize=SMALL - 0.5, color=MUTED)
+    style = {"facecolor": "white", "edgecolor": INK, "linewidth": 1.6, "boxstyle": "round,pad=0,rounding_size=0.18"}
+    canvas.add_patch(FancyBboxPatch((x - 0.85, y - 0.55), 1.7, 1.1, **style))
+    write(canvas, x, y + 0.2, "cosine loss", TEXT, INK, fontweight="bold")
+    write(canvas, x, y - 0.2, "$1-\\cos(\\psi(t_j),\\,y)$", SMALL, INK)
+    write(canvas, x, y - 0.75, "Eq. 5")
     arrow(canvas, (12.45, TOP), (x, y + 0.6), connectionstyle="angle,angleA=0,angleB=90,rad=6")
     for shift in (-0.07, 0.07):
         canvas.plot([13.35 + shift - 0.08, 13.35 + shift + 0.08], [TOP - 0.25, TOP + 0.15], color=FROZEN, linewidth=2.2)
-    canvas.text(
-        13.4, TOP + 0.38, "stop-gradient", ha="center", va="center", fontsize=SMALL, color=FROZEN, fontweight="bold"
-    )
+    write(canvas, 13.4, TOP + 0.38, "stop-gradient", SMALL, FROZEN, fontweight="bold")
     arrow(canvas, (13.66, BOTTOM), (x, y - 0.95), connectionstyle="angle,angleA=0,angleB=90,rad=6")
     canvas.plot([13.15, 13.15, 4.3], [BOTTOM - 0.5, 0.48, 0.48], color=TRAINED, linewidth=1.3, linestyle="--")
     for x, height in ((4.3, 0.66), (7.1, 0.5)):
         arrow(canvas, (x, 0.48), (x, BOTTOM - height), TRAINED, linewidth=1.3, mutation_scale=9)
-    canvas.text(12.0, 0.56, "gradient", ha="center", va="bottom", fontsize=SMALL, color=TRAINED, fontweight="bold")
-    arrow(
-        canvas,
-        (9.6, TOP - 1.3),
-        (9.6, BOTTOM + 1.34),
-        MUTED,
-        linestyle=":",
-        linewidth=1.4,
-        arrowstyle="<|-|>",
-        mutation_scale=8,
-    )
-    canvas.text(9.72, BOTTOM + 1.4, "nearest point, Eq. 4", va="center", fontsize=SMALL - 0.5, color=MUTED)
+    write(canvas, 12.0, 0.56, "gradient", SMALL, TRAINED, va="bottom", fontweight="bold")
+    both = {"linestyle": ":", "linewidth": 1.4, "arrowstyle": "<|-|>", "mutation_scale": 8}
+    arrow(canvas, (9.6, TOP - 1.3), (9.6, BOTTOM + 1.34), MUTED, **both)
+    write(canvas, 9.72, BOTTOM + 1.4, "nearest point, Eq. 4", ha="left")

@@ -17,7 +17,6 @@ from .tables import shown_profiles, table_names, tables_of
 ROOT = Path(__file__).resolve().parents[2]
 README, RESULTS_PAGE = ROOT / "README.md", ROOT / "RESULTS.md"
 BEGIN, END = "<!-- results: written by `make report` -->", "<!-- end of results -->"
-SHORT = ("table01",)  # side by side in the README
 FILES_ONLY = ("sweep",)  # too long for a page: in results/<profile>/tables
 INTRODUCTION = """# Results
 
@@ -25,7 +24,8 @@ Written by `make report` from the rows in `results/*/runs`; every number is a ro
 profile and the kind of data: PAPER is what the paper prints, REAL is recorded data, SYNTHETIC STAND-IN is made by this
 library. UNTRAINED behind a line's name means that its teacher has random weights. "Older code" means that some rows
 were measured by an earlier version of the code that decides results. Cells are the mean over seeds ± its deviation,
-and in brackets the 95 % interval over subjects, clips and seeds. The longest table, `control_sweep`, stands in `results/*/tables` alone.
+and in brackets the 95 % interval over subjects, clips and seeds. The longest table, `control_sweep`, stands in
+`results/*/tables` alone.
 """
 
 
@@ -42,8 +42,14 @@ def teachers_section() -> str:
 
 
 def results_section() -> str:
-    """Markdown of the README: Table 1, and what trained teachers give."""
-    return "\n\n".join(filter(None, (*(markdown(side_by_side(name)) for name in SHORT), teachers_section())))
+    """Markdown of the README: Table 1 with what its claims show, and what trained teachers give."""
+    return "\n\n".join(filter(None, (markdown(side_by_side("table01")), findings_of("table01"), teachers_section())))
+
+
+def findings_of(name: str) -> str:
+    """Markdown: a sentence a claim of a table, for every profile that has rows."""
+    several = {profile.name: findings(name, profile) for profile in shown_profiles()}
+    return "\n".join(f"- {profile}: {sentence}" for profile, sentences in several.items() for sentence in sentences)
 
 
 def results_page() -> str:
@@ -52,8 +58,7 @@ def results_page() -> str:
     for name in table_names():
         if ARTIFACTS[name].shape in FILES_ONLY or (frame := side_by_side(name)).empty:
             continue
-        said = [f"- {profile.name}: {sentence}" for profile in shown_profiles() for sentence in findings(name, profile)]
-        parts += [f"## {name}: {ARTIFACTS[name].title}", markdown(frame), "\n".join(said)]
+        parts += [f"## {name}: {ARTIFACTS[name].title}", markdown(frame), findings_of(name)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

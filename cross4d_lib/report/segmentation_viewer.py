@@ -76,9 +76,9 @@ def segmentation_player(
 
 def as_scored(paint: Paint, names: tuple[str, ...]) -> Paint:
     """The same with what is not scored in Figure 4's pale grey, naming only the classes that occur."""
-    said = {0: NOT_SCORED, **{c + 1: name for c, name in enumerate(names)}}
+    meaning = {0: NOT_SCORED, **{c + 1: name for c, name in enumerate(names)}}
     palette = np.vstack([to_rgb(PALE), paint.palette[1:]])
-    return replace(paint, palette=palette, ticks={int(code): said[int(code)] for code in np.unique(paint.codes)})
+    return replace(paint, palette=palette, ticks={int(code): meaning[int(code)] for code in np.unique(paint.codes)})
 
 
 def fit_scene(scene: dict, steps: np.ndarray, shown: int, heads: tuple[str, str]) -> None:

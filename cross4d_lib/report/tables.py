@@ -139,7 +139,7 @@ PLACES = {f"{which}, gap {gap}": {"compared by": "distance", "gap": gap} for whi
 
 
 def readings_of(name: str, row: Row) -> Readings:
-    """What a table reads off a row: a metric's name -> the columns that say what it is."""
+    """What a table takes from a row: a metric's name -> the columns that say what it is."""
     known = {"pooling": POOLED, "correspondence": FEATURES}.get(ARTIFACTS[name].shape, BY_PROBE)
     if isinstance(next(iter(row.metrics.values())), Segmentation):
         known = {key: {"setting": key} for key in row.metrics}

@@ -80,7 +80,7 @@ def carried_figure(
             ax, scale = drawing.bare(figure.add_axes(box)), drawing.WHOLE if clip.tracked else 1.0
             drawing.look_at(ax, drawing.window(position, margin=3, aspect=panel / tall))
             drawing.draw_cloud(ax, clip.points[frame], camera, np.nan_to_num(colours), scale=scale)
-            drawing.mark(ax, position[anchor], 60)
+            drawing.ring(ax, position[anchor], 60)
             if row == 0:
                 drawing.over(ax, name.replace(" ", "\n"))
     drawing.cosine_bar(figure, (0.03, 0.3 / height, 0.25, 0.12 / height), "below: cosine to the ringed point's target")
@@ -120,7 +120,7 @@ def teacher_maps(frames: dict[str, PipelineFrame], note: str = "") -> Figure:
         )
         drawing.draw_image(axes[3, column], drawing.in_cividis(seen.patch_alike, seen.foreground, -1, 1), seen.patch)
         for row in (0, 1, 3):
-            drawing.mark(axes[row, column], pixels[seen.anchor] + 0.5, 70)
+            drawing.ring(axes[row, column], pixels[seen.anchor] + 0.5, 70)
         cells = size // seen.patch
         about = f"{fill(title, max(11, 90 // len(frames)))}\n{cells} x {cells}\nof {seen.patch} px"
         axes[0, column].set_title(about, fontsize=SMALL - 0.5)

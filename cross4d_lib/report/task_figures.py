@@ -192,7 +192,7 @@ def draw_motion(clip: Clip, frames: list[int], anchor: int, seen: dict[str, Toke
             drawing.look_at(ax, drawing.window(*positions, margin=2, aspect=0.94 * WIDTH / count / tall))
             drawing.draw_cloud(ax, clip.points[f], camera, colour, scale=drawing.WHOLE if clip.tracked else 1.0)
             if (clip.tracked or c == 0) and not 1 <= len(panels) <= many:
-                drawing.mark(ax, positions[c][anchor], 60)
+                drawing.ring(ax, positions[c][anchor], 60)
         drawing.row_name(figure, (top + tall / 2) / height, name)
         panels.append(line)
     for ax, f in zip(panels[0], frames):

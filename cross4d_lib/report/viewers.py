@@ -73,15 +73,13 @@ def clip_viewer(
         raise ConfigError("colours and labels at once", "clip_viewer", "give one of them")
     for values in (colours, labels):
         if values is not None and np.shape(values)[:2] != (frames, count):
-            raise ConfigError(
-                f"colours of shape {np.shape(values)} for {frames} frames of {count} points",
-                "clip_viewer",
-                "one a point and frame",
-            )
+            what = f"colours of shape {np.shape(values)} for {frames} frames of {count} points"
+            raise ConfigError(what, "clip_viewer", "one a point and frame")
     shown = max(1, min(points, count, int(BUDGET / (frames * 7 * 4 / 3))))
-    paint = (
-        paint_labels(np.asarray(labels)[:, :shown], names) if labels is not None else paint_values(clip, colours, shown)
-    )
+    if labels is not None:
+        paint = paint_labels(np.asarray(labels)[:, :shown], names)
+    else:
+        paint = paint_values(clip, colours, shown)
     steps, scale, unit = to_int16(clip.points)
     says = f"{frames} frames, {shown:,} of {count:,} points, {unit}"
     figure = plotly_figure(steps[:, :shown], paint, scale, unit, title or clip.id, says)
@@ -110,23 +108,14 @@ def paint_values(clip: Clip, colours, shown: int) -> Paint:
     if values.ndim == 3:
         levels = np.round(np.nan_to_num(values).clip(0, 1) * (LEVELS - 1)).astype(np.uint8)  # (T, n, 3)
         ramp = np.linspace(0, 1, LEVELS)
-        return Paint(
-            levels @ np.array([LEVELS**2, LEVELS, 1], np.uint8),
-            np.stack(np.meshgrid(ramp, ramp, ramp, indexing="ij"), -1).reshape(-1, 3),
-            {},
-        )
+        palette = np.stack(np.meshgrid(ramp, ramp, ramp, indexing="ij"), -1).reshape(-1, 3)
+        return Paint(levels @ np.array([LEVELS**2, LEVELS, 1], np.uint8), palette, {})
     known = np.isfinite(values)
     low, high = (values[known].min(), values[known].max()) if known.any() else (0.0, 1.0)
-    codes = (
-        np.where(known, 1 + np.round(254 * (np.nan_to_num(values) - low) / max(high - low, 1e-12)), 0)
-        .clip(0, 255)
-        .astype(np.uint8)
-    )
-    return Paint(
-        codes,
-        np.vstack([to_rgb(HIDDEN), colormaps[SCALAR](np.linspace(0, 1, 255))[:, :3]]),
-        {1: ends[0] or f"{low:.2g}", 255: ends[1] or f"{high:.2g}"},
-    )
+    share = (np.nan_to_num(values) - low) / max(high - low, 1e-12)
+    codes = np.where(known, 1 + np.round(254 * share), 0).clip(0, 255).astype(np.uint8)
+    palette = np.vstack([to_rgb(HIDDEN), colormaps[SCALAR](np.linspace(0, 1, 255))[:, :3]])
+    return Paint(codes, palette, {1: ends[0] or f"{low:.2g}", 255: ends[1] or f"{high:.2g}"})
 
 
 def paint_labels(labels: np.ndarray, names: tuple[str, ...]) -> Paint:
@@ -157,10 +146,8 @@ def strip(clip: Clip, paint: Paint, shown: int, title: str) -> Figure:
 def typed(array: np.ndarray) -> dict:
     """A one-dimensional integer array as plotly's typed-array JSON."""
     little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return {
-        "dtype": f"{little.dtype.kind}{little.dtype.itemsize}",
-        "bdata": base64.b64encode(little.tobytes()).decode(),
-    }
+    data = base64.b64encode(little.tobytes()).decode()
+    return {"dtype": f"{little.dtype.kind}{little.dtype.itemsize}", "bdata": data}
 
 
 def plotly_figure(steps: np.ndarray, paint: Paint, scale: float, unit: str, title: str, says: str) -> dict:
@@ -168,78 +155,43 @@ def plotly_figure(steps: np.ndarray, paint: Paint, scale: float, unit: str, titl
     frames, shown = steps.shape[:2]
     last = len(paint.palette) - 1
     stops = [[c / max(last, 1), to_hex(colour)] for c, colour in enumerate(paint.palette)]
-    marker = {
-        "size": 3.2 if shown > 512 else 4.5,
-        "cmin": 0,
-        "cmax": last,
-        "colorscale": stops,
-        "opacity": 1,
-        "line": {"width": 0},
-    }
+    marker = {"size": 3.2 if shown > 512 else 4.5, "cmin": 0, "cmax": last, "colorscale": stops, "opacity": 1}
+    marker["line"] = {"width": 0}
     if paint.ticks:
-        marker |= {
-            "showscale": True,
-            "colorbar": {
-                "thickness": 12,
-                "len": 0.8,
-                "outlinewidth": 0,
-                "tickvals": list(paint.ticks),
-                "ticktext": list(paint.ticks.values()),
-            },
-        }
-    cloud = lambda f: {
-        "type": "scatter3d",
-        **{axis: typed(steps[f, :, a]) for a, axis in enumerate("xyz")},
-        "marker": {"color": typed(paint.codes[f])},
-    }
+        ticks = {"tickvals": list(paint.ticks), "ticktext": list(paint.ticks.values())}
+        marker |= {"showscale": True, "colorbar": {"thickness": 12, "len": 0.8, "outlinewidth": 0, **ticks}}
+
+    def cloud(f: int) -> dict:
+        axes = {axis: typed(steps[f, :, a]) for a, axis in enumerate("xyz")}
+        return {"type": "scatter3d", **axes, "marker": {"color": typed(paint.codes[f])}}
+
+    def jump(duration: int) -> dict:
+        frame = {"duration": duration, "redraw": True}
+        return {"mode": "immediate", "fromcurrent": True, "frame": frame, "transition": {"duration": 0}}
+
     first = {**cloud(0), "mode": "markers", "hoverinfo": "skip", "marker": {**marker, **cloud(0)["marker"]}}
-    jump = lambda duration: {
-        "mode": "immediate",
-        "fromcurrent": True,
-        "frame": {"duration": duration, "redraw": True},
-        "transition": {"duration": 0},
-    }
-    slider = {
-        "active": 0,
-        "x": 0.16,
-        "len": 0.82,
-        "y": 0,
-        "pad": {"t": 8, "b": 6},
-        "currentvalue": {"prefix": "frame ", "font": {"size": 13}},
-        "ticklen": 3,
-        "steps": [{"label": str(f), "method": "animate", "args": [[str(f)], jump(0)]} for f in range(frames)],
-    }
+    slider = {"active": 0, "x": 0.16, "len": 0.82, "y": 0, "pad": {"t": 8, "b": 6}, "ticklen": 3}
+    slider["currentvalue"] = {"prefix": "frame ", "font": {"size": 13}}
+    slider["steps"] = [{"label": str(f), "method": "animate", "args": [[str(f)], jump(0)]} for f in range(frames)]
     buttons = [
         {"label": "play", "method": "animate", "args": [None, jump(120)]},
         {"label": "stop", "method": "animate", "args": [[None], jump(0)]},
     ]
-    return {
-        "data": [first],
-        "frames": [{"name": str(f), "data": [cloud(f)], "traces": [0]} for f in range(frames)],
-        "layout": {
-            "template": {},
-            "title": {"text": f"{title}<br><sup>{says}</sup>", "x": 0.02, "font": {"size": 15, "color": INK}},
-            "height": 520,
-            "margin": {"l": 0, "r": 0, "t": 52, "b": 0},
-            "paper_bgcolor": "white",
-            "font": {"color": INK},
-            "scene": scene(steps, scale, unit),
-            "sliders": [slider],
-            "updatemenus": [
-                {
-                    "type": "buttons",
-                    "showactive": False,
-                    "direction": "right",
-                    "x": 0.01,
-                    "y": 0,
-                    "xanchor": "left",
-                    "yanchor": "top",
-                    "pad": {"t": 26},
-                    "buttons": buttons,
-                }
-            ],
-        },
+    menu = {"type": "buttons", "showactive": False, "direction": "right", "x": 0.01, "y": 0, "xanchor": "left"}
+    menu |= {"yanchor": "top", "pad": {"t": 26}, "buttons": buttons}
+    layout = {
+        "template": {},
+        "title": {"text": f"{title}<br><sup>{says}</sup>", "x": 0.02, "font": {"size": 15, "color": INK}},
+        "height": 520,
+        "margin": {"l": 0, "r": 0, "t": 52, "b": 0},
+        "paper_bgcolor": "white",
+        "font": {"color": INK},
+        "scene": scene(steps, scale, unit),
+        "sliders": [slider],
+        "updatemenus": [menu],
     }
+    later = [{"name": str(f), "data": [cloud(f)], "traces": [0]} for f in range(frames)]
+    return {"data": [first], "frames": later, "layout": layout}
 
 
 def scene(steps: np.ndarray, scale: float, unit: str) -> dict:
@@ -253,24 +205,14 @@ def scene(steps: np.ndarray, scale: float, unit: str) -> dict:
         values = [k * tick for k in range(int(np.ceil(low[a] / tick)), int(np.floor(high[a] / tick)) + 1)]
         axes[f"{'xyz'[a]}axis"] = {
             "range": [float(low[a]), float(high[a])],
-            "autorange": False,
             "title": {"text": name},
             "tickvals": values,
             "ticktext": [f"{v / scale:.3g}" for v in values],
-            "showbackground": False,
             "gridcolor": "#DDDDDD",
-            "zeroline": False,
-            "showspikes": False,
+            **dict.fromkeys(("autorange", "showbackground", "zeroline", "showspikes"), False),
         }
     ratio = reach / reach.max()
-    camera = {
-        "up": {"x": 0, "y": -1, "z": 0},
-        "eye": {"x": 0.4, "y": -0.25, "z": -1.35},
-        "projection": {"type": "perspective"},
-    }
-    return {
-        **axes,
-        "aspectmode": "manual",
-        "aspectratio": {axis: float(r) for axis, r in zip("xyz", ratio)},
-        "camera": camera,
-    }
+    camera = {"up": {"x": 0, "y": -1, "z": 0}, "eye": {"x": 0.4, "y": -0.25, "z": -1.35}}
+    camera["projection"] = {"type": "perspective"}
+    aspect = {axis: float(r) for axis, r in zip("xyz", ratio)}
+    return {**axes, "aspectmode": "manual", "aspectratio": aspect, "camera": camera}
