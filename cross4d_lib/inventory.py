@@ -12,7 +12,7 @@ from huggingface_hub import try_to_load_from_cache
 from .datasets import dataset_names, load_source
 from .errors import Cross4DError
 from .experiments import ARTIFACTS, PROFILES, RESULTS, Artifact
-from .teachers import CONTROL_TEACHERS, SHIPPED, UNTRAINED, home_of
+from .teachers import CONTROL_TEACHERS, SHIPPED, UNTRAINED, in_domain_folder
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def print_list() -> None:
     for name in [*SHIPPED, *hub_teachers()]:
         origin = "ships with the library" if name in SHIPPED else "from the Hugging Face hub"
         print(f"  {name:27} {origin:32}{'present' if teacher_present(name) else 'not on this machine'}")
-    own = [name for name in dataset_names() if (home_of(name) / "model.safetensors").is_file()]
+    own = [name for name in dataset_names() if (in_domain_folder(name) / "model.safetensors").is_file()]
     print(f"  {'in-domain/DATASET':27} {'made by train-teacher --data':32}{', '.join(own) or 'none was made here'}")
     print(f"  {'NAME/untrained':27} {'a control':32}the same architecture with random weights: no file, no network")
     for name, control in CONTROL_TEACHERS.items():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ..datasets import load_source
 from ..errors import Cross4DError
 from ..pretexts import CONTROLS
-from ..teachers import CONTROL_TEACHERS, HOME, SHIPPED, UNTRAINED
+from ..teachers import CONTROL_TEACHERS, IN_DOMAIN_PREFIX, SHIPPED, UNTRAINED
 from .old_spec import SPLITS, RunSpec, make_spec
 from .profiles import PROFILES, ROLES, Profile, clip_settings
 from .sweep import sweep_points
@@ -373,7 +373,7 @@ def in_domain_runs(profile: Profile) -> list[RunSpec]:
     trained = [
         make_spec(profile, dataset, pretext, seed, teacher=teacher)
         for seed in profile.seeds
-        for teacher in (profile.teacher, f"{HOME}{dataset}")
+        for teacher in (profile.teacher, f"{IN_DOMAIN_PREFIX}{dataset}")
         for pretext in ("global", "dense")
     ]
     return [make_spec(profile, dataset, "random", seed) for seed in profile.seeds] + trained

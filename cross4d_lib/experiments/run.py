@@ -20,7 +20,7 @@ from ..datasets.base import file_digest
 from ..encoders import Encoder
 from ..errors import DataError
 from ..files import cache_folder
-from ..teachers import mark_of
+from ..teachers import label_of
 from ..training import pretrain
 from .build import clips_of, fresh_encoder, targets_of, task_clips
 from .old_spec import RunSpec
@@ -159,7 +159,7 @@ def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) 
         "task": spec.task,
         "stand_in": train.source.stand_in,
         "teacher": spec.teacher,
-        "teacher_mark": mark_of(spec.teacher),
+        "teacher_mark": label_of(spec.teacher),
         "teacher_revision": measures.pop("teacher_revision", ""),
         "seed": spec.seed,
         "metrics": outcome.metrics,

@@ -28,7 +28,7 @@ from ..errors import ConfigError
 from ..files import file_digest
 from ..pretexts import pretext_config, pretext_needs
 from ..teachers import CONTROL_TEACHERS, SHIPPED, image_size
-from ..teachers.provenance import HOME, UNTRAINED
+from ..teachers.provenance import IN_DOMAIN_PREFIX, UNTRAINED
 from .code_version import code_versions
 from .profiles import Profile, clip_settings
 
@@ -327,7 +327,7 @@ def teacher_digest(teacher: str) -> str:
     for what a reader of the rows has not got: hub ids and in-domain teachers, whose revision the row states."""
     if teacher in CONTROL_TEACHERS:
         return CONTROL_TEACHERS[teacher].revision
-    if teacher.startswith(HOME):
+    if teacher.startswith(IN_DOMAIN_PREFIX):
         return ""
     stem = teacher.removesuffix(UNTRAINED)
     folder = SHIPPED.get(stem) or (Path(stem) if stem else None)

@@ -30,7 +30,7 @@ from ..experiments import (
     make_spec,
     role_dataset,
 )
-from ..teachers import mark_of, marked
+from ..teachers import label_of, with_label
 from ..teachers.formulas import PREFIX
 from . import paper
 
@@ -69,7 +69,7 @@ def measured_on(row: dict) -> str:
 def method_of(spec: RunSpec) -> str:
     """The name of a run's line in a table."""
     name = spec.pretext
-    if mark := mark_of(spec.teacher):
+    if mark := label_of(spec.teacher):
         name += f" ({mark} teacher)"
     if spec.teacher.startswith(PREFIX):
         name += f" ({spec.teacher.removeprefix(PREFIX)} alone)"
@@ -90,7 +90,7 @@ def method_of(spec: RunSpec) -> str:
 
 def shown_teacher(row: dict) -> str:
     """A row's teacher for a table's column: its name, and what must be said of it that the name does not say."""
-    return marked(row["teacher"] or "none", row.get("teacher_mark", ""))
+    return with_label(row["teacher"] or "none", row.get("teacher_mark", ""))
 
 
 def correct_matrix(rows: list[dict], probe: str) -> np.ndarray:

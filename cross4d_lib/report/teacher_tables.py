@@ -9,14 +9,14 @@ from __future__ import annotations
 import pandas as pd
 
 from ..experiments import ARTIFACTS, Profile, RunSpec
-from ..teachers import UNTRAINED, family_of, mark_of
+from ..teachers import UNTRAINED, family_of, label_of
 from . import paper
 from .tables import PROBES, comparison, measured, with_paper
 
 
 def teacher_label(name: str) -> str:
     """A teacher as tables call it: without the hub's owner, UNTRAINED or IN-DOMAIN in capitals."""
-    stem, mark = name.removesuffix(UNTRAINED).rpartition("/")[2], mark_of(name)
+    stem, mark = name.removesuffix(UNTRAINED).rpartition("/")[2], label_of(name)
     return f"{stem} ({mark})" if mark else stem
 
 

@@ -7,6 +7,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from ..files import file_digest
+
 UNTRAINED = "/untrained"  # what a name ends with
 IN_DOMAIN = "in_domain"  # entry of config.json: {"dataset", "split", "data_hash", "clips"}
 IN_DOMAIN_PREFIX = "in-domain/"  # of the name of a teacher of a dataset's own clips; the dataset's name follows
@@ -14,11 +16,9 @@ FILES = ("config.json", "preprocessor_config.json", "model.safetensors")  # all 
 
 
 def files_digest(folder: Path) -> str:
-    """SHA-256 over the names and bytes of those FILES that a folder has, 16 hex digits."""
-    digest = hashlib.sha256()
-    for path in (folder / name for name in FILES if (folder / name).is_file()):
-        digest.update(path.name.encode() + path.stat().st_size.to_bytes(8) + path.read_bytes())
-    return digest.hexdigest()[:16]
+    """SHA-256 over the names and digests of those FILES that a folder has, 16 hex digits."""
+    found = [[name, file_digest(folder / name)] for name in FILES if (folder / name).is_file()]
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
 
 
 def in_domain_note(config: dict) -> str:
