@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from ..errors import ConfigError, TeacherError
-from ..files import cache_folder
+from ..files import cache_folder, file_digest
 from .base import Features, Teacher
 from .formulas import CONTROL_TEACHERS, PREFIX, load_control
 from .projection import pca_projection, random_projection
@@ -91,9 +91,17 @@ def folder_of(stem: str) -> Path | str:
     folder, mend = in_domain_folder(dataset), f"cross4d train-teacher --data {dataset}"
     if not (folder / "model.safetensors").is_file():
         raise TeacherError(f"no teacher was trained on the clips of {dataset} here, and none ships", folder, mend)
-    training = folder / "training.json"
-    if not training.is_file() or not json.loads(training.read_text()).get("finished", True):
+    try:
+        training = json.loads((folder / "training.json").read_text())
+        finished, weights = training.get("finished", True), training.get("weights")
+    except (OSError, ValueError, AttributeError):
+        finished, weights = False, None
+    if not finished:
         raise TeacherError("the training of this teacher was stopped", folder, f"continue it: {mend}")
+    if weights and weights != file_digest(folder / "model.safetensors"):
+        raise TeacherError(
+            "the weights are not those that its training saved", folder, f"delete the folder, then {mend}"
+        )
     return folder
 
 
