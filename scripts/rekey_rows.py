@@ -18,7 +18,7 @@ from cross4d_lib.datasets import load_dataset
 from cross4d_lib.errors import Cross4DError
 from cross4d_lib.experiments.row import Row, read_row
 from cross4d_lib.experiments.spec import RunSpec
-from cross4d_lib.teachers.provenance import mark_of
+from cross4d_lib.teachers.provenance import label_of
 
 
 def nested_spec(row: dict) -> RunSpec:
@@ -94,7 +94,7 @@ def rekeyed(row: dict) -> Row:
             "code": code,
             "target": spec.measured_on,
             "task": spec.task.name,
-            "teacher_label": mark_of(spec.teacher),
+            "teacher_label": label_of(spec.teacher),
             "measures": measures,
             "precision": "float32",
         }

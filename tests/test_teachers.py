@@ -482,7 +482,7 @@ def test_absurd_sizes_are_refused_before_anything_is_allocated(copy14, key):
 def test_a_shipped_teacher_that_was_changed_is_refused(tmp_path, monkeypatch):
     """One flipped bit in any of its files."""
     shipped = SHIPPED["cross4d-tiny"]
-    for file in FILES:
+    for file in (file for file in FILES if (shipped / file).is_file()):
         folder = shutil.copytree(shipped, tmp_path / file)
         monkeypatch.setitem(SHIPPED, "cross4d-tiny", folder)
         assert load_teacher("cross4d-tiny").name == "cross4d-tiny"

@@ -192,9 +192,9 @@ def shipped_digest(teacher: str) -> str:
     none, and for what a reader of the rows has not got: hub ids and in-domain teachers, whose revision the row
     states."""
     from ..datasets.base import file_digest
-    from ..teachers import CONTROL_TEACHERS, HOME, SHIPPED, UNTRAINED
+    from ..teachers import CONTROL_TEACHERS, IN_DOMAIN_PREFIX, SHIPPED, UNTRAINED
 
-    if teacher.startswith(HOME):
+    if teacher.startswith(IN_DOMAIN_PREFIX):
         return ""
     if teacher in CONTROL_TEACHERS:
         return CONTROL_TEACHERS[teacher].revision

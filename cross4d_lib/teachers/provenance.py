@@ -12,7 +12,8 @@ from ..files import file_digest
 UNTRAINED = "/untrained"  # what a name ends with
 IN_DOMAIN = "in_domain"  # entry of config.json: {"dataset", "split", "data_hash", "clips"}
 IN_DOMAIN_PREFIX = "in-domain/"  # of the name of a teacher of a dataset's own clips; the dataset's name follows
-FILES = ("config.json", "preprocessor_config.json", "model.safetensors")  # all that decides a teacher's features
+# all that decides a teacher's features
+FILES = ("config.json", "preprocessor_config.json", "video_preprocessor_config.json", "model.safetensors")
 
 
 def files_digest(folder: Path) -> str:
