@@ -112,8 +112,7 @@ VISIBILITY = _decide(
     "the z-buffer's own answer, no tolerance to tune; considered: depth within a tolerance of the buffer at the point's own pixel",
 )
 
-# --- teachers (Eq. 2, Tables 2, 18)
-# --------------------------------------------------------------------------------------
+# --- teachers (Eq. 2, Tables 2, 18) -----------------------------------------------------------------------------------
 TEACHER_SIZE = _decide(
     "render size for each teacher",
     "the multiple of its patch nearest to the profile's",
