@@ -134,8 +134,8 @@ def main():
             "seconds": CLIPS * FRAMES / rows[-1]["images_per_second"],
         }
         print(
-            f"\nEXTRAPOLATED from {FRAMES} timed images: {CLIPS} clips x {FRAMES} frames take {cost['seconds']:,.0f} s in "
-            f"{PAPER.removesuffix('/untrained')}, renders and writing not counted"
+            f"\nEXTRAPOLATED from {FRAMES} timed images: {CLIPS} clips x {FRAMES} frames take {cost['seconds']:,.0f} s "
+            f"in {PAPER.removesuffix('/untrained')}, renders and writing not counted"
         )
     print(
         "\nproducts "

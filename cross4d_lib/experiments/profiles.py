@@ -110,7 +110,7 @@ PROFILES = {
         in_domain=True,
         controls={
             "teacher": "cross4d-tiny-long"
-        },  # of ours the one from which most can be read on training subjects (results/judged)
+        },  # of ours the one with the highest accuracies on training subjects (results/teachers)
         roles={
             "animals": ("deforming-things4d", "animals", "synthetic-animals"),
             "people": ("ntu-rgbd60", "synthetic-interactions"),

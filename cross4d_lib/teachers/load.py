@@ -41,7 +41,7 @@ def load_transformers(
     """Load a teacher from a folder in transformers' layout or from a hub id such as ``facebook/dinov2-large``.
 
     The family is the one its configuration names. untrained_seed : the same architecture with random weights drawn from
-    that seed instead (a control, and marked as one); sizes of PUBLISHED need no network then. trust_remote_code : run
+    that seed instead (a control, and labelled as one); sizes of PUBLISHED need no network then. trust_remote_code : run
     the code that comes with the checkpoint, where it brings its own (VideoMAE v2); never otherwise. options : device,
     dtype, batch.
 
@@ -231,7 +231,7 @@ def _is_gated(error: BaseException | None) -> bool:
 
 @contextmanager
 def bars(shown: bool):
-    """transformers' progress bars: worth it for a download, noise where a file is read in a blink."""
+    """transformers' progress bars: shown for a download, off where a file is read in a blink."""
     before = transformers_logging.is_progress_bar_enabled()
     if not shown:
         transformers_logging.disable_progress_bar()
