@@ -424,14 +424,16 @@ def test_images_of_another_range_are_refused_with_the_range(model14, image, foun
         load(model14[0])(image.numpy())
 
 
-def test_no_images_are_refused(model14):
-    with pytest.raises(TeacherError, match=r"shape \(0, 3, 56, 56\)"):
-        load(model14[0])(images(0))
+@pytest.mark.parametrize("count, size", [(0, IMAGE), (2, 0)])
+def test_no_pixels_are_refused(model14, count, size):
+    with pytest.raises(TeacherError, match=rf"shape \({count}, 3, {size}, {size}\)"):
+        load(model14[0])(images(count, size))
 
 
 def test_arrays_are_images_too(model14):
     teacher = load(model14[0])
     assert torch.equal(teacher(images().numpy()).patches, teacher(images()).patches)
+    assert torch.equal(teacher(images().numpy()[::-1]).patches, teacher(images().flip(0)).patches)
     assert torch.equal(teacher(images().numpy().astype("float64")).patches, teacher(images()).patches)
 
 

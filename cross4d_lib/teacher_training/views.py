@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from scipy.spatial import cKDTree
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..files import write_whole
 from ..render import Camera, depth_range, fit_camera, owners, shade, splat_radius, z_buffer
 from .disturb import clothe_points, lost_points, measure_depth, uniform
@@ -230,5 +230,6 @@ class Draws:
         return self.draw(self.pool, self.recipe, done, generator)
 
     def collate(self, items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-        (batch,) = items
-        return batch
+        if len(items) != 1:
+            raise ConfigError(f"a step of {len(items)} batches", "Draws", "train teachers with batch=1, on one process")
+        return items[0]

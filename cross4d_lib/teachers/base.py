@@ -10,6 +10,8 @@ import torch
 from ..errors import TeacherError
 from .published import nearest_multiple
 
+ROUNDING = 1e-6  # by which an image may leave [0, 1]
+
 
 @dataclass(frozen=True)
 class Features:
@@ -42,13 +44,13 @@ class Teacher:
     fixed_size: int | None = None
 
     def __call__(self, image: torch.Tensor | np.ndarray) -> Features:
-        image = torch.as_tensor(image)
-        if image.ndim != 4 or len(image) == 0 or image.shape[1] != 3 or image.shape[2] != image.shape[3]:
+        image = torch.as_tensor(np.ascontiguousarray(image) if isinstance(image, np.ndarray) else image)
+        if image.ndim != 4 or image.numel() == 0 or image.shape[1] != 3 or image.shape[2] != image.shape[3]:
             raise TeacherError(
                 f"images of shape {tuple(image.shape)}", self.name, "give (T, 3, size, size), as render() returns them"
             )
         low, high = (end.item() for end in image.aminmax())
-        if not (image.is_floating_point() and 0 <= low and high <= 1):  # NaN fails it too
+        if not (image.is_floating_point() and -ROUNDING <= low and high <= 1 + ROUNDING):  # NaN fails it too
             kind = str(image.dtype).removeprefix("torch.")
             raise TeacherError(
                 f"images of {kind} from {low:g} to {high:g}", self.name, "give floats in [0, 1]: divide bytes by 255"
