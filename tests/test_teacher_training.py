@@ -49,7 +49,6 @@ from cross4d_lib.teacher_training.pool import (
 )
 from cross4d_lib.teacher_training.prediction import build_video_model, draw_video, encode_places, hidden_cells
 from cross4d_lib.teacher_training.recipe import (
-    MEGABYTES,
     ON_CUDA,
     RECIPES,
     WORLDS,
@@ -717,7 +716,9 @@ def test_named_models_are_within_their_size(model):
         recipe = named_recipe(model, device)
         with torch.device("meta"):
             made = (build_video_model if model.endswith("-video") else build_image_model)(recipe)
-        assert 2 * sum(p.numel() for p in made.parameters()) <= MEGABYTES[model] * 1e6
+        assert 2 * sum(p.numel() for p in made.parameters()) <= {"cross4d-small": 45e6}.get(
+            model, 12e6
+        )  # bytes in fp16
 
 
 # ----------------------------------------------------------------------------------------------------------- 7. recipes

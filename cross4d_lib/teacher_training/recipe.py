@@ -169,14 +169,6 @@ RECIPES = {
         bodies=Bodies(even=True, videos=2400), schedule=Schedule(steps=1500, rate=6e-4, warmup=0.1)
     ),
 }
-MEGABYTES = {
-    "cross4d-tiny": 12,
-    "cross4d-tiny-shade": 12,
-    "cross4d-tiny-long": 12,
-    "in-domain": 12,
-    "cross4d-small": 45,
-    "cross4d-tiny-video": 12,
-}  # the most its weights may take in fp16
 ON_CUDA = {  # what of a recipe is otherwise on a GPU, where steps are cheap and small batches leave it idle
     "cross4d-tiny": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 20000},
     "cross4d-tiny-shade": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 10000},

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from ..errors import ConfigError, DataError
 from ..files import write_whole
-from ..render import Camera, depth_range, fit_camera, owners, shade, splat_radius, z_buffer
+from ..render import depth_range, fit_camera, owners, shade, splat_radius, z_buffer
 from .disturb import clothe_points, lost_points, measure_depth, uniform
 
 NORMAL_NEIGHBOURS = 12
@@ -132,11 +132,6 @@ class FramePool:
         return (first[:, None] + order).flatten()
 
 
-def moved_camera(size: int) -> Camera:
-    """The camera all views are drawn with: it stands 1 before the origin."""
-    return fit_camera(torch.zeros(1, 1, 3), size)
-
-
 def kept_points(pool: FramePool, thin: float, generator: torch.Generator) -> torch.Tensor:
     """Which points of every frame a batch keeps: (n,) int64, a share drawn from [thin, 1)."""
     total = pool.points.shape[1]
@@ -175,7 +170,8 @@ def random_views(
     spread = lambda most: draw(-most * strength, most * strength)  # (V B, 1)
     low, high = (1 + (end - 1) * strength for end in movement.scale)
     turn = rotations(spread(math.radians(movement.yaw)), spread(math.radians(movement.pitch)))  # (V B, 3, 3)
-    size, camera = draw(max(low, 0.4), high), moved_camera(recipe.image)
+    size = draw(max(low, 0.4), high)
+    camera = fit_camera(torch.zeros(1, 1, 3), recipe.image)  # it stands 1 before the origin
     tangent = recipe.image / 2 / camera.focal
     shift = movement.shift * tangent
     aside = torch.cat([spread(shift), spread(shift), torch.zeros_like(size)], 1)  # (V B, 3)

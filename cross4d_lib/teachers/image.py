@@ -80,15 +80,14 @@ def foreground_share(image: torch.Tensor, patch: int) -> torch.Tensor:
     return torch.nn.functional.avg_pool2d((image[:, :1] > 0).float(), patch).flatten(1)
 
 
-def foreground_patches(image: torch.Tensor, patch: int, limit: int | None = None) -> torch.Tensor:
+def foreground_patches(image: torch.Tensor, patch: int) -> torch.Tensor:
     """Indices of the patches with the most foreground pixels, as many for every image of the batch: (b, k) int64,
     ascending.
 
-    image (b, 3, H, W) with background exactly 0. k is the largest count of non-empty patches in the batch, or
-    ``limit``.
+    image (b, 3, H, W) with background exactly 0. k is the largest count of non-empty patches in the batch.
     """
     share = foreground_share(image, patch)  # (b, h*w)
-    k = limit or max(1, int((share > 0).sum(1).max()))
+    k = max(1, int((share > 0).sum(1).max()))
     return share.sort(dim=1, descending=True, stable=True).indices[:, :k].sort(dim=1).values
 
 
