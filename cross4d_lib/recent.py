@@ -19,11 +19,11 @@ class Recent:
 
     def get(self, key):
         """The value of a key, or None."""
-        with self._lock:
-            if key not in self._held:
-                return None
+        try:
             self._held.move_to_end(key)
             return self._held[key][0]
+        except KeyError:  # never held, or just dropped by another thread
+            return None
 
     def put(self, key, value, size: int) -> None:
         """Keep a value of ``size`` bytes."""

@@ -37,8 +37,8 @@ class Batch:
     points : (B, T, N, 3) float32. grouping : the encoder's index tensors, int64, leading dimension B. view_targets :
     (B, V, M, d_p) float16, Eq. 4 under each camera, 0 where that camera does not see the token's point; view_visible :
     (B, V, M) bool. view_summaries : "class" (mean class token) and "mean" (mean over visible points) -> (B, V, d_p)
-    float32. cameras : "rotation" (B, V, 3, 3), "position" (B, V, 3), "focal" (B, V), see ``Camera``. Without a teacher
-    the last four are None.
+    float32. cameras : (B, V, 3, 4) float64, the camera matrices: a point (x, y, z) lies on pixel (u / w, v / w), where
+    (u, v, w) = matrix (x, y, z, 1) and w is its depth. Without a teacher the last four are None.
     """
 
     points: torch.Tensor
@@ -46,7 +46,7 @@ class Batch:
     view_targets: torch.Tensor | None = None
     view_visible: torch.Tensor | None = None
     view_summaries: dict[str, torch.Tensor] | None = None
-    cameras: dict[str, torch.Tensor] | None = None
+    cameras: torch.Tensor | None = None
 
     def merged(self, how: str = "mean") -> tuple[torch.Tensor, torch.Tensor]:
         """One target a token: (B, M, d_p) float32 targets, 0 where no camera sees the point, and (B, M) bool visible.
@@ -72,9 +72,9 @@ class Batch:
         """(B, M) bool: some camera sees the token's point."""
         return self._mean[1]
 
-    @property
+    @cached_property
     def summaries(self) -> dict[str, torch.Tensor]:
-        """ "class" and "mean" -> (B, d_p) float32, the mean over all cameras."""
+        """The name of a summary -> (B, d_p) float32, the mean over all cameras."""
         return {name: summary.mean(1) for name, summary in (self.view_summaries or {}).items()}
 
     def to(self, device: str | torch.device) -> Batch:
@@ -129,8 +129,8 @@ class TargetStore(torch.utils.data.Dataset):
     target store, or not the one its name says.
 
     The arrays of a clip (T frames of N points, M tokens, V cameras): points (T, N, 3) float32; grouping/* integers;
-    and under a teacher targets (V, M, d_p), class and mean (V, T, d_p) float16, visible (V, M) bool, coverage (), the
-    share of points that some camera sees, cameras/rotation (V, 3, 3), cameras/position (V, 3), cameras/focal (V,).
+    and under a teacher targets (V, M, d_p), class and mean (V, T, d_p) float16, visible (V, M) bool, cameras (V, 3, 4)
+    float64, and coverage (), the share of points that some camera sees.
     """
 
     def __init__(self, path: str | Path, memory: int = TARGET_MEMORY):
@@ -221,7 +221,7 @@ class TargetStore(torch.utils.data.Dataset):
         return [i for i in range(len(self)) if not self.has(i)]
 
     def clip(self, i: int) -> dict[str, torch.Tensor]:
-        """Clip i with its cameras merged: targets (M, d_p), visible (M,), class and mean (T, d_p); the rest as stored."""
+        """Clip i, its cameras merged: targets (M, d_p), visible (M,), class and mean (T, d_p); the rest as stored."""
         clip = self[i]
         if not self.views:
             return clip
@@ -232,12 +232,12 @@ class TargetStore(torch.utils.data.Dataset):
     def collate(self, items: list[dict[str, torch.Tensor]]) -> Batch:
         """Clips, as ``store[i]`` gives them, to a Batch on the CPU."""
         stack = lambda name: torch.stack([item[name] for item in items])
-        below = lambda folder: {n.removeprefix(folder): stack(n) for n in items[0] if n.startswith(folder)}
-        grouping = {name: index.long() for name, index in below("grouping/").items()}
+        names = [name for name in items[0] if name.startswith("grouping/")]
+        grouping = {name.removeprefix("grouping/"): stack(name).long() for name in names}
         if "targets" not in items[0]:
             return Batch(stack("points"), grouping)
         summaries = {name: stack(name).float().mean(2) for name in ("class", "mean")}  # (B, V, T, d_p) -> (B, V, d_p)
-        return Batch(stack("points"), grouping, stack("targets"), stack("visible"), summaries, below("cameras/"))
+        return Batch(stack("points"), grouping, stack("targets"), stack("visible"), summaries, stack("cameras"))
 
     def batch(self, indices, device: str | torch.device = "cpu") -> Batch:
         """The Batch of some clips. indices : sequence of B ints."""
@@ -310,8 +310,8 @@ class TargetStore(torch.utils.data.Dataset):
 
 
 def description(spec: dict, ids: list[str], arrays: dict, projection: int) -> dict:
-    """The attributes of a store: what decides it, its clips, type and shape of each array of a clip, the projection's
-    checksum; and a checksum over all of them. arrays : name -> array of all clips, or anything of such type and shape."""
+    """The attributes of a store: what decides it, its clips, type and shape of each array of a clip, the checksum of
+    the projection, and a checksum over all of these. arrays : name -> the array of all clips."""
     layout = {name: [str(array.dtype), list(array.shape[1:])] for name, array in arrays.items()}
     attributes = {"spec": spec, "ids": ids, "arrays": layout, "projection": projection}
     return attributes | {"checksum": zlib.crc32(_canonical(attributes))}

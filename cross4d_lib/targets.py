@@ -22,6 +22,7 @@ from .datasets import ClipDataset
 from .decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, PROJECTION_SEED, SHADE_FAR, SHADE_QUANTILES, SPLAT
 from .errors import ConfigError, TargetError
 from .files import cache_folder, expanded, write_whole
+from .render import Camera
 from .target_store import CODECS, Batch, TargetStore, checksum, description, key_of, merge_views
 from .teachers import Teacher, pca_projection, random_projection
 
@@ -96,10 +97,16 @@ def _view_targets(view, teacher: Teacher, projection: torch.Tensor, grouping: di
         "visible": visible,
         "class": (features.summary @ projection).half(),
         "mean": carried.nanmean(1).nan_to_num().half(),
-        "cameras/rotation": view.camera.rotation,
-        "cameras/position": view.camera.position,
-        "cameras/focal": torch.tensor(float(view.camera.focal)),
+        "cameras": camera_matrix(view.camera),
     }
+
+
+def camera_matrix(camera: Camera) -> torch.Tensor:
+    """K [R | -R c]: (3, 4) float64, world coordinates (x, y, z, 1) to pixels times depth."""
+    rotation, position = camera.rotation.double().cpu(), camera.position.double().cpu()
+    middle = camera.size / 2
+    intrinsic = torch.tensor([[camera.focal, 0, middle], [0, camera.focal, middle], [0, 0, 1]], dtype=torch.float64)
+    return intrinsic @ torch.cat([rotation, -(rotation @ position)[:, None]], 1)
 
 
 def build_targets(
@@ -118,11 +125,11 @@ def build_targets(
 ) -> TargetStore:
     """Build the targets of a dataset under a teacher, or open them when they are there (Eq. 1-4, Sec. 3.1).
 
-    teacher : None for points and grouping alone. dim : d_p, 384 in the paper. size : render side in pixels. projection :
-    "random" or "pca" (fitted on this dataset, Table 10). cameras : V (Table 15); each has its own targets. encoder : its
-    grouping decides the tokens. cache : folder of all stores. workers : threads that prepare clips side by side.
-    verify : clips that are there are read once, in bounded memory, and damaged ones computed anew; False trusts that
-    they are whole until they are read.
+    teacher : None for points and grouping alone. dim : d_p, 384 in the paper. size : render side in pixels. projection
+    : "random" or "pca" (fitted on this dataset, Table 10). cameras : V (Table 15); each has its own targets. encoder :
+    its grouping decides the tokens. cache : folder of all stores. workers : threads that prepare clips side by side.
+    verify : clips that are there are read once, in bounded memory, and damaged ones computed anew; False leaves that
+    to whoever reads them.
 
     Raises ConfigError on an unknown projection, TargetError when the disk is full or the store is another's; what was
     finished before stays, and the next call goes on from there.
@@ -172,7 +179,8 @@ def build_targets(
             raise TargetError(
                 "the disk is full",
                 path,
-                f"free {_needed(store, left)} or set CROSS4D_CACHE to another disk, then run again: finished clips are kept",
+                f"free {_needed(store, left)} or set CROSS4D_CACHE to another disk, then run again: finished clips are "
+                "kept",
             ) from error
         raise TargetError(
             f"the store cannot be written ({error})", path, "check the folder's permissions, or set CROSS4D_CACHE"
