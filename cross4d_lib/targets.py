@@ -17,13 +17,14 @@ import torch
 import zarr
 from tqdm.auto import tqdm
 
+from .batch import Batch, merge_views
 from .correspondence import patch_index, point_features, render_cameras
 from .datasets import ClipDataset
 from .decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, PROJECTION_SEED, SHADE_FAR, SHADE_QUANTILES, SPLAT
 from .errors import ConfigError, TargetError
 from .files import cache_folder, expanded, write_whole
 from .render import Camera
-from .target_store import CODECS, Batch, TargetStore, checksum, description, key_of, merge_views
+from .target_store import CODECS, TargetStore, checksum, description, key_of
 from .teachers import Teacher, pca_projection, random_projection
 
 __all__ = ["Batch", "TargetStore", "build_targets", "clip_targets", "fit_pca", "key_of", "merge_views", "store_spec"]

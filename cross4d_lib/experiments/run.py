@@ -16,16 +16,17 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from ..datasets.base import file_digest
 from ..encoders import Encoder
 from ..errors import DataError
-from ..files import cache_folder, expanded, file_digest
+from ..files import cache_folder
 from ..teachers import mark_of
 from ..training import pretrain
 from .build import clips_of, fresh_encoder, targets_of, task_clips
 from .old_spec import RunSpec
 from .tasks import TASKS
 
-RESULTS = expanded(os.environ.get("CROSS4D_RESULTS") or Path(__file__).resolve().parents[2] / "results")
+RESULTS = Path(os.environ.get("CROSS4D_RESULTS") or Path(__file__).resolve().parents[2] / "results")
 PACKAGES = ("torch", "numpy", "transformers", "scikit-learn", "zarr")
 
 
