@@ -207,7 +207,7 @@ class TargetStore(torch.utils.data.Dataset):
             kept = json.loads(file.read_text())
             if kept.pop("checksum") == zlib.crc32(_canonical([self.key, kept])):
                 return kept
-        except (OSError, ValueError, KeyError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass
         means = self._computed_means()
         try:

@@ -203,19 +203,20 @@ def fit_pca(dataset: ClipDataset, teacher: Teacher, dim: int, size: int) -> torc
 def _create(path: Path, spec: dict, ids: list[str], projection: torch.Tensor | None, first: dict) -> None:
     """Lay out a store with its first clip beside its place and move it there whole, so that every store that is found
     can be opened."""
-    codecs = [codec() for codec in CODECS[1:]]
+    chunks = {
+        "compressors": [codec() for codec in CODECS[1:]],
+        "chunk_key_encoding": {"name": "default", "separator": "."},  # one file a chunk and no folders
+    }
 
     def write(draft: Path) -> None:
         root = zarr.open_group(str(draft), mode="w", zarr_format=3)
         for name, array in {**first, "finished": np.zeros((), np.uint64)}.items():
             shape = len(ids), *array.shape
-            root.create_array(
-                name, shape=shape, dtype=array.dtype, chunks=(1, *array.shape), fill_value=0, compressors=codecs
-            )
+            root.create_array(name, shape=shape, dtype=array.dtype, chunks=(1, *array.shape), fill_value=0, **chunks)
         check = 0
         if projection is not None:
             matrix = projection.numpy()
-            root.create_array("projection", data=matrix, chunks=matrix.shape, compressors=codecs)
+            root.create_array("projection", data=matrix, chunks=matrix.shape, **chunks)
             check = checksum({"projection": matrix})
         root.attrs.update(description(spec, ids, {name: root[name] for name in first}, check))
         _write(root, 0, first)

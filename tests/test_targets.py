@@ -18,17 +18,20 @@ import errno
 import json
 import math
 import os
+import pickle
 import random
 import shutil
 import signal
 import subprocess
 import time
+import tracemalloc
 from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import zarr
 from conftest import DIM, FRAMES, POINTS, SIZE, tiny_encoder
 from zarr.storage import _local
 
@@ -36,7 +39,9 @@ from cross4d_lib import targets as room
 from cross4d_lib.datasets import ClipDataset, load_dataset, load_source
 from cross4d_lib.decisions import SHADE_FAR, SHADE_QUANTILES, SPLAT
 from cross4d_lib.errors import ConfigError, TargetError, TeacherError
+from cross4d_lib.recent import Recent
 from cross4d_lib.render import fit_camera
+from cross4d_lib.target_store import checksum
 from cross4d_lib.targets import Batch, TargetStore, build_targets, clip_targets, fit_pca, key_of, store_spec
 from cross4d_lib.teachers import load_teacher, random_projection
 
@@ -233,7 +238,7 @@ def test_without_a_teacher_there_are_points_and_grouping(clips, teacher, finishe
     assert torch.equal(batch.points, other.points) and batch.summaries == {}
     assert all(torch.equal(batch.grouping[name], other.grouping[name]) for name in other.grouping)
     with pytest.raises(TargetError, match="without targets.*with a teacher"):
-        batch.targets
+        _ = batch.targets
     assert torch.equal(store.clip(1)["points"], other.points[1])
     chunk_of(store, "points", 2).unlink()
     assert_same(build(clips, None), store)
@@ -421,7 +426,9 @@ def test_no_label_enters_a_store(clips, teacher, finished):
         a, b = store.read(i), finished.read(i)
         assert all(a[name].tobytes() == b[name].tobytes() for name in b)
     grouping = {f"grouping/{name}" for name in ("first", "near_first", "near_second", "point", "frame")}
-    assert finished.read(0).keys() == {"points", "targets", "visible", "class", "mean", "coverage", "cameras"} | grouping
+    assert (
+        finished.read(0).keys() == {"points", "targets", "visible", "class", "mean", "coverage", "cameras"} | grouping
+    )
     assert {
         path.parent.relative_to(finished.path).as_posix() for path in finished.path.rglob("zarr.json")
     } == finished.read(0).keys() | {".", "grouping", "finished", "projection"}
@@ -449,7 +456,7 @@ def test_opening_a_finished_store_computes_nothing(clips, teacher, finished):
         == sum(f.stat().st_size for f in first.path.rglob("*") if f.is_file())
         > 0
     )
-    (first.path / "points" / "c" / "0.abc.partial").write_bytes(b"1234")  # what a killed process leaves
+    (first.path / "points" / "c.0.0.0.abc.partial").write_bytes(b"1234")  # what a killed process leaves
     assert again.measured_bytes() == first.measured_bytes()
 
 
@@ -488,12 +495,7 @@ def build_elsewhere(clips, teacher_folder, cache, dies_at=None, ready=None, call
 
 def finished_clips(cache):
     """Clips that are whole in the one store under a cache; none when there is no store."""
-    return {
-        (path, i)
-        for path in (cache / "targets").glob("*.zarr")
-        for i in range(6)
-        if TargetStore(path).has(i)
-    }
+    return {(path, i) for path in (cache / "targets").glob("*.zarr") for i in range(6) if TargetStore(path).has(i)}
 
 
 def goes_on(clips, teacher, cache, finished):
@@ -578,7 +580,7 @@ def test_a_full_disk_is_reported_and_gone_on_from(clips, teacher, finished, cach
         with pytest.raises(TargetError, match="the disk is full.*CROSS4D_CACHE"):
             build(clips, teacher)
     assert not list(cache.rglob("*.draft*"))  # no room is lost to a draft
-    assert len(finished_clips(cache)) == sum("finished/c/" in path.as_posix() for path in done)
+    assert len(finished_clips(cache)) == sum("finished/c." in path.as_posix() for path in done)
     goes_on(clips, teacher, cache, finished)
 
 
@@ -662,8 +664,7 @@ def swap(chunk, other):
 
 def chunk_of(store, name, i):
     """The one file that holds clip i of an array."""
-    place = store.path / name / "c" / str(i)
-    return place if place.is_file() else next(path for path in place.rglob("*") if path.is_file())
+    return next((store.path / name).glob(f"c.{i}*"))
 
 
 @pytest.mark.parametrize("damage", [flip, cut, lose, swap])
@@ -706,3 +707,191 @@ def test_a_damaged_projection_is_refused_when_clips_are_missing(clips, teacher, 
     lose(chunk_of(copied, "finished", 0), None)
     with pytest.raises(TargetError, match="projection is damaged.*delete the folder"):
         build(clips, teacher)
+
+
+def test_another_type_or_shape_is_not_read(clips, teacher, copied):
+    """The chunks keep their bytes, so their own checksums hold: a changed description must be seen by itself."""
+    for name, old, new in (
+        ("targets", '"float16"', '"int16"'),
+        ("class", '"float16"', '"int16"'),
+        ("points", f"{POINTS}", f"{POINTS - 1}"),
+    ):
+        file = copied.path / name / "zarr.json"
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+        with pytest.raises(TargetError, match="delete the folder and build the targets again"):
+            build(clips, teacher)
+        file.write_text(text)
+    root = copied.path / "zarr.json"
+    root.write_text(root.read_text().replace(clips.ids[2], clips.ids[3]))
+    with pytest.raises(TargetError, match="description of the store is damaged"):
+        reopened(copied)
+
+
+def test_names_types_and_shapes_enter_the_checksum():
+    plain = {"a": np.zeros((2, 3), np.float16), "b": np.zeros((), np.float32)}
+    others = [
+        {"a": np.zeros((2, 3), np.int16), "b": plain["b"]},
+        {"a": np.zeros((3, 2), np.float16), "b": plain["b"]},
+        {"b": plain["a"], "a": plain["b"]},
+        {"a": plain["a"], "b": np.zeros((1,), np.float32)},
+    ]
+    assert len({checksum(arrays) for arrays in (plain, *others)}) == 5 and checksum({}) != 0
+
+
+def test_a_lost_projection_does_not_become_another(clips, teacher, copied):
+    """zarr reads a lost chunk as zeros: clips built with it would be wrong and finished."""
+    lose(chunk_of(copied, "projection", 0), None)
+    lose(chunk_of(copied, "targets", 3), None)
+    with pytest.raises(TargetError, match="projection is damaged.*delete the folder"):
+        build(clips, teacher)
+
+
+@pytest.mark.parametrize("form", [2, 3])
+def test_a_store_of_another_format_or_codec_is_not_decoded(finished, cache, form):
+    path = cache / finished.path.name
+    root = zarr.open_group(str(path), mode="w", zarr_format=form)
+    arrays = [*finished[0], "finished", "projection"]
+    for name in arrays:
+        root.create_array(name, shape=(6,), chunks=(1,), dtype="f4")  # with zarr's codecs, not ours
+    root.attrs.update(json.loads((finished.path / "zarr.json").read_text())["attributes"])
+    with pytest.raises(TargetError, match="not a target store"):
+        TargetStore(path)
+
+
+def test_the_means_are_kept_with_a_checksum_and_computed_when_they_are_wrong(copied, finished, monkeypatch):
+    file = copied.path / "means.json"
+    file.unlink(missing_ok=True)
+    expected, reads = finished.mean, []
+    monkeypatch.setattr(TargetStore, "read", lambda self, i, read=TargetStore.read: reads.append(i) or read(self, i))
+    same = lambda store: all(torch.equal(store.mean[name], expected[name]) for name in expected)
+    store = reopened(copied)
+    assert same(store) and store.coverage == finished.coverage and reads == list(range(6))  # one pass
+    assert same(reopened(copied)) and len(reads) == 6  # none
+    kept = file.read_text()
+    values = json.loads(kept)
+    values["dense"][0] += 1
+    other = json.loads(kept) | {"checksum": 1}
+    for wrong in ("", "[]", kept[:-9], json.dumps(values), json.dumps(other)):
+        file.write_text(wrong)
+        assert same(reopened(copied)) and file.read_text() == kept
+    assert len(reads) == 6 * 6
+
+
+def test_without_verification_only_what_was_never_finished_is_built(clips, teacher, copied, finished):
+    lose(chunk_of(copied, "targets", 2), None)
+    lose(chunk_of(copied, "finished", 4), None)
+    watched = Watched(teacher)
+    store = build(clips, watched, verify=False)
+    assert watched.calls == 1 and store.unfinished(verify=False) == [] and store.unfinished() == [2]
+    with pytest.raises(TargetError, match="lost or foreign chunks"):
+        store[2]
+    flip(chunk_of(copied, "finished", 1), None)
+    assert reopened(copied).unfinished(verify=False) == [1, 2]
+    assert_same(build(clips, watched), finished)
+
+
+def test_half_written_chunks_of_dead_processes_are_removed_when_clips_are_built(clips, teacher, copied):
+    old, new = (copied.path / "targets" / f"c.1.0.0.{name}.partial" for name in ("old", "new"))
+    for file in (old, new):
+        file.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    lose(chunk_of(copied, "finished", 4), None)
+    build(clips, teacher)
+    assert not old.exists() and new.exists()
+
+
+# --------------------------------------------------------------------------------------------------- 5. many clips
+
+MANY = 10_000
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A store of 10,000 equal clips of 64 KB: the chunks of the first, linked to every other place."""
+    first = {"points": np.ones((1, 5461, 3), np.float32), "grouping/frame": np.ones(4, np.int16)}
+    spec = {"format": room.FORMAT, "clips": "many"}
+    path = tmp_path_factory.mktemp("many") / f"{key_of(spec)}.zarr"
+    room._create(path, spec, [f"clip {i}" for i in range(MANY)], None, first)
+    for name in (*first, "finished"):
+        (chunk,) = (path / name).glob("c.0*")
+        rest = chunk.name.removeprefix("c.0")
+        for i in range(1, MANY):
+            os.link(chunk, path / name / f"c.{i}{rest}")
+    return path
+
+
+@pytest.fixture
+def file_reads(monkeypatch):
+    """The paths that zarr has read so far."""
+    reads, get = [], _local._get
+    monkeypatch.setattr(_local, "_get", lambda path, *rest: reads.append(path) or get(path, *rest))
+    return reads
+
+
+def test_a_large_store_opens_without_reading_clips_and_every_clip_costs_the_same(many, file_reads):
+    store = TargetStore(many)
+    assert len(store) == MANY and not [path for path in file_reads if path.name != "zarr.json"]
+    assert len(file_reads) < 20
+    costs = []
+    for i in (0, 1, MANY // 2, MANY - 1):
+        file_reads.clear()
+        store[i]
+        costs.append(len(file_reads))
+    assert costs == [3] * 4  # two arrays and the mark
+    file_reads.clear()
+    store.batch([0, MANY - 1])
+    assert not file_reads  # kept
+
+
+def test_an_epoch_over_a_large_store_needs_bounded_memory(many):
+    """300 clips are 20 MB; what is kept stays under the limit of 1 MB, beside at most a few clips on their way."""
+    store = TargetStore(many, memory=1_000_000)
+    store[0]
+    tracemalloc.start()
+    for i in range(0, MANY, MANY // 300):
+        store[i]
+    now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 900_000 < store._recent.bytes <= 1_000_000 and now < 2_000_000 and peak < 3_000_000
+
+
+def test_what_was_used_last_is_kept():
+    recent = Recent(10)
+    for key in "abc":
+        recent.put(key, key.upper(), 4)
+    assert [recent.get(key) for key in "abc"] == [None, "B", "C"] and recent.bytes == 8
+    recent.get("b")
+    recent.put("d", "D", 4)
+    assert [recent.get(key) for key in "bcd"] == ["B", None, "D"]
+    recent.put("d", "DD", 10)
+    recent.put("e", "E", 11)  # larger than all: not kept
+    assert recent.bytes == 0 and recent.get("e") is None
+
+
+def test_a_store_travels_as_its_path(finished):
+    finished.batch(range(6))
+    travelled = pickle.dumps(finished)
+    assert len(travelled) < 1000
+    again = pickle.loads(travelled)
+    assert_same(again, finished)
+    assert again.memory == finished.memory
+
+
+def test_a_data_loader_with_spawned_workers_gives_the_batches(finished):
+    loader = torch.utils.data.DataLoader(
+        finished, batch_size=4, collate_fn=finished.collate, num_workers=1, multiprocessing_context="spawn"
+    )
+    for batch, indices in zip(loader, ([0, 1, 2, 3], [4, 5]), strict=True):
+        own = finished.batch(indices)
+        assert torch.equal(batch.points, own.points) and torch.equal(batch.view_targets, own.view_targets)
+        assert torch.equal(batch.targets, own.targets) and torch.equal(batch.cameras, own.cameras)
+        assert all(torch.equal(batch.grouping[name], own.grouping[name]) for name in own.grouping)
+        assert all(torch.equal(batch.summaries[name], own.summaries[name]) for name in own.summaries)
+
+
+def test_a_store_is_a_sequence_of_clips(finished):
+    assert len(list(finished)) == 6 and finished[-1] is finished[5]
+    with pytest.raises(IndexError, match="clip 6 of 6"):
+        finished[6]
