@@ -107,14 +107,14 @@ class TargetStore(torch.utils.data.Dataset):
         """All arrays of clip i from disk. Raises TargetError when it is unfinished, torn, corrupted or lost."""
         where = f"clip {self.ids[i]}"
         try:
-            if not (mark := int(self._finished[i])):
+            if not (stated := int(self._finished[i])):
                 raise TargetError(f"{where} is not built yet", self.path, "run build_targets again: it goes on")
             arrays = {name: np.asarray(array[i]) for name, array in self._arrays.items()}
         except TargetError:
             raise
         except Exception as error:  # zarr and its codecs raise many kinds on a damaged chunk
             raise TargetError(f"{where} is damaged ({type(error).__name__}: {error})", self.path, GO_ON) from error
-        if checksum(arrays) != mark:  # zarr reads a lost chunk as zeros
+        if checksum(arrays) != stated:  # zarr reads a lost chunk as zeros
             raise TargetError(f"{where} has lost or foreign chunks", self.path, GO_ON)
         return arrays
 
@@ -144,7 +144,7 @@ class TargetStore(torch.utils.data.Dataset):
         if not verify:
             try:
                 return np.flatnonzero(self._finished[:] == 0).tolist()
-            except Exception:  # one mark that cannot be read hides all of them
+            except Exception:  # one chunk that cannot be read hides all of them
                 pass
         return [i for i in range(len(self)) if not self.has(i)]
 
