@@ -202,6 +202,13 @@ CAMERA_YAWS = _decide(
     "Table 15",
     "the first is always the frontal one; a token's target is the mean over the cameras that see it",
 )
+TARGET_MEMORY = _decide(
+    "memory of an open target store",
+    2**30,
+    "bytes of clips kept after reading, in all the workers of a DataLoader together",
+    "Sec. 3.1",
+    "some 500 clips of the paper's size: MSR-Action3D is read once, a larger set again in every epoch",
+)
 
 # --- Point4D (Sec. 3.2, Table 9) --------------------------------------------------------------------------------------
 NEIGHBOURS = _decide(

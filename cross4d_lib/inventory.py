@@ -12,6 +12,7 @@ from huggingface_hub import try_to_load_from_cache
 from .datasets import dataset_names, load_source
 from .errors import Cross4DError
 from .experiments import ARTIFACTS, PROFILES, RESULTS, Artifact
+from .files import expanded
 from .teachers import CONTROL_TEACHERS, SHIPPED, UNTRAINED, in_domain_folder
 
 
@@ -38,7 +39,7 @@ def dataset_state(name: str) -> DatasetState:
     place = (
         "this library"
         if source.stand_in
-        else str(Path(base) / (source.folder or name))
+        else str(expanded(base) / (source.folder or name))
         if base
         else f"$CROSS4D_DATA/{source.folder or name} (CROSS4D_DATA is not set)"
     )

@@ -651,7 +651,7 @@ def test_a_teacher_that_fails_half_way_leaves_a_store_that_knows_it(clips, teach
     with pytest.raises((TeacherError, TargetError), match=fault):
         build_targets(clips, Failing(teacher, BREAKS[fault]), DIM, RENDER, **arguments)
     (path,) = (cache / "targets").glob("*.zarr")
-    torn = TargetStore(path, finished.key, len(clips))
+    torn = TargetStore(path)
     missing = torn.unfinished()
     assert 0 < len(missing) < len(clips)
     with pytest.raises(TargetError, match="not built yet"):

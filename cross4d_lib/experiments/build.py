@@ -65,6 +65,5 @@ def targets_of(spec: RunSpec, encoder: Encoder, train: ClipDataset, device="cpu"
         spec.projection,
         spec.cameras,
         encoder=encoder,
-        merge=spec.merge,
         progress=progress,
     )
