@@ -130,7 +130,7 @@ def store(size: str, device) -> dict:
             dataset, teacher, profile.dim, profile.size, encoder=encoder, cache=folder, progress=False
         )
         build = (time.perf_counter() - start) / clips
-        reread = TargetStore(built.path, built.key, clips)
+        reread = TargetStore(built.path)
         read = min(seconds_of(lambda: [reread.read(i) for i in range(clips)], torch.device("cpu"), 0)) / clips
         batch = min(seconds_of(lambda: reread.batch([i % clips for i in range(16)], device), device, 0.5))
         return {

@@ -3,7 +3,7 @@
     python benchmarks/bench_teacher_training.py [--models cross4d-tiny ...] [--steps 20] [--device cuda] [--videos 200]
     [--threads N] [--json PATH]
 
-For each named recipe on the device: seconds to make a body and its normals (one process), then the training loop itself
+For each named recipe on the device: seconds to compute a clip and its normals (one process), then the training itself
 on a pool of ``--videos`` clips: seconds a step, renders a second, renders an hour, and peak memory on a GPU. Both wall
 time and the process's own CPU time are given: on a machine that others use too the first says little.
 """
@@ -12,44 +12,41 @@ import argparse
 import json
 import os
 import time
-from dataclasses import replace
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 import torch
 
-from cross4d_lib.teacher_training.pool import make_pool
+from cross4d_lib.teacher_training.pool import build_pool
 from cross4d_lib.teacher_training.recipe import RECIPES, named_recipe
-from cross4d_lib.teacher_training.run import objective_of
-from cross4d_lib.teacher_training.train import train
+from cross4d_lib.teacher_training.train import build_objective, train_objective
 
 
 def measure(model: str, device: torch.device, steps: int, videos: int, clips: int | None) -> dict:
     """Step time of one recipe; the first third of the steps warms up and is not counted."""
-    recipe = named_recipe(model, device.type, {"bodies.videos": videos} | ({"clips": clips} if clips else {}))
+    changes = {"bodies.videos": videos, "schedule.steps": steps} | ({"clips": clips} if clips else {})
+    recipe = named_recipe(model, device.type, changes)
     began = time.process_time()
-    pool = make_pool(recipe.bodies, workers=1)
-    made = (time.process_time() - began) / videos
-    objective = objective_of(recipe, pool, device)
-    marks, losses = [], objective.losses
+    pool = build_pool(recipe.bodies, workers=1)
+    computed = (time.process_time() - began) / videos
+    times = []
 
-    def timed(*arguments):
+    def note_time(step: int, total: int) -> None:
         if device.type == "cuda":
             torch.cuda.synchronize()
-        marks.append((time.perf_counter(), time.process_time()))
-        return losses(*arguments)
+        times.append((time.perf_counter(), time.process_time()))
 
-    objective.losses = timed
-    log, _ = train(objective, replace(recipe.schedule, steps=steps + 1), 0, {}, device)
+    log = train_objective(build_objective(recipe, device), recipe, pool.to(device), after_step=note_time)
     warm = steps // 3
-    wall, own = ((marks[-1][k] - marks[warm][k]) / (steps - warm) for k in (0, 1))
-    renders = log[0]["renders"]
+    wall, own = ((times[-1][k] - times[warm][k]) / (len(times) - 1 - warm) for k in (0, 1))
+    renders = log.epochs[0]["renders"]
     row = {
         "model": model,
         "device": str(device),
+        "precision": log.precision,
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],
-        "cpu seconds a clip made": made,
+        "cpu seconds a clip": computed,
         "renders a step": renders,
         "seconds a step": wall,
         "cpu seconds a step": own,

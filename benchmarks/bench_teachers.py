@@ -91,7 +91,8 @@ def measure(name: str, device, budget: float, rates: dict[str, float]) -> dict:
 
 def show(row: dict) -> None:
     print(
-        f"{row['teacher']:58s}{row['size']:5d}{row['images_per_second']:11,.1f}{row['gflops_per_image']:9,.2f}{row['share_of_device']:8.2f}{row['peak_memory_MB']:10,.0f}  {row['dtype']}",
+        f"{row['teacher']:58s}{row['size']:5d}{row['images_per_second']:11,.1f}{row['gflops_per_image']:9,.2f}"
+        f"{row['share_of_device']:8.2f}{row['peak_memory_MB']:10,.0f}  {row['dtype']}",
         flush=True,
     )
 
@@ -102,7 +103,7 @@ def main():
     parser.add_argument("--teachers", nargs="+", metavar="NAME", help="these instead of each family's small member")
     parser.add_argument("--paper", action="store_true", help="DINOv2-large and its cost for MSR-Action3D on a CPU too")
     parser.add_argument("--seconds", type=float, default=4, help="of timing a teacher")
-    parser.add_argument("--threads", type=int, help="torch threads, all cores unless told")
+    parser.add_argument("--threads", type=int, help="torch threads, default: all cores")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -112,7 +113,8 @@ def main():
     where = (
         torch.cuda.get_device_name(device)
         if device.type == "cuda"
-        else f"cpu, {len(os.sched_getaffinity(0))} cores, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}"
+        else f"cpu, {len(os.sched_getaffinity(0))} cores, {torch.get_num_threads()} threads, "
+        f"load {os.getloadavg()[0]:.1f}"
     )
     print(f"{where}, torch {torch.__version__}; a clip of {FRAMES} frames\n")
     print(f"{'teacher':58s}{'px':>5s}{'images/s':>11s}{'GFLOP':>9s}{'share':>8s}{'peak MB':>10s}  precision")
@@ -132,7 +134,8 @@ def main():
             "seconds": CLIPS * FRAMES / rows[-1]["images_per_second"],
         }
         print(
-            f"\nEXTRAPOLATED from {FRAMES} timed images: {CLIPS} clips x {FRAMES} frames take {cost['seconds']:,.0f} s in {PAPER.removesuffix('/untrained')}, renders and writing not counted"
+            f"\nEXTRAPOLATED from {FRAMES} timed images: {CLIPS} clips x {FRAMES} frames take {cost['seconds']:,.0f} s "
+            f"in {PAPER.removesuffix('/untrained')}, renders and writing not counted"
         )
     print(
         "\nproducts "

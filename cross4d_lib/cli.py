@@ -67,39 +67,40 @@ def doctor(arguments) -> int:
 def train_teacher(arguments) -> int:
     from .files import cache_folder
     from .teacher_training.recipe import parse_change
-    from .teacher_training.run import make_teacher
-    from .teachers import home_of
+    from .teacher_training.train import train_teacher
+    from .teachers import in_domain_folder
 
-    out = arguments.out or (home_of(arguments.data) if arguments.data else None)
+    out = arguments.out or (in_domain_folder(arguments.data) if arguments.data else None)
     if out is None:
         raise ConfigError("no place to save the teacher", "train-teacher", "add --out FOLDER")
     changes = {"schedule.steps": arguments.steps, "seed": arguments.seed, "bodies.worlds": arguments.worlds}
-    changes = {name: value for name, value in changes.items() if value is not None} | dict(
-        map(parse_change, arguments.set)
-    )
-    over = make_teacher(
+    changes = {name: value for name, value in changes.items() if value is not None}
+    finished = train_teacher(
         out,
         arguments.model or ("in-domain" if arguments.data else "cross4d-tiny"),
-        changes,
-        arguments.data,
-        arguments.split,
-        arguments.minutes,
-        arguments.pause,
-        arguments.device,
-        arguments.workers,
-        cache_folder(),
-        arguments.probes,
+        changes | dict(map(parse_change, arguments.set)),
+        data=arguments.data,
+        split=arguments.split,
+        pause=arguments.pause,
+        device=arguments.device,
+        workers=arguments.workers,
+        cache=cache_folder(),
     )
-    print(f"{out}: a teacher that load_teacher opens" if over else f"{out}: not finished; the same command goes on")
+    print(f"{out}: {'a teacher for load_teacher' if finished else 'not finished; the same command continues'}")
     return 0
 
 
-def judge_teacher(arguments) -> int:
-    from .report.judged import write_judged
-    from .teacher_training.evaluate import judge_teachers
+def evaluate_teacher(arguments) -> int:
+    import torch
 
-    judged = judge_teachers(arguments.teachers, arguments.out, arguments.only, arguments.device)
-    for path in write_judged(judged, arguments.out):
+    from .machine import default_device, device_name, provenance
+    from .report.teacher_evaluation import write_evaluation
+    from .teacher_training.evaluate import evaluate_teachers
+
+    device = torch.device(arguments.device) if arguments.device else default_device()
+    about = {**provenance(), "device": device_name(device)}
+    evaluations = evaluate_teachers(arguments.teachers, arguments.out, arguments.only, arguments.device, about=about)
+    for path in write_evaluation(evaluations, arguments.out):
         print(path)
     return 0
 
@@ -145,7 +146,7 @@ def make_parser() -> argparse.ArgumentParser:
     added.add_argument("--only", nargs="+", metavar="NAME", help="tables and figures (table01, figure02)")
     added.add_argument("--renew", action="store_true", help="run again what has a row by older code only")
     added = command(
-        "train-teacher", train_teacher, "train a teacher of your own, without labels; a stopped training is taken up"
+        "train-teacher", train_teacher, "train a teacher of your own, without labels; a stopped training is resumed"
     )
     added.add_argument(
         "--out",
@@ -156,7 +157,8 @@ def make_parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--model",
         metavar="NAME",
-        help="cross4d-tiny (default), cross4d-tiny-shade, cross4d-tiny-long, cross4d-small, cross4d-tiny-video, or in-domain (default with --data)",
+        help="cross4d-tiny (default), cross4d-tiny-shade, cross4d-tiny-long, cross4d-small, cross4d-tiny-video, "
+        "or in-domain (default with --data)",
     )
     learnt = added.add_mutually_exclusive_group()
     learnt.add_argument(
@@ -166,13 +168,15 @@ def make_parser() -> argparse.ArgumentParser:
         help="embedded datasets whose kind it sees (default: all four); never their own individuals",
     )
     learnt.add_argument(
-        "--data", metavar="NAME", help="learn from a dataset's own clips instead; its numbers are then marked IN-DOMAIN"
+        "--data",
+        metavar="NAME",
+        help="learn from a dataset's own clips instead; its numbers are then labelled IN-DOMAIN",
     )
     added.add_argument("--split", default="train", metavar="NAME", help="of --data (default: train)")
-    length = added.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=minutes, metavar="M", help="train so long, the schedule following the clock")
-    length.add_argument("--steps", type=positive, metavar="N", help="optimiser steps (default: the recipe's)")
-    added.add_argument("--pause", type=minutes, metavar="M", help="stop after M minutes; the same command goes on")
+    added.add_argument("--steps", type=positive, metavar="N", help="optimiser steps (default: the recipe's)")
+    added.add_argument(
+        "--pause", type=minutes, metavar="M", help="stop after M minutes of training; the same command continues"
+    )
     added.add_argument("--seed", type=int, metavar="S", help="of weights and batches (default: the recipe's)")
     added.add_argument(
         "--set",
@@ -184,14 +188,13 @@ def make_parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--device", metavar="NAME", help="cpu or cuda (default: cuda where there is one); a GPU has larger batches"
     )
-    added.add_argument("--workers", type=positive, metavar="N", help="processes that make bodies (default: one a core)")
     added.add_argument(
-        "--probes", type=int, default=8, metavar="N", help="how often the log is probed (default: 8; 0: never)"
+        "--workers", type=positive, metavar="N", help="processes that compute clips (default: one a core)"
     )
     added = command(
-        "judge-teacher",
-        judge_teacher,
-        "measure teachers by what can be read from their features, on training individuals only",
+        "evaluate-teacher",
+        evaluate_teacher,
+        "measure what linear models find in the features of teachers, on training individuals only",
     )
     added.add_argument(
         "teachers",
@@ -202,11 +205,11 @@ def make_parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--out",
         type=Path,
-        default=Path("build/judged"),
+        default=Path("build/teachers"),
         metavar="FOLDER",
-        help="where scores and pictures go (default: build/judged)",
+        help="where scores and pictures go (default: build/teachers)",
     )
-    added.add_argument("--only", nargs="+", metavar="PART", help="parts, actions, distillation, spread (default: all)")
+    added.add_argument("--only", nargs="+", metavar="PART", help="parts, actions, spread (default: all)")
     added.add_argument("--device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
     return parser
 

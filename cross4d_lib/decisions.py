@@ -112,8 +112,7 @@ VISIBILITY = _decide(
     "the z-buffer's own answer, no tolerance to tune; considered: depth within a tolerance of the buffer at the point's own pixel",
 )
 
-# --- teachers (Eq. 2, Tables 2, 18)
-# --------------------------------------------------------------------------------------
+# --- teachers (Eq. 2, Tables 2, 18) -----------------------------------------------------------------------------------
 TEACHER_SIZE = _decide(
     "render size for each teacher",
     "the multiple of its patch nearest to the profile's",
@@ -202,6 +201,13 @@ CAMERA_YAWS = _decide(
     "",
     "Table 15",
     "the first is always the frontal one; a token's target is the mean over the cameras that see it",
+)
+TARGET_MEMORY = _decide(
+    "memory of an open target store",
+    2**30,
+    "bytes of clips kept after reading, in all the workers of a DataLoader together",
+    "Sec. 3.1",
+    "some 500 clips of the paper's size: MSR-Action3D is read once, a larger set again in every epoch",
 )
 
 # --- Point4D (Sec. 3.2, Table 9) --------------------------------------------------------------------------------------

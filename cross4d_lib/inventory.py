@@ -12,7 +12,8 @@ from huggingface_hub import try_to_load_from_cache
 from .datasets import dataset_names, load_source
 from .errors import Cross4DError
 from .experiments import ARTIFACTS, PROFILES, RESULTS, Artifact
-from .teachers import CONTROL_TEACHERS, SHIPPED, UNTRAINED, home_of
+from .files import expanded
+from .teachers import CONTROL_TEACHERS, SHIPPED, UNTRAINED, in_domain_folder
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def dataset_state(name: str) -> DatasetState:
     place = (
         "this library"
         if source.stand_in
-        else str(Path(base) / (source.folder or name))
+        else str(expanded(base) / (source.folder or name))
         if base
         else f"$CROSS4D_DATA/{source.folder or name} (CROSS4D_DATA is not set)"
     )
@@ -92,7 +93,7 @@ def print_list() -> None:
     for name in [*SHIPPED, *hub_teachers()]:
         origin = "ships with the library" if name in SHIPPED else "from the Hugging Face hub"
         print(f"  {name:27} {origin:32}{'present' if teacher_present(name) else 'not on this machine'}")
-    own = [name for name in dataset_names() if (home_of(name) / "model.safetensors").is_file()]
+    own = [name for name in dataset_names() if (in_domain_folder(name) / "model.safetensors").is_file()]
     print(f"  {'in-domain/DATASET':27} {'from train-teacher --data':32}{', '.join(own) or 'none here'}")
     print(f"  {'NAME/untrained':27} {'a control':32}the same architecture with random weights: no file, no network")
     for name, control in CONTROL_TEACHERS.items():

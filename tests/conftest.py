@@ -128,7 +128,7 @@ def processes():
     once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["cross4d_lib.teachers.dinov2", "cross4d_lib.training", "cross4d_lib.evaluation", "sklearn.linear_model"]
+        ["cross4d_lib.teachers.image", "cross4d_lib.training", "cross4d_lib.evaluation", "sklearn.linear_model"]
     )
     return context
 

@@ -14,7 +14,7 @@ import pytest
 from cross4d_lib import cli, doctor, reproduce
 from cross4d_lib.errors import ConfigError, DataError
 from cross4d_lib.experiments import ARTIFACTS
-from cross4d_lib.teachers import home_of
+from cross4d_lib.teachers import in_domain_folder
 
 GOOD = "print('seen', PROFILE)"
 BAD = "raise ValueError('two\\nlines')"
@@ -150,7 +150,7 @@ def test_list_names_everything_without_data(bare, capsys):
 def test_list_names_the_in_domain_teachers(bare, monkeypatch, tmp_path, teacher_folder, capsys):
     monkeypatch.setenv("CROSS4D_CACHE", str(tmp_path))
     assert cli.main(["list"]) == 0 and "none here" in capsys.readouterr().out
-    shutil.copytree(teacher_folder, home_of("msr-action3d"))
+    shutil.copytree(teacher_folder, in_domain_folder("msr-action3d"))
     assert cli.main(["list"]) == 0
     (line,) = [line for line in lines(capsys) if line.split()[:1] == ["in-domain/DATASET"]]
     assert line.endswith(" msr-action3d")

@@ -142,7 +142,7 @@ def test_a_key_changes_with_the_code_that_the_run_passes_through(monkeypatch):
     before = {name: (spec.key, spec.encoder_key, spec.without_code_key) for name, spec in runs.items()}
     versions = code_version.code_versions()
     for room in versions:
-        monkeypatch.setattr(specs, "code_versions", lambda: versions | {room: 99})
+        monkeypatch.setattr(code_version, "code_versions", lambda: versions | {room: 99})
         for name, spec in runs.items():
             assert (spec.key != before[name][0]) == (room in rooms[name]) and spec.without_code_key == before[name][2]
         assert (DENSE.encoder_key != before["dense"][1]) == (room != "evaluation")

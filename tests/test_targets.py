@@ -1,33 +1,37 @@
 """The cached targets are what Eq. 1 to 4 say, and a store is whole or says that it is not.
 
 Claims proved:
-1. Formula. A token's target is W^T times the teacher's feature of the patch under the token's point n*(j), for points
-that
-   own a pixel of the z-buffered render; with several cameras the mean over those that see it; rounded to fp16. Spelled
-   out here in loops over frames, points and pixels.
+1. Formula. Under each camera a token's target is W^T times the teacher's feature of the patch under the token's point
+   n*(j), for points that own a pixel of the z-buffered render, rounded to fp16; several cameras merge to the mean or to
+   the first that sees. Spelled out here in loops over cameras, frames, points and pixels. The stored camera matrices
+   are the cameras.
 2. Key. A store's name changes with everything that decides its content, and with nothing else.
-3. No label enters.
+3. No label enters. Without a teacher a store holds points and grouping alone.
 4. Whole or not at all. However a build ends (SIGKILL within any write, full disk, Ctrl-C) and whatever happens to a
-file
-   later (flipped, cut, lost, swapped), no wrong array is ever read, the next build makes exactly what is missing, and
-   the result is the undisturbed one bit for bit. So it is with several processes or threads building at once.
+   file later (flipped, cut, lost, swapped, another type), no wrong array is ever read, the next build computes exactly
+   what is missing, and the result is the undisturbed one bit for bit. So it is with several processes or threads.
+5. Size. A store of many clips opens without reading them, an epoch holds a bounded number of bytes, and a clip costs
+   the same number of file reads wherever it lies. A store travels to the workers of a DataLoader.
 """
 
 import errno
 import json
 import math
 import os
+import pickle
 import random
 import shutil
 import signal
 import subprocess
 import time
+import tracemalloc
 from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import zarr
 from conftest import DIM, FRAMES, POINTS, SIZE, tiny_encoder
 from zarr.storage import _local
 
@@ -35,7 +39,9 @@ from cross4d_lib import targets as room
 from cross4d_lib.datasets import ClipDataset, load_dataset, load_source
 from cross4d_lib.decisions import SHADE_FAR, SHADE_QUANTILES, SPLAT
 from cross4d_lib.errors import ConfigError, TargetError, TeacherError
+from cross4d_lib.recent import Recent
 from cross4d_lib.render import fit_camera
+from cross4d_lib.target_store import checksum
 from cross4d_lib.targets import Batch, TargetStore, build_targets, clip_targets, fit_pca, key_of, store_spec
 from cross4d_lib.teachers import load_teacher, random_projection
 
@@ -84,7 +90,7 @@ def assert_same(store, other):
 
 
 def reopened(store):
-    return TargetStore(store.path, store.key, len(store))
+    return TargetStore(store.path)
 
 
 @pytest.fixture
@@ -92,13 +98,13 @@ def copied(finished, cache):
     """A copy of the finished store, free to be damaged, where build() looks for it."""
     path = cache / "targets" / finished.path.name
     shutil.copytree(finished.path, path)
-    return TargetStore(path, finished.key, len(finished))
+    return TargetStore(path)
 
 
 def nothing_half_made(cache):
     """Every store that is there opens, and every clip of it is whole or says that it is not."""
     for path in (cache / "targets").glob("*.zarr"):
-        store = TargetStore(path, path.stem, 6)
+        store = TargetStore(path)
         assert all(isinstance(store.has(i), bool) for i in range(6))
 
 
@@ -134,7 +140,7 @@ def targets_by_hand(points, teacher, matrix, tokens, cameras):
     """Eq. 1 to 4 in loops, float64: what clip_targets stores of a clip."""
     cloud = torch.from_numpy(points)
     centres, frame = tokens.centres[0], tokens.frame[0]
-    total, times = np.zeros((len(frame), DIM)), np.zeros(len(frame))
+    targets, times = np.zeros((cameras, len(frame), DIM)), np.zeros((cameras, len(frame)))
     classes, means, covered = [], [], np.zeros(cloud.shape[:2], bool)
     for k in range(cameras):
         image, owner, place = render_by_hand(cloud, fit_camera(cloud, SIZE, 2 * math.pi * k / cameras))
@@ -150,29 +156,28 @@ def targets_by_hand(points, teacher, matrix, tokens, cameras):
             f = int(frame[j])
             n = min(range(cloud.shape[1]), key=lambda n: float((cloud[f, n] - centres[j]).square().sum()))
             if (f, n) in feature_of:
-                total[j] += feature_of[f, n]
-                times[j] += 1
+                targets[k, j] = feature_of[f, n]
+                times[k, j] = 1
         classes.append(features.summary.double().numpy() @ matrix.double().numpy())
         means.append([np.mean([y for (g, _), y in feature_of.items() if g == f], axis=0) for f in range(len(cloud))])
     return {
-        "targets": total / np.maximum(times, 1)[:, None],
+        "targets": targets,
         "visible": times > 0,
-        "class": np.mean(classes, 0),
-        "mean": np.mean(means, 0),
+        "class": np.stack(classes),
+        "mean": np.stack(means),
         "coverage": covered.mean(),
-        "times": times,
     }
 
 
 @pytest.mark.parametrize("cameras", [1, 2])
 def test_stored_arrays_are_the_formula_by_hand(clips, teacher, cameras):
-    """With two cameras some tokens are seen by one and some by both: the mean is over those that see."""
+    """With two cameras some tokens are seen by one and some by both."""
     encoder, matrix = tiny_encoder(), random_projection(teacher.dim, DIM)
     arrays = clip_targets(clips[3].points, teacher, matrix, encoder, SIZE, cameras)
     with torch.no_grad():
         tokens = encoder(torch.from_numpy(clips[3].points)[None])
     by_hand = targets_by_hand(clips[3].points, teacher, matrix, tokens, cameras)
-    assert set(by_hand["times"]) == {0, 1} if cameras == 1 else {1, 2} <= set(by_hand["times"])
+    assert set(by_hand["visible"].sum(0)) >= ({0, 1} if cameras == 1 else {1, 2})
     assert np.array_equal(arrays["visible"], by_hand["visible"]) and np.isclose(arrays["coverage"], by_hand["coverage"])
     for name in ("targets", "class", "mean"):
         assert arrays[name].dtype == np.float16
@@ -182,30 +187,68 @@ def test_stored_arrays_are_the_formula_by_hand(clips, teacher, cameras):
     assert (arrays["targets"][~arrays["visible"]] == 0).all()
 
 
-def test_a_token_believes_the_first_camera_that_sees_it(clips, teacher):
-    """What one camera says stays as it is; what it does not see is told by the next, and as many tokens have a target
-    as under the mean."""
-    encoder, matrix = tiny_encoder(), random_projection(teacher.dim, DIM)
-    one, first, mean = (
-        clip_targets(clips[3].points, teacher, matrix, encoder, SIZE, cameras, merge)
-        for cameras, merge in ((1, "mean"), (2, "first"), (2, "mean"))
-    )
-    assert np.array_equal(first["visible"], mean["visible"]) and first["visible"].sum() > one["visible"].sum()
-    assert np.array_equal(first["targets"][one["visible"]], one["targets"][one["visible"]])
-    added = first["visible"] & ~one["visible"]  # seen by the second camera alone
-    assert np.array_equal(first["targets"][added], mean["targets"][added]) and not np.array_equal(
-        first["targets"], mean["targets"]
-    )
+@pytest.mark.parametrize("how", ["mean", "first"])
+def test_several_cameras_merge_to_the_mean_or_to_the_first_that_sees(clips, teacher, how):
+    """By hand, token by token; as many tokens have a target either way, and one camera is left as it is."""
+    batch = build(clips, teacher, cameras=2).batch([3, 0])
+    targets, visible = batch.merged(how)
+    seen = batch.view_visible.sum(1)
+    assert {1, 2} <= set(seen.flatten().tolist())
+    for b, j in np.ndindex(*seen.shape):
+        rows = batch.view_targets[b, batch.view_visible[b, :, j], j].float()  # (cameras that see j, d_p)
+        assert visible[b, j] == (len(rows) > 0)
+        expected = (rows[0] if how == "first" else rows.mean(0)) if len(rows) else torch.zeros(DIM)
+        torch.testing.assert_close(targets[b, j], expected)
+    one = build(clips, teacher).batch([3, 0])
+    first = one.view_visible[:, 0]
+    assert torch.equal(one.merged(how)[0], one.view_targets[:, 0].float()) and torch.equal(one.merged(how)[1], first)
+    assert torch.equal(batch.view_targets[:, 0], one.view_targets[:, 0])
+    if how == "first":
+        assert torch.equal(targets[first], one.targets[first])
+    else:
+        assert torch.equal(targets, batch.targets) and torch.equal(visible, batch.visible)
     with pytest.raises(ConfigError, match="median"):
-        build(clips, teacher, cameras=2, merge="median")
+        batch.merged("median")
+
+
+def test_what_a_clip_gives_with_its_cameras_merged(clips, teacher):
+    store = build(clips, teacher, cameras=2)
+    clip, batch = store.clip(3), store.batch([3])
+    assert torch.equal(clip["targets"], batch.targets[0].half()) and torch.equal(clip["visible"], batch.visible[0])
+    assert clip["class"].shape == clip["mean"].shape == (FRAMES, DIM) and torch.equal(clip["points"], batch.points[0])
+    for name in ("class", "mean"):
+        torch.testing.assert_close(clip[name].float().mean(0), batch.summaries[name][0], rtol=1e-2, atol=1e-2)
+
+
+def test_camera_matrices_are_the_cameras(clips, teacher):
+    store = build(clips, teacher, cameras=3)
+    points = store[2]["points"]
+    for k, matrix in enumerate(store.batch([2]).cameras[0]):
+        pixel, depth = fit_camera(points, SIZE, 2 * math.pi * k / 3).project(points)
+        u, v, w = (torch.cat([points, torch.ones(FRAMES, POINTS, 1)], -1).double() @ matrix.T).unbind(-1)
+        torch.testing.assert_close(torch.stack([u / w, v / w], -1).float(), pixel, rtol=1e-5, atol=1e-3)
+        torch.testing.assert_close(w.float(), depth)
+
+
+def test_without_a_teacher_there_are_points_and_grouping(clips, teacher, finished):
+    store = build(clips, None)
+    assert store.key != finished.key and (store.dim, store.views, store.mean, store.coverage) == (0, 0, {}, 0.0)
+    assert store.projection is None and store[1].keys() == {n for n in finished[1] if "/" in n} | {"points"}
+    batch, other = store.batch([4, 1]), finished.batch([4, 1])
+    assert torch.equal(batch.points, other.points) and batch.summaries == {}
+    assert all(torch.equal(batch.grouping[name], other.grouping[name]) for name in other.grouping)
+    with pytest.raises(TargetError, match="without targets.*with a teacher"):
+        _ = batch.targets
+    assert torch.equal(store.clip(1)["points"], other.points[1])
+    chunk_of(store, "points", 2).unlink()
+    assert_same(build(clips, None), store)
 
 
 def test_the_store_holds_what_clip_targets_returns(clips, teacher, finished):
     matrix = random_projection(teacher.dim, DIM)
     assert torch.equal(finished.projection, matrix)
     for i in range(len(clips)):
-        expected = clip_targets(clips[i].points, teacher, matrix, tiny_encoder(), SIZE)
-        stored = finished.read(i)
+        expected, stored = clip_targets(clips[i].points, teacher, matrix, tiny_encoder(), SIZE), finished.read(i)
         assert stored.keys() == expected.keys()
         assert all(np.asarray(expected[name]).tobytes() == stored[name].tobytes() for name in stored)
 
@@ -231,19 +274,19 @@ def test_a_batch_is_what_an_encoder_and_a_loss_read(clips, finished):
         "class"
     ].shape == (2, DIM)
     np.testing.assert_allclose(
-        batch.summaries["mean"][1], finished.read(1)["mean"].astype(np.float64).mean(0), rtol=1e-5, atol=1e-6
+        batch.summaries["mean"][1], finished.read(1)["mean"].astype(np.float64).mean((0, 1)), rtol=1e-5, atol=1e-6
     )
 
 
 def test_centring_subtracts_the_mean_over_visible_tokens_of_all_clips(finished):
     arrays = [finished.read(i) for i in range(len(finished))]
     visible = np.concatenate([a["targets"][a["visible"]] for a in arrays]).astype(np.float64)
-    assert 0 < len(visible) < sum(len(a["targets"]) for a in arrays)
+    assert 0 < len(visible) < sum(a["visible"].size for a in arrays)
     np.testing.assert_allclose(finished.mean["dense"], visible.mean(0), rtol=1e-5, atol=1e-7)
+    assert torch.equal(finished.mean["first"], finished.mean["dense"])  # one camera
     for name in ("class", "mean"):
-        np.testing.assert_allclose(
-            finished.mean[name], np.mean([a[name].astype(np.float64).mean(0) for a in arrays], 0), rtol=1e-5, atol=1e-6
-        )
+        by_hand = np.mean([a[name].astype(np.float64).mean((0, 1)) for a in arrays], 0)
+        np.testing.assert_allclose(finished.mean[name], by_hand, rtol=1e-5, atol=1e-6)
     assert np.isclose(finished.coverage, np.mean([a["coverage"] for a in arrays]))
 
 
@@ -383,12 +426,18 @@ def test_no_label_enters_a_store(clips, teacher, finished):
         a, b = store.read(i), finished.read(i)
         assert all(a[name].tobytes() == b[name].tobytes() for name in b)
     grouping = {f"grouping/{name}" for name in ("first", "near_first", "near_second", "point", "frame")}
-    assert finished.read(0).keys() == {"points", "targets", "visible", "class", "mean", "coverage"} | grouping
+    assert (
+        finished.read(0).keys() == {"points", "targets", "visible", "class", "mean", "coverage", "cameras"} | grouping
+    )
     assert {
         path.parent.relative_to(finished.path).as_posix() for path in finished.path.rglob("zarr.json")
     } == finished.read(0).keys() | {".", "grouping", "finished", "projection"}
-    assert set(json.loads((finished.path / "zarr.json").read_text())["attributes"]) == {"spec", "ids", "arrays"}
-    assert {field.name for field in fields(Batch)} == {"points", "grouping", "targets", "visible", "summaries"}
+    assert set(json.loads((finished.path / "zarr.json").read_text())["attributes"]) == set(
+        "spec ids arrays projection checksum".split()
+    )
+    assert {field.name for field in fields(Batch)} == set(
+        "points grouping view_targets view_visible view_summaries cameras".split()
+    )
 
 
 # ----------------------------------------------------------------------------------------------- 4. whole or not at all
@@ -407,6 +456,8 @@ def test_opening_a_finished_store_computes_nothing(clips, teacher, finished):
         == sum(f.stat().st_size for f in first.path.rglob("*") if f.is_file())
         > 0
     )
+    (first.path / "points" / "c.0.0.0.abc.partial").write_bytes(b"1234")  # what a killed process leaves
+    assert again.measured_bytes() == first.measured_bytes()
 
 
 def test_threads_change_nothing(clips, teacher, finished, tmp_path):
@@ -444,12 +495,7 @@ def build_elsewhere(clips, teacher_folder, cache, dies_at=None, ready=None, call
 
 def finished_clips(cache):
     """Clips that are whole in the one store under a cache; none when there is no store."""
-    return {
-        (path, i)
-        for path in (cache / "targets").glob("*.zarr")
-        for i in range(6)
-        if TargetStore(path, path.stem, 6).has(i)
-    }
+    return {(path, i) for path in (cache / "targets").glob("*.zarr") for i in range(6) if TargetStore(path).has(i)}
 
 
 def goes_on(clips, teacher, cache, finished):
@@ -502,7 +548,7 @@ def test_two_processes_building_at_once_share_the_work(clips, teacher_folder, fi
     for process in both:
         process.join()
     path = tmp_path / "targets" / finished.path.name
-    assert_same(TargetStore(path, finished.key, 6), finished)
+    assert_same(TargetStore(path), finished)
     assert 6 <= sum(made) <= 12 and not list(path.parent.glob("*.draft*"))
 
 
@@ -534,7 +580,7 @@ def test_a_full_disk_is_reported_and_gone_on_from(clips, teacher, finished, cach
         with pytest.raises(TargetError, match="the disk is full.*CROSS4D_CACHE"):
             build(clips, teacher)
     assert not list(cache.rglob("*.draft*"))  # no room is lost to a draft
-    assert len(finished_clips(cache)) == sum("finished/c/" in path.as_posix() for path in done)
+    assert len(finished_clips(cache)) == sum("finished/c." in path.as_posix() for path in done)
     goes_on(clips, teacher, cache, finished)
 
 
@@ -589,6 +635,7 @@ ARRAYS = [
     "class",
     "mean",
     "coverage",
+    "cameras",
     "finished",
     "grouping/first",
     "grouping/near_first",
@@ -617,8 +664,7 @@ def swap(chunk, other):
 
 def chunk_of(store, name, i):
     """The one file that holds clip i of an array."""
-    place = store.path / name / "c" / str(i)
-    return place if place.is_file() else next(path for path in place.rglob("*") if path.is_file())
+    return next((store.path / name).glob(f"c.{i}*"))
 
 
 @pytest.mark.parametrize("damage", [flip, cut, lose, swap])
@@ -651,7 +697,7 @@ def test_a_store_under_anothers_name_is_refused(clips, teacher, copied, finished
     other = build(clips, teacher, dim=DIM + 1)
     shutil.rmtree(copied.path)
     other.path.rename(copied.path)
-    with pytest.raises(TargetError, match=f"says key {other.key} .* asked for {finished.key}.*delete the folder"):
+    with pytest.raises(TargetError, match=f"says key {other.key}, its folder {finished.key}.*delete the folder"):
         build(clips, teacher)
 
 
@@ -661,3 +707,191 @@ def test_a_damaged_projection_is_refused_when_clips_are_missing(clips, teacher, 
     lose(chunk_of(copied, "finished", 0), None)
     with pytest.raises(TargetError, match="projection is damaged.*delete the folder"):
         build(clips, teacher)
+
+
+def test_another_type_or_shape_is_not_read(clips, teacher, copied):
+    """The chunks keep their bytes, so their own checksums hold: a changed description must be seen by itself."""
+    for name, old, new in (
+        ("targets", '"float16"', '"int16"'),
+        ("class", '"float16"', '"int16"'),
+        ("points", f"{POINTS}", f"{POINTS - 1}"),
+    ):
+        file = copied.path / name / "zarr.json"
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+        with pytest.raises(TargetError, match="delete the folder and build the targets again"):
+            build(clips, teacher)
+        file.write_text(text)
+    root = copied.path / "zarr.json"
+    root.write_text(root.read_text().replace(clips.ids[2], clips.ids[3]))
+    with pytest.raises(TargetError, match="description of the store is damaged"):
+        reopened(copied)
+
+
+def test_names_types_and_shapes_enter_the_checksum():
+    plain = {"a": np.zeros((2, 3), np.float16), "b": np.zeros((), np.float32)}
+    others = [
+        {"a": np.zeros((2, 3), np.int16), "b": plain["b"]},
+        {"a": np.zeros((3, 2), np.float16), "b": plain["b"]},
+        {"b": plain["a"], "a": plain["b"]},
+        {"a": plain["a"], "b": np.zeros((1,), np.float32)},
+    ]
+    assert len({checksum(arrays) for arrays in (plain, *others)}) == 5 and checksum({}) != 0
+
+
+def test_a_lost_projection_does_not_become_another(clips, teacher, copied):
+    """zarr reads a lost chunk as zeros: clips built with it would be wrong and finished."""
+    lose(chunk_of(copied, "projection", 0), None)
+    lose(chunk_of(copied, "targets", 3), None)
+    with pytest.raises(TargetError, match="projection is damaged.*delete the folder"):
+        build(clips, teacher)
+
+
+@pytest.mark.parametrize("form", [2, 3])
+def test_a_store_of_another_format_or_codec_is_not_decoded(finished, cache, form):
+    path = cache / finished.path.name
+    root = zarr.open_group(str(path), mode="w", zarr_format=form)
+    arrays = [*finished[0], "finished", "projection"]
+    for name in arrays:
+        root.create_array(name, shape=(6,), chunks=(1,), dtype="f4")  # with zarr's codecs, not ours
+    root.attrs.update(json.loads((finished.path / "zarr.json").read_text())["attributes"])
+    with pytest.raises(TargetError, match="not a target store"):
+        TargetStore(path)
+
+
+def test_the_means_are_kept_with_a_checksum_and_computed_when_they_are_wrong(copied, finished, monkeypatch):
+    file = copied.path / "means.json"
+    file.unlink(missing_ok=True)
+    expected, reads = finished.mean, []
+    monkeypatch.setattr(TargetStore, "read", lambda self, i, read=TargetStore.read: reads.append(i) or read(self, i))
+    same = lambda store: all(torch.equal(store.mean[name], expected[name]) for name in expected)
+    store = reopened(copied)
+    assert same(store) and store.coverage == finished.coverage and reads == list(range(6))  # one pass
+    assert same(reopened(copied)) and len(reads) == 6  # none
+    kept = file.read_text()
+    values = json.loads(kept)
+    values["dense"][0] += 1
+    other = json.loads(kept) | {"checksum": 1}
+    for wrong in ("", "[]", kept[:-9], json.dumps(values), json.dumps(other)):
+        file.write_text(wrong)
+        assert same(reopened(copied)) and file.read_text() == kept
+    assert len(reads) == 6 * 6
+
+
+def test_without_verification_only_what_was_never_finished_is_built(clips, teacher, copied, finished):
+    lose(chunk_of(copied, "targets", 2), None)
+    lose(chunk_of(copied, "finished", 4), None)
+    watched = Watched(teacher)
+    store = build(clips, watched, verify=False)
+    assert watched.calls == 1 and store.unfinished(verify=False) == [] and store.unfinished() == [2]
+    with pytest.raises(TargetError, match="lost or foreign chunks"):
+        store[2]
+    flip(chunk_of(copied, "finished", 1), None)
+    assert reopened(copied).unfinished(verify=False) == [1, 2]
+    assert_same(build(clips, watched), finished)
+
+
+def test_half_written_chunks_of_dead_processes_are_removed_when_clips_are_built(clips, teacher, copied):
+    old, new = (copied.path / "targets" / f"c.1.0.0.{name}.partial" for name in ("old", "new"))
+    for file in (old, new):
+        file.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    lose(chunk_of(copied, "finished", 4), None)
+    build(clips, teacher)
+    assert not old.exists() and new.exists()
+
+
+# --------------------------------------------------------------------------------------------------- 5. many clips
+
+MANY = 10_000
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A store of 10,000 equal clips of 64 KB: the chunks of the first, linked to every other place."""
+    first = {"points": np.ones((1, 5461, 3), np.float32), "grouping/frame": np.ones(4, np.int16)}
+    spec = {"format": room.FORMAT, "clips": "many"}
+    path = tmp_path_factory.mktemp("many") / f"{key_of(spec)}.zarr"
+    room._create(path, spec, [f"clip {i}" for i in range(MANY)], None, first)
+    for name in (*first, "finished"):
+        (chunk,) = (path / name).glob("c.0*")
+        rest = chunk.name.removeprefix("c.0")
+        for i in range(1, MANY):
+            os.link(chunk, path / name / f"c.{i}{rest}")
+    return path
+
+
+@pytest.fixture
+def file_reads(monkeypatch):
+    """The paths that zarr has read so far."""
+    reads, get = [], _local._get
+    monkeypatch.setattr(_local, "_get", lambda path, *rest: reads.append(path) or get(path, *rest))
+    return reads
+
+
+def test_a_large_store_opens_without_reading_clips_and_every_clip_costs_the_same(many, file_reads):
+    store = TargetStore(many)
+    assert len(store) == MANY and not [path for path in file_reads if path.name != "zarr.json"]
+    assert len(file_reads) < 20
+    costs = []
+    for i in (0, 1, MANY // 2, MANY - 1):
+        file_reads.clear()
+        store[i]
+        costs.append(len(file_reads))
+    assert costs == [3] * 4  # two arrays and the mark
+    file_reads.clear()
+    store.batch([0, MANY - 1])
+    assert not file_reads  # kept
+
+
+def test_an_epoch_over_a_large_store_needs_bounded_memory(many):
+    """300 clips are 20 MB; what is kept stays under the limit of 1 MB, beside at most a few clips on their way."""
+    store = TargetStore(many, memory=1_000_000)
+    store[0]
+    tracemalloc.start()
+    for i in range(0, MANY, MANY // 300):
+        store[i]
+    now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 900_000 < store._recent.bytes <= 1_000_000 and now < 2_000_000 and peak < 3_000_000
+
+
+def test_what_was_used_last_is_kept():
+    recent = Recent(10)
+    for key in "abc":
+        recent.put(key, key.upper(), 4)
+    assert [recent.get(key) for key in "abc"] == [None, "B", "C"] and recent.bytes == 8
+    recent.get("b")
+    recent.put("d", "D", 4)
+    assert [recent.get(key) for key in "bcd"] == ["B", None, "D"]
+    recent.put("d", "DD", 10)
+    recent.put("e", "E", 11)  # larger than all: not kept
+    assert recent.bytes == 0 and recent.get("e") is None
+
+
+def test_a_store_travels_as_its_path(finished):
+    finished.batch(range(6))
+    travelled = pickle.dumps(finished)
+    assert len(travelled) < 1000
+    again = pickle.loads(travelled)
+    assert_same(again, finished)
+    assert again.memory == finished.memory
+
+
+def test_a_data_loader_with_spawned_workers_gives_the_batches(finished):
+    loader = torch.utils.data.DataLoader(
+        finished, batch_size=4, collate_fn=finished.collate, num_workers=1, multiprocessing_context="spawn"
+    )
+    for batch, indices in zip(loader, ([0, 1, 2, 3], [4, 5]), strict=True):
+        own = finished.batch(indices)
+        assert torch.equal(batch.points, own.points) and torch.equal(batch.view_targets, own.view_targets)
+        assert torch.equal(batch.targets, own.targets) and torch.equal(batch.cameras, own.cameras)
+        assert all(torch.equal(batch.grouping[name], own.grouping[name]) for name in own.grouping)
+        assert all(torch.equal(batch.summaries[name], own.summaries[name]) for name in own.summaries)
+
+
+def test_a_store_is_a_sequence_of_clips(finished):
+    assert len(list(finished)) == 6 and finished[-1] is finished[5]
+    with pytest.raises(IndexError, match="clip 6 of 6"):
+        finished[6]

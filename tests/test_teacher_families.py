@@ -34,9 +34,9 @@ from cross4d_lib import build_targets, patch_index, render
 from cross4d_lib.errors import TargetError, TeacherError
 from cross4d_lib.experiments import PROFILES, load_profile, make_spec
 from cross4d_lib.targets import TargetStore
-from cross4d_lib.teachers import Features, Teacher, family_of, image_size, load_teacher, loading, memory
+from cross4d_lib.teachers import Features, Teacher, family_of, frozen, image_size, load_teacher
 from cross4d_lib.teachers.frozen import HALF_MEAN, HALF_STD, IMAGENET_MEAN, IMAGENET_STD
-from cross4d_lib.teachers.load import ADAPTERS
+from cross4d_lib.teachers.load import ADAPTERS, about_parameters
 from cross4d_lib.teachers.published import FAMILIES, PUBLISHED
 from cross4d_lib.teachers.video import padded, window_starts
 
@@ -179,7 +179,8 @@ def test_render_and_teacher_agree_on_the_patch(saved, kind):
     lit = view.image.clone()
     for f in range(4):
         row, column = divmod(int(index[f, n]), SIZE // 16)
-        lit[f, :, 16 * row : 16 * row + 16, 16 * column : 16 * column + 16] += 1.0
+        part = lit[f, :, 16 * row : 16 * row + 16, 16 * column : 16 * column + 16]
+        part.copy_(1 - part)
     change = (teacher(lit).patches - teacher(view.image).patches).norm(dim=-1).flatten(1)
     hit = [int(change[f].argmax()) == int(index[f, n]) for f in range(4)]
     assert all(hit) if kind in IMAGES else any(hit)  # a tubelet joins two frames, whose points may lie in two patches
@@ -419,9 +420,7 @@ def test_published_sizes_have_their_parameters(name):
     seen = sum(
         p.numel() for key, p in adapter.kept(model).named_parameters() if "text" not in key and "head" not in key
     )
-    assert loading.about_parameters(adapter, config) == pytest.approx(
-        seen, rel=0.07
-    )  # what memory is asked for before loading
+    assert about_parameters(adapter, config) == pytest.approx(seen, rel=0.07)  # what memory is asked for before loading
 
 
 @pytest.fixture
@@ -605,13 +604,13 @@ def test_batches_follow_free_memory(saved, monkeypatch):
     computed."""
     teacher = load(saved("dinov3_vit")[0])
     whole = teacher(images(8))
-    each = memory.item_bytes(teacher.tokens(SIZE), D, torch.float32)
-    monkeypatch.setattr(memory, "free_bytes", lambda device: int(3.5 * each / memory.SHARE))
+    each = frozen.LIVE * teacher.tokens(SIZE) * D * 4
+    monkeypatch.setattr(frozen, "free_bytes", lambda device: int(3.5 * each / frozen.SHARE))
     passes, forward = [], teacher._forward_batch
     monkeypatch.setattr(teacher, "_forward_batch", lambda image: passes.append(len(image)) or forward(image))
     torch.testing.assert_close(teacher(images(8)).patches, whole.patches, **CLOSE)
     assert passes == [3, 3, 2]
-    monkeypatch.setattr(memory, "free_bytes", lambda device: int(0.5 * each))
+    monkeypatch.setattr(frozen, "free_bytes", lambda device: int(0.5 * each))
     with pytest.raises(TeacherError, match="one forward pass takes about .* are free"):
         teacher(images(1))
     with pytest.raises(TeacherError, match="weights take .* free .*smaller teacher"):
@@ -652,7 +651,7 @@ def test_a_teacher_that_fails_half_way_leaves_a_store_that_knows_it(clips, teach
     with pytest.raises((TeacherError, TargetError), match=fault):
         build_targets(clips, Failing(teacher, BREAKS[fault]), DIM, RENDER, **arguments)
     (path,) = (cache / "targets").glob("*.zarr")
-    torn = TargetStore(path, finished.key, len(clips))
+    torn = TargetStore(path)
     missing = torn.unfinished()
     assert 0 < len(missing) < len(clips)
     with pytest.raises(TargetError, match="not built yet"):

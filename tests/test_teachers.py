@@ -11,9 +11,9 @@ run
 4. No gradient ever. The revision changes with weights, settings and preprocessing, and with nothing else.
 ``/untrained`` is
    another model, fixed by its seed, that says what it is.
-5. A teacher that cannot be loaded, or does not fit its render, is refused with file, reason and mend; no network is
-tried
-   when offline.
+5. A teacher that cannot be loaded, images that do not fit it in shape, dtype or range, and options without such a value
+   are refused with file, reason and mend; no network is tried when offline. A shipped teacher is byte for byte the one
+   that ships.
 6. The random projection is one fixed matrix that nearly keeps angles (Johnson-Lindenstrauss); the PCA is orthonormal,
 has
    fixed signs, and no projection of its size reconstructs better.
@@ -29,6 +29,7 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -37,9 +38,12 @@ from safetensors.torch import load_file, save_file
 from transformers import Dinov2Config, Dinov2Model
 
 from cross4d_lib.errors import ConfigError, TeacherError
+from cross4d_lib.precision import precision_of
 from cross4d_lib.render import render
-from cross4d_lib.teachers import SHIPPED, Teacher, load_teacher, pca_projection, random_projection
-from cross4d_lib.teachers.dinov2 import IMAGENET_MEAN, IMAGENET_STD, foreground_patches, foreground_share
+from cross4d_lib.teachers import SHIPPED, Teacher, image_size, load_teacher, pca_projection, random_projection
+from cross4d_lib.teachers.frozen import IMAGENET_MEAN, IMAGENET_STD
+from cross4d_lib.teachers.image import foreground_patches, foreground_share
+from cross4d_lib.teachers.provenance import FILES
 
 ROOT = Path(__file__).parents[1]
 IMAGE = 56  # pixels: 4 x 4 patches of 14, or 8 x 8 of 7
@@ -97,6 +101,11 @@ def copy14(model14, tmp_path):
 
 def load(folder, **options):
     return load_teacher(str(folder), **({"dtype": torch.float32} | options))
+
+
+def edit_config(folder, **fields):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
 def images(count=3, size=IMAGE, seed=0):
@@ -208,7 +217,7 @@ def test_batches_change_nothing(model, request):
         torch.testing.assert_close(parts.summary, whole.summary, **CLOSE)
 
 
-def test_loading_and_reading_twice_gives_the_same_bits(model7):
+def test_loading_and_running_twice_gives_the_same_bits(model7):
     image = drawn()
     teacher = load(model7[0])
     first, again, other = teacher(image), teacher(image), load(model7[0])(image)
@@ -261,7 +270,6 @@ def test_foreground_patches_by_hand():
         [0, 1],
         [2, 3],
     ]  # two each; the first image fills up with its lowest empty one
-    assert foreground_patches(image, 2, most=1).tolist() == [[1], [2]]
     assert foreground_patches(torch.zeros(1, 3, 4, 4), 2).tolist() == [[0]]
 
 
@@ -292,21 +300,22 @@ def test_the_revision_names_the_model(model14, copy14):
         weights["layernorm.bias"][3] += 1e-3
         save_file(weights, copy14 / "model.safetensors", metadata={"format": "pt"})
 
-    def edit_config(**fields):
-        path = copy14 / "config.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | fields))
-
     edits = [
         one_weight,
-        lambda: edit_config(num_attention_heads=4),  # the same weights, cut into other heads
-        lambda: edit_config(foreground_tokens_only=True),
+        lambda: edit_config(copy14, num_attention_heads=4),  # the same weights, cut into other heads
+        lambda: edit_config(copy14, foreground_tokens_only=True),
         lambda: (copy14 / "preprocessor_config.json").write_text(
             json.dumps({"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
         ),
     ]
     revisions = [revision, *map(changed, edits)]
     assert len(set(revisions)) == len(revisions)
-    edit_config(transformers_version="0.0.0", _note="nothing that matters")
+    edits = {"hidden_act": "relu", "layer_norm_eps": 1e-2, "qkv_bias": False}
+    for key, value in edits.items():  # each decides features, so each is in the revision
+        edit_config(copy14, **{key: value})
+        revisions.append(load(copy14).revision)
+    assert len(set(revisions)) == len(revisions)
+    edit_config(copy14, transformers_version="0.0.0", _note="nothing that matters")
     assert load(copy14).revision == revisions[-1]
 
 
@@ -395,6 +404,94 @@ def test_weights_that_are_not_numbers_are_refused(copy14):
 def test_images_of_another_shape_are_refused(model14, shape):
     with pytest.raises(TeacherError, match=r"give \(T, 3, size, size\)"):
         load(model14[0])(torch.rand(shape))
+
+
+@pytest.mark.parametrize(
+    "image, found",
+    [
+        ((images(2) * 255).byte(), "images of uint8 from"),
+        (images(2) * 255, "images of float32 from .* to 25"),
+        (images(2) - 0.5, "from -0"),
+        (images(2) * math.nan, "to nan"),
+        (torch.ones(2, 3, IMAGE, IMAGE, dtype=torch.int64), "images of int64 from 1 to 1"),
+    ],
+)
+def test_images_of_another_range_are_refused_with_the_range(model14, image, found):
+    with pytest.raises(TeacherError, match=rf"{found}.*floats in \[0, 1\]"):
+        load(model14[0])(image)
+    with pytest.raises(TeacherError, match=found):
+        load(model14[0])(image.numpy())
+
+
+@pytest.mark.parametrize("count, size", [(0, IMAGE), (2, 0)])
+def test_no_pixels_are_refused(model14, count, size):
+    with pytest.raises(TeacherError, match=rf"shape \({count}, 3, {size}, {size}\)"):
+        load(model14[0])(images(count, size))
+
+
+def test_arrays_are_images_too(model14):
+    teacher = load(model14[0])
+    assert torch.equal(teacher(images().numpy()).patches, teacher(images()).patches)
+    assert torch.equal(teacher(images().numpy()[::-1]).patches, teacher(images().flip(0)).patches)
+    assert torch.equal(teacher(images().numpy().astype("float64")).patches, teacher(images()).patches)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"device": "cuda"}, "device='cuda' is not on this machine"),
+        ({"device": "cuda:99"}, "device='cuda:99' is not on this machine"),
+        ({"device": "gpu"}, "device='gpu'"),
+        ({"dtype": "bfloat"}, "dtype='bfloat'"),
+        ({"dtype": torch.int8}, "dtype=torch.int8"),
+        ({"dtype": "nn"}, "dtype='nn'"),
+        ({"batch": 0}, "batch=0"),
+        ({"batch": 2.5}, "batch=2.5"),
+    ],
+)
+def test_options_without_such_a_value_are_refused(model14, monkeypatch, options, message):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ConfigError, match=message):
+        load(model14[0], **options)
+
+
+def test_options_may_be_names_and_numpys_numbers(model14):
+    teacher = load(model14[0], dtype="bfloat16", device="cpu", batch=np.int64(2))
+    assert teacher.dtype == torch.bfloat16 and teacher.batch == 2
+    assert load_teacher(str(model14[0])).dtype == getattr(torch, precision_of("cpu"))
+
+
+@pytest.mark.parametrize("patch", [[14, 14], (14, 14)])
+def test_a_side_may_be_stated_as_a_pair(model14, copy14, patch):
+    edit_config(copy14, patch_size=patch, image_size=[IMAGE, IMAGE])
+    teacher = load(copy14)
+    assert teacher.patch == 14 and image_size(str(copy14), 60) == teacher.image_size(60) == 56
+    assert teacher.revision == load(model14[0]).revision
+    for size in (IMAGE, 84):
+        assert torch.equal(teacher(images(size=size)).patches, load(model14[0])(images(size=size)).patches)
+    edit_config(copy14, patch_size=[14, 7])
+    assert "a side of [14, 7] pixels" in refusal(copy14)
+
+
+@pytest.mark.parametrize("key", ["num_hidden_layers", "hidden_size", "image_size"])
+def test_absurd_sizes_are_refused_before_anything_is_allocated(copy14, key):
+    edit_config(copy14, **{key: 10**9})
+    assert f"{key} is 1,000,000,000" in refusal(copy14)
+    assert f"{key} is 1,000,000,000" in refusal(f"{copy14}/untrained")
+
+
+def test_a_shipped_teacher_that_was_changed_is_refused(tmp_path, monkeypatch):
+    """One flipped bit in any of its files."""
+    shipped = SHIPPED["cross4d-tiny"]
+    for file in (file for file in FILES if (shipped / file).is_file()):
+        folder = shutil.copytree(shipped, tmp_path / file)
+        monkeypatch.setitem(SHIPPED, "cross4d-tiny", folder)
+        assert load_teacher("cross4d-tiny").name == "cross4d-tiny"
+        data = bytearray((folder / file).read_bytes())
+        data[-2] ^= 1
+        (folder / file).write_bytes(data)
+        with pytest.raises(TeacherError, match="not those that ship.*reinstall"):
+            load_teacher("cross4d-tiny")
 
 
 def test_a_grid_that_does_not_fit_the_render_is_refused(model14):

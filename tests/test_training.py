@@ -176,7 +176,7 @@ def test_one_seed_gives_one_result_and_another_another(finished, granularity):
 
 def test_a_store_read_from_disk_again_gives_the_same_result(finished, straight):
     encoder = tiny_encoder()
-    log = pretrain(encoder, TargetStore(finished.path, finished.key, len(finished)), seed=3, **OPTIONS)
+    log = pretrain(encoder, TargetStore(finished.path), seed=3, **OPTIONS)
     assert same_weights(weights_of(encoder), straight[0]) and log.epochs == straight[1]
 
 
@@ -264,7 +264,7 @@ def test_a_finished_run_is_not_trained_again(finished, straight, tmp_path):
     goes_on(finished, tmp_path / "run.pt", straight)
 
 
-def pretrain_elsewhere(path, key, clips, checkpoint, dies_at, ready):
+def pretrain_elsewhere(path, checkpoint, dies_at, ready):
     """A run in a process of its own. dies_at : epoch within whose checkpoint it is killed, half of it written; None:
     slow."""
     torch.set_num_threads(1)
@@ -279,7 +279,7 @@ def pretrain_elsewhere(path, key, clips, checkpoint, dies_at, ready):
     training.torch.save = dying
     ready.set()
     pause = lambda epoch, row: time.sleep(0 if dies_at else 0.05)
-    pretrain(tiny_encoder(), TargetStore(path, key, clips), seed=3, checkpoint=checkpoint, after_epoch=pause, **OPTIONS)
+    pretrain(tiny_encoder(), TargetStore(path), seed=3, checkpoint=checkpoint, after_epoch=pause, **OPTIONS)
 
 
 @pytest.mark.parametrize("dies_at", [1, 3, None])
@@ -288,7 +288,7 @@ def test_a_killed_run_goes_on_bit_for_bit(finished, straight, processes, tmp_pat
     ready = processes.Event()
     process = processes.Process(
         target=pretrain_elsewhere,
-        args=(finished.path, finished.key, len(finished), tmp_path / "run.pt", dies_at, ready),
+        args=(finished.path, tmp_path / "run.pt", dies_at, ready),
     )
     process.start()
     assert ready.wait(300)
@@ -403,8 +403,8 @@ def test_what_cannot_be_pretrained_is_refused(finished, tmp_path):
     with pytest.raises(ConfigError, match="'dense' has no setting 'learning_rate'"):
         pretrain(tiny_encoder(), finished, learning_rate=1.0)
     shutil.copytree(finished.path, tmp_path / finished.path.name)
-    store = TargetStore(tmp_path / finished.path.name, finished.key, len(finished))
-    (store.path / "finished" / "c" / "3").unlink()
+    store = TargetStore(tmp_path / finished.path.name)
+    (store.path / "finished" / "c.3").unlink()
     with pytest.raises(TargetError, match="not built yet.*run build_targets again"):
         pretrain(tiny_encoder(), store, **OPTIONS)
 
@@ -467,9 +467,9 @@ from conftest import tiny_encoder
 from cross4d_lib.targets import TargetStore
 from cross4d_lib.training import pretrain
 torch.set_num_threads(1)
-path, key, clips, out = sys.argv[1:]
+path, out = sys.argv[1:]
 encoder = tiny_encoder()
-log = pretrain(encoder, TargetStore(path, key, int(clips)), seed=3, epochs=4, batch=4, precision="float32")
+log = pretrain(encoder, TargetStore(path), seed=3, epochs=4, batch=4, precision="float32")
 if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
     open(out, "w").write(json.dumps([log.epochs, [float(p.double().abs().sum()) for p in encoder.parameters()]]))
 """
@@ -490,7 +490,7 @@ def test_two_processes_give_the_loss_curve_of_one(finished, straight, tmp_path):
     }
     subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", program]
-        + [str(finished.path), finished.key, str(len(finished)), str(out)],
+        + [str(finished.path), str(out)],
         env=environment,
         check=True,
         capture_output=True,

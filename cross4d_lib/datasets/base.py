@@ -12,13 +12,13 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from ..clips import Clip, Stride, Video, sample_clip
 from ..errors import ConfigError, DataError
+from ..files import expanded, file_digest
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,6 @@ class Source:
         return "synthetic stand-in" if self.stand_in else "rigged models" if self.rigged else "real"
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, first 16 hex digits. A file that has not been written to since is not read again."""
-    state = path.stat()
-    return _digest(str(path), state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(maxsize=4096)
-def _digest(path: str, size: int, changed: int) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
-
-
 def dataset_root(name: str, root: str | os.PathLike | None) -> Path:
     """The folder of a dataset: ``root``, or $CROSS4D_DATA/<name>. Raises DataError when neither is there."""
     if root is None:
@@ -97,7 +82,7 @@ def dataset_root(name: str, root: str | os.PathLike | None) -> Path:
                 f"set CROSS4D_DATA to the folder that holds {name}/, or pass root=, or use an embedded dataset such as synthetic-actions",
             )
         root = Path(base) / name
-    folder = Path(root)
+    folder = expanded(root)
     if not folder.is_dir():
         raise DataError(
             f"the folder of {name} is not there",

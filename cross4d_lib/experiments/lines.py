@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..pretexts import pretext_config
 from ..teachers import CONTROL_TEACHERS
 from ..teachers.formulas import PREFIX
-from ..teachers.provenance import UNTRAINED, mark_of
+from ..teachers.provenance import UNTRAINED, label_of
 from .profiles import PROFILES
 from .spec import RunSpec
 
@@ -60,7 +60,7 @@ def control(name: str) -> Line:
 
 def teacher_kind(name: str) -> str:
     """What must be said of a teacher that is not a trained one: "UNTRAINED", "IN-DOMAIN", or the formula's name."""
-    return name.removeprefix(PREFIX) if name in CONTROL_TEACHERS else mark_of(name)
+    return name.removeprefix(PREFIX) if name in CONTROL_TEACHERS else label_of(name)
 
 
 def teacher_label(name: str) -> str:

@@ -18,7 +18,7 @@ from ..errors import ConfigError, DataError
 from ..files import cache_folder, expanded, file_digest, write_text, write_whole
 from ..machine import default_device, device_name, provenance
 from ..precision import precision_of
-from ..teachers.provenance import mark_of
+from ..teachers import label_of
 from ..training import Training, pretrain
 from .build import clips_of, fresh_encoder, targets_of, task_clips
 from .row import Row, read_row
@@ -176,7 +176,7 @@ def run(spec: RunSpec, device=None, progress: bool = True, again: bool = False) 
         task=spec.task.name,
         stand_in=train.source.stand_in,
         teacher=spec.teacher,
-        teacher_label=mark_of(spec.teacher),
+        teacher_label=label_of(spec.teacher),
         teacher_revision=measures.pop("teacher_revision", ""),
         seed=spec.seed,
         metrics=outcome.metrics,

@@ -10,7 +10,7 @@ from ..encoders import encoder_config
 from ..errors import Cross4DError
 from ..pretexts import CONTROLS
 from ..teachers import CONTROL_TEACHERS, SHIPPED
-from ..teachers.provenance import HOME, UNTRAINED
+from ..teachers.provenance import IN_DOMAIN_PREFIX, UNTRAINED
 from .profiles import PROFILES, ROLES, Profile, clip_settings
 from .spec import RunSpec, build_spec
 
@@ -231,7 +231,7 @@ def in_domain_runs(profile: Profile) -> list[RunSpec]:
     the student is trained on (no label read)."""
     if not profile.in_domain:
         return []
-    return each(*TRIO, *under(f"{HOME}{main_dataset(profile)}"), of=control_profile)(profile)
+    return each(*TRIO, *under(f"{IN_DOMAIN_PREFIX}{main_dataset(profile)}"), of=control_profile)(profile)
 
 
 def first_seed(runs: Runs) -> Runs:

@@ -28,8 +28,7 @@ from ..errors import ConfigError
 from ..files import file_digest
 from ..pretexts import pretext_config, pretext_needs
 from ..teachers import CONTROL_TEACHERS, SHIPPED, image_size
-from ..teachers.provenance import HOME, UNTRAINED
-from .code_version import code_versions
+from ..teachers.provenance import FILES, IN_DOMAIN_PREFIX, UNTRAINED
 from .profiles import Profile, clip_settings
 
 NO_PRETEXT = ("random", "none")  # an encoder without training; no encoder at all
@@ -41,7 +40,6 @@ ROOMS_OF = {  # part of a spec -> the rooms of ``code_version`` whose code decid
     "training": {"training"},
     "task": {"clips", "training", "evaluation"},
 }
-CONTENT_FILES = ("config.json", "preprocessor_config.json", "video_preprocessor_config.json", "model.safetensors")
 
 
 class Part(BaseModel):
@@ -190,6 +188,8 @@ class PretrainingSpec(Part):
     @property
     def code(self) -> dict[str, int]:
         """room -> version of the code that decides the result, for the rooms this spec passes through."""
+        from .code_version import code_versions  # not above: the module is a command, too
+
         rooms = set().union(*(ROOMS_OF[name] for name in ROOMS_OF if getattr(self, name, None) is not None))
         return {room: version for room, version in code_versions().items() if room in rooms | self._rooms()}
 
@@ -262,7 +262,7 @@ class RunSpec(PretrainingSpec):
         return ", ".join(filter(None, words))
 
 
-def build_spec(profile: Profile, dataset: str, pretext: str, seed: int, **changes) -> RunSpec:
+def build_spec(profile: Profile, dataset: str, pretext: str, seed: int, /, **changes) -> RunSpec:
     """The spec of one run of a profile: a registered pretext, "random", or "none" where no encoder is asked for.
 
     changes : what differs from the profile's, part by part or by path: ``targets={"cameras": 4}`` or
@@ -329,11 +329,12 @@ def teacher_digest(teacher: str) -> str:
     for what a reader of the rows has not got: hub ids and in-domain teachers, whose revision the row states."""
     if teacher in CONTROL_TEACHERS:
         return CONTROL_TEACHERS[teacher].revision
-    if teacher.startswith(HOME):
+    if teacher.startswith(IN_DOMAIN_PREFIX):
         return ""
     stem = teacher.removesuffix(UNTRAINED)
     folder = SHIPPED.get(stem) or (Path(stem) if stem else None)
-    names = CONTENT_FILES[:-1] if teacher.endswith(UNTRAINED) else CONTENT_FILES
+    untrained = teacher.endswith(UNTRAINED)
+    names = [name for name in FILES if not (untrained and name == "model.safetensors")]
     files = {name: file_digest(folder / name) for name in names if folder and (folder / name).is_file()}
     return hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16] if "config.json" in files else ""
 

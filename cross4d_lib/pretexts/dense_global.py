@@ -107,7 +107,7 @@ class Dense(CosinePretext):
     Config = DenseConfig
 
     def target_mean(self, data) -> torch.Tensor:
-        return data.mean["dense"]
+        return data.mean["dense" if self.config.merge == "mean" else "first"]
 
     def rows(self, tokens: Tokens, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         targets, visible = batch.merged(self.config.merge)

@@ -108,7 +108,7 @@ class ControlledTargets:
         targets, visible = batch.merged(self.merge)
         frame, point = batch.grouping["frame"][0], batch.grouping["point"][0]
         place = normalise(batch.points)[0][frame, point]
-        frame_class = self.store[i]["class"].float()  # (T, d_p)
+        frame_class = self.store[i]["class"].float().mean(0)  # (V, T, d_p) -> (T, d_p)
         return ClipTargets(frame, targets[0], visible[0], place, frame_class)
 
     def targets(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -122,7 +122,7 @@ class ControlledTargets:
     def __getitem__(self, i: int) -> dict[str, torch.Tensor]:
         """The store's item with the targets exchanged, as one view."""
         targets, visible = self.targets(i)
-        return {**self.store[i], "targets": targets, "visible": visible}
+        return {**self.store[i], "targets": targets[None], "visible": visible[None]}
 
     def collate(self, items: list[dict[str, torch.Tensor]]) -> Batch:
         return self.store.collate(items)
@@ -133,12 +133,12 @@ class ControlledTargets:
 
     @property
     def mean(self) -> dict[str, torch.Tensor]:
-        """As of a TargetStore: ``dense`` is the mean over the targets that the tokens carry here."""
+        """As of a TargetStore: "dense" and "first" are the mean over the targets that the tokens carry."""
         if not hasattr(self, "_mean"):
             every = [self.targets(i) for i in range(len(self))]
             total = sum(targets.double().sum(0) for targets, _ in every)
             count = max(1, sum(int(visible.sum()) for _, visible in every))
-            self._mean = self.store.mean | {"dense": (total / count).float()}
+            self._mean = self.store.mean | dict.fromkeys(("dense", "first"), (total / count).float())
         return self._mean
 
     def rng(self, i: int) -> np.random.Generator:

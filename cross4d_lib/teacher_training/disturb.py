@@ -1,4 +1,5 @@
-"""What tells a recorded body from a computed one: clothes, and the faults of a depth sensor. In torch, on any device.
+"""What distinguishes a recorded body from a computed one: clothes, and the faults of a depth sensor. In torch,
+on any device.
 
 Lengths are in camera distances (see ``recipe.py``); the camera stands at the origin and looks along +z.
 """

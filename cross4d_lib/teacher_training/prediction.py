@@ -1,9 +1,9 @@
 """How the video teacher learns without labels: predict the features of hidden blocks of a video, as V-JEPA 2 does.
 
-A student encoder sees a part of the video's tokens (a token is a patch over two frames). A small predictor is told
-which places are hidden and predicts what the slowly following copy (the EMA) says there, having seen everything: L1
-between the prediction and the EMA's layer-normed feature. Nothing is told apart from anything; what keeps the answer
-from collapsing to a constant is the EMA and the predictor alone, so the spread of the features is logged.
+A student encoder takes a part of the video's tokens (a token is a patch over two frames). A small predictor is given
+the hidden places and predicts the features that the slowly following copy (the EMA), which takes everything, has there:
+L1 between the prediction and the EMA's layer-normed feature. There are no negatives; what keeps the features from
+collapsing to a constant is the EMA and the predictor alone, so their spread is logged.
 
 Ours: hidden blocks lie on the body, and only hidden tokens that show something are predicted. The rest of a render is
 empty.
@@ -15,16 +15,19 @@ import copy
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from transformers import VJEPA2Config, VJEPA2Model
 
-from ..teachers.dinov2 import IMAGENET_MEAN, IMAGENET_STD, foreground_share
+from ..precision import autocast
+from ..teachers.frozen import IMAGENET_MEAN, IMAGENET_STD
+from ..teachers.image import foreground_share
+from .contrasts import spread
 from .disturb import uniform
 from .recipe import VideoRecipe
-from .train import spread
 from .views import FramePool, random_views
 
 
-def new_video_model(recipe: VideoRecipe) -> VJEPA2Model:
+def build_video_model(recipe: VideoRecipe) -> VJEPA2Model:
     """Encoder and predictor before any training, drawn from torch's generator."""
     return VJEPA2Model(
         VJEPA2Config(
@@ -71,7 +74,7 @@ def hidden_cells(shown: torch.Tensor, recipe: VideoRecipe, generator: torch.Gene
     return hidden
 
 
-def encode_some(model: VJEPA2Model, video: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+def encode_places(model: VJEPA2Model, video: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """The encoder on some tokens of each video. video (b, T, 3, H, W), places (b, k) token numbers -> (b, k, D)."""
     tokens = model.encoder.embeddings(video)  # (b, N, D)
     tokens = tokens.gather(1, places[..., None].expand(-1, -1, tokens.shape[-1]))
@@ -80,73 +83,63 @@ def encode_some(model: VJEPA2Model, video: torch.Tensor, places: torch.Tensor) -
     return model.encoder.layernorm(tokens)
 
 
-class Prediction:
-    """The objective as ``loop.train`` wants it (see ``contrasts.Contrasts``)."""
+def draw_video(
+    pool: FramePool, recipe: VideoRecipe, done: float, generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    """A batch of b clips of N tokens: video (b, T, 3, H, W); context (b, k), the tokens the student takes; places (b,
+    m), hidden tokens that may be predicted, and real (b, m), which of them show something; hidden : the share of the
+    tokens with something that is hidden, a scalar."""
+    rows = pool.draw_rows(recipe.clips, recipe.frames, recipe.one_world, generator, in_order=True)
+    strength = 1 + (recipe.movement.growth - 1) * done
+    image, _, _ = random_views(pool, rows, recipe, generator, views=1, together=recipe.frames, strength=strength)
+    video, grid = image.unflatten(0, (-1, recipe.frames)), recipe.image // recipe.patch  # (b, T, 3, H, W)
+    shown = foreground_share(image, recipe.patch) > 0  # (b * T, h*w)
+    shown = shown.unflatten(0, (len(video), -1, recipe.tubelet)).any(2)  # (b, T/tubelet, h*w)
+    hidden = hidden_cells(shown.any(1).unflatten(1, (grid, grid)), recipe, generator)  # (b, h, w)
+    hidden, shown = hidden.flatten(1)[:, None].expand_as(shown).flatten(1), shown.flatten(1)  # (b, N)
+    chance = torch.rand(shown.shape, generator=generator, device=shown.device)
+    count = min(recipe.context, int((~hidden).sum(1).min()))
+    context = torch.where(hidden, -1.0, shown + chance).topk(count, dim=1).indices
+    wanted, places = torch.where(hidden & shown, 1 + chance, 0.0).topk(min(recipe.targets, shown.shape[1]), dim=1)
+    share = (hidden & shown).sum() / shown.sum().clamp_min(1)
+    return {"video": video, "context": context, "places": places, "real": wanted > 0, "hidden": share}
 
-    def __init__(self, recipe: VideoRecipe, pool: FramePool, device: torch.device):
-        self.recipe, self.pool = recipe, pool
-        self.trained = new_video_model(recipe).to(device)
-        self.followed, self.slow = self.trained.encoder, copy.deepcopy(self.trained.encoder).requires_grad_(False)
-        self.mean, self.std = (
-            torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD)
-        )
+
+class Prediction(nn.Module):
+    """Student encoder with its predictor, and the EMA of the encoder whose features are predicted."""
+
+    def __init__(self, recipe: VideoRecipe):
+        super().__init__()
+        self.student = build_video_model(recipe)
+        self.slow = copy.deepcopy(self.student.encoder).requires_grad_(False)
+        for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     @property
-    def model(self) -> VJEPA2Model:
-        """What is kept: the EMA's encoder, and the predictor beside it."""
-        kept = copy.copy(self.trained)
-        kept._modules = {**self.trained._modules, "encoder": self.slow}
-        return kept
+    def followed(self) -> nn.Module:
+        """What the EMA follows."""
+        return self.student.encoder
 
-    def losses(
-        self, done: float, generator: torch.Generator, precision
-    ) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
-        """({"prediction"}, {"renders", "spread", "hidden"}) of one batch. hidden : share of the tokens that show
-        something."""
-        recipe = self.recipe
-        rows = self.pool.draw(recipe.clips, recipe.frames, recipe.one_world, generator, in_order=True)
-        image, _, _ = random_views(
-            self.pool,
-            rows,
-            recipe,
-            generator,
-            views=1,
-            together=recipe.frames,
-            strength=1 + (recipe.movement.growth - 1) * done,
-        )
-        video = ((image - self.mean) / self.std).unflatten(0, (-1, recipe.frames))  # (b, T, 3, H, W)
-        grid = recipe.image // recipe.patch
-        shown = (
-            (foreground_share(image, recipe.patch) > 0).unflatten(0, (len(video), -1, recipe.tubelet)).any(2)
-        )  # (b, T', h*w)
-        hidden = (
-            hidden_cells(shown.any(1).unflatten(1, (grid, grid)), recipe, generator)
-            .flatten(1)[:, None]
-            .expand_as(shown)
-            .flatten(1)
-        )  # (b, N)
-        shown = shown.flatten(1)
-        chance = torch.rand(shown.shape, generator=generator, device=shown.device)
-        context = (
-            torch.where(hidden, -1.0, shown + chance)
-            .topk(min(recipe.context, int((~hidden).sum(1).min())), dim=1)
-            .indices
-        )
-        wanted, places = torch.where(hidden & shown, 1 + chance, 0.0).topk(min(recipe.targets, shown.shape[1]), dim=1)
-        real = wanted > 0
-        with precision:
-            with torch.no_grad():
-                target = self.slow(pixel_values_videos=video).last_hidden_state  # (b, N, D)
-            seen = encode_some(self.trained, video, context)
-            whole = seen.new_zeros(*shown.shape, seen.shape[-1]).scatter(
-                1, context[..., None].expand_as(seen), seen
-            )  # the predictor picks them out again
-            predicted = self.trained.predictor(whole, [context], [places]).last_hidden_state
-        target = F.layer_norm(target.float(), target.shape[-1:]).gather(
-            1, places[..., None].expand(-1, -1, target.shape[-1])
-        )[real]
-        return {"prediction": F.l1_loss(predicted.float()[real], target)}, {
-            "renders": len(image),
-            "spread": spread(target),
-            "hidden": (hidden & shown).sum().item() / max(1, shown.sum().item()),
-        }
+    @property
+    def result(self) -> VJEPA2Model:
+        """What is saved: the EMA's encoder, and the predictor beside it."""
+        saved = copy.copy(self.student)
+        saved._modules = {**self.student._modules, "encoder": self.slow}
+        return saved
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """A batch of ``draw_video`` -> {"loss", "spread", "hidden", "renders"}."""
+        video, context, places, real = batch["video"], batch["context"], batch["places"], batch["real"]
+        pixels = (video - self.mean) / self.std
+        with torch.no_grad():
+            target = self.slow(pixel_values_videos=pixels).last_hidden_state  # (b, N, D)
+        seen = encode_places(self.student, pixels, context)  # (b, k, D)
+        whole = seen.new_zeros(target.shape[:2] + seen.shape[-1:])
+        whole = whole.scatter(1, context[..., None].expand_as(seen), seen)  # the predictor picks them out again
+        predicted = self.student.predictor(whole, [context], [places]).last_hidden_state
+        with autocast(video.device, "float32"):
+            target = F.layer_norm(target.float(), target.shape[-1:])
+            target = target.gather(1, places[..., None].expand(-1, -1, target.shape[-1]))[real]
+            loss = F.l1_loss(predicted.float()[real], target)
+        renders = loss.new_tensor(float(video.shape[0] * video.shape[1]))
+        return {"loss": loss, "spread": spread(target), "hidden": batch["hidden"], "renders": renders}

@@ -1,9 +1,13 @@
 """Everything that decides a teacher of our own, as data: the named recipes, and how one setting of them is changed.
 
+The shipped teachers were trained by earlier versions of this library. Their ``training.json`` stays as it was written:
+its recipe names settings that exist no more, and its schedule may have followed a clock. The settings that do exist had
+the values below.
+
 ``cross4d-tiny`` and ``cross4d-small`` are image models of DINOv2's architecture, ``cross4d-tiny-video`` is a video
 model of V-JEPA 2's. ``cross4d-tiny-shade`` is ``cross4d-tiny`` trained on, its views no longer equally bright, and
-``cross4d-tiny-long`` goes on from there; ``in-domain`` goes on from that with a reader's own clips. A recipe stands in
-the ``training.json`` beside the weights it made. Every disturbance has a value that switches it off (0, or a share of
+``cross4d-tiny-long`` starts from its weights; ``in-domain`` starts from those, with a reader's own clips. A recipe
+stands in the ``training.json`` beside its weights. Every disturbance has a value that switches it off (0, or a share of
 1), so that one of them can be varied at a time: ``cross4d train-teacher --set sensor.holes=0``.
 
 Lengths of cloth and sensor are in CAMERA DISTANCES: the distance from the camera to the middle of the clip, some 2.5 m
@@ -40,9 +44,8 @@ class Cloth:
     """Volume and folds: points are moved along their normals, by one smooth field for all frames of a clip and for both
     views."""
 
-    inflate: float = (
-        0.012  # camera distances: the most a body is thickened (3 cm on a person); a clip draws its own amount
-    )
+    # camera distances: the most a body is thickened (3 cm on a person); a clip draws its own amount
+    inflate: float = 0.012
     folds: float = 0.006  # camera distances: the largest standard deviation of the folds; a clip draws its own
     wave: tuple[float, float] = (0.04, 0.2)  # camera distances: shortest and longest wave of the folds
 
@@ -52,16 +55,14 @@ class Sensor:
     """What a depth sensor gets wrong, drawn anew for every view: the two views of a frame share no fault that gives
     them away."""
 
-    noise: float = (
-        0.004  # camera distances at distance 1: largest standard deviation of depth; grows with the distance squared
-    )
+    # camera distances at distance 1: largest standard deviation of depth; grows with the distance squared
+    noise: float = 0.004
     step: float = 0.007  # camera distances at distance 1: largest quantum of depth; grows with the distance squared
     holes: int = 2  # missing patches of a view
     hole: float = 0.07  # x image side: largest radius of one
     edges: float = 0.5  # share of the points seen at a grazing angle (cosine below 0.25) that are lost, at most
-    thin: float = (
-        0.25  # least share of a frame's points that is kept (one draw a batch, for the discs grow with their spacing)
-    )
+    # least share of a frame's points that is kept (one draw a batch, for the discs grow with their spacing)
+    thin: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -78,24 +79,21 @@ class Movement:
     grey: float = 0.1  # share by which the ends of the grey scale lie elsewhere
     # the movement at the end of the training, in that of its start: as much from the first step on is not learned
     growth: float = 2.5
-    shade: float = (
-        0.0  # lengths of the grey scale by which each of its ends lies farther out, at most: views of unlike mean grey
-    )
+    # lengths of the grey scale by which each of its ends lies farther out, at most: views of unlike mean grey
+    shade: float = 0.0
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Optimisation. ``done`` is the share of the training that is over, by steps or, where minutes are given, by the
-    clock."""
+    """Optimisation: AdamW as in ``training.py``, and how far back the EMA remembers."""
 
-    steps: int = 3000
-    rate: float = 1e-3  # AdamW, peak; a half cosine to 0
+    steps: int = 3000  # rounded up to whole rows of the log
+    rate: float = 1e-3  # peak; a half cosine to 0
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the training
     memory: float = 0.15  # the EMA remembers this share of the steps made so far ...
-    memory_least: int = (
-        250  # ... but at least so many steps (momentum .996; at .99 the losses fell less in the first steps)
-    )
+    # ... but at least so many steps (momentum .996; at .99 the losses fell less in the first steps)
+    memory_least: int = 250
     memory_most: int = 500  # ... and at most so many (momentum .998); it never stands still
 
 
@@ -113,13 +111,6 @@ class TeacherRecipe:
     frames: int = 4  # of each clip in a batch
     one_world: bool = True  # a batch holds clips of one world: a person is no fair opponent of a table
     pairs: int = 12  # points a frame in the patch contrast
-    # points a view that are looked for in another moment of their clip, 12 for one; 0: not until it is shown to help
-    track: int = 0
-    same_place: float = 0.012  # camera distances (3 cm on a person): homes so near are one place of the body
-    other_place: float = 0.04  # camera distances (10 cm): homes farther apart are told apart
-    own_view: bool = (
-        False  # an image's own EMA feature counts as a wrong answer; the first recipe had it so, by mistake
-    )
     temperature: float = 0.1
     mask: float = 0.5  # share of the student's patches that are masked, in every second image
     start: str = ""  # a teacher of these sizes whose weights are the first ones; "": random ones
@@ -150,7 +141,7 @@ class VideoRecipe:
     targets: int = 128  # hidden tokens it predicts, at most
     blocks: tuple[int, int] = (8, 2)  # hidden blocks of a clip: many small or few large ones, by chance
     areas: tuple[float, float] = (0.03, 0.12)  # of the image, of a small and a large block
-    one_world: bool = False  # nothing is told apart from anything, so worlds may mix
+    one_world: bool = False  # nothing is contrasted, so worlds may mix
     seed: int = 0
     bodies: Bodies = field(default_factory=lambda: Bodies(even=True))
     cloth: Cloth = field(default_factory=Cloth)
@@ -178,14 +169,6 @@ RECIPES = {
         bodies=Bodies(even=True, videos=2400), schedule=Schedule(steps=1500, rate=6e-4, warmup=0.1)
     ),
 }
-MEGABYTES = {
-    "cross4d-tiny": 12,
-    "cross4d-tiny-shade": 12,
-    "cross4d-tiny-long": 12,
-    "in-domain": 12,
-    "cross4d-small": 45,
-    "cross4d-tiny-video": 12,
-}  # the most its weights may take in fp16
 ON_CUDA = {  # what of a recipe is otherwise on a GPU, where steps are cheap and small batches leave it idle
     "cross4d-tiny": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 20000},
     "cross4d-tiny-shade": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 10000},

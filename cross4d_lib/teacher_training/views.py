@@ -3,16 +3,21 @@ sensor."""
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from scipy.spatial import cKDTree
 
-from ..render import Camera, depth_range, fit_camera, owners, shade, splat_radius, z_buffer
+from ..errors import ConfigError, DataError
+from ..files import write_whole
+from ..render import depth_range, fit_camera, owners, shade, splat_radius, z_buffer
 from .disturb import clothe_points, lost_points, measure_depth, uniform
 
 NORMAL_NEIGHBOURS = 12
@@ -46,9 +51,7 @@ class FramePool:
 
     points : (F, n, 3) float16 in units of their clip's camera distance, the clip's centroid at 0. normals : (F, n, 3)
     int8, unit vectors times 127. clip : (F,) int64, which clip a frame is of, rising from 0. world : (F,) int64, which
-    world its clip is of.
-    near, far : (F,) float32, ends of the clip's grey scale, relative to the centroid, same unit. home : (F, n, 3)
-    float16, where each point was in its clip's first frame, same unit; (F, 0, 3) where nobody knows, as in recordings.
+    world its clip is of. near, far : (F,) float32, ends of the clip's grey scale, relative to the centroid, same unit.
     """
 
     points: torch.Tensor
@@ -57,40 +60,24 @@ class FramePool:
     world: torch.Tensor
     near: torch.Tensor
     far: torch.Tensor
-    home: torch.Tensor
 
     @staticmethod
     def from_clips(clips, worlds=None) -> FramePool:
-        """clips : (T, N, 3) arrays in camera coordinates, any unit, or triples (points, normals, homes) of such; T and
-        N the same for all.
-        worlds : a number for each clip; None: one world."""
-        points, normals, home, near, far, frames = [], [], [], [], [], 1
-        for clip in clips:
-            cloud, facing, where = (
-                clip
-                if isinstance(clip, tuple)
-                else (clip, np.stack([surface_normals(np.asarray(frame)) for frame in clip]), None)
-            )
+        """clips : pairs (points, normals) of (T, N, 3) arrays in camera coordinates, any unit; T and N the same for
+        all. worlds : a number for each clip; None: one world."""
+        points, normals, near, far, frames = [], [], [], [], 1
+        for cloud, facing in clips:
             cloud = torch.as_tensor(cloud)
             camera, centroid, frames = fit_camera(cloud, 1), cloud.reshape(-1, 3).mean(0), len(cloud)
-            into = lambda places: (places - centroid) / (centroid - camera.position)[2]
-            local = into(cloud)
-            home.append(local.new_zeros(frames, 0, 3).half() if where is None else into(torch.tensor(where)).half())
+            local = (cloud - centroid) / (centroid - camera.position)[2]
             low, high = depth_range(local[..., 2] + 1)
             points.append(local.half())
             normals.append((torch.as_tensor(facing) * 127).round().to(torch.int8))
             near.append(low - 1)
             far.append(high - 1)
         each = lambda values: torch.tensor(values).repeat_interleave(frames)
-        return FramePool(
-            torch.cat(points),
-            torch.cat(normals),
-            each(range(len(near))),
-            each([0] * len(near) if worlds is None else worlds),
-            each(near),
-            each(far),
-            torch.cat(home),
-        )
+        clip, world = each(range(len(near))), each([0] * len(near) if worlds is None else worlds)
+        return FramePool(torch.cat(points), torch.cat(normals), clip, world, each(near), each(far))
 
     @property
     def frames(self) -> int:
@@ -100,18 +87,31 @@ class FramePool:
     def to(self, device) -> FramePool:
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
+    def digest(self) -> str:
+        """SHA-256 over all tensors, 16 hex digits."""
+        digest = hashlib.sha256()
+        for f in fields(self):
+            digest.update(getattr(self, f.name).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
     def save(self, path: Path) -> None:
-        """Write the pool whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.draft")
-        save_file({f.name: getattr(self, f.name) for f in fields(self)}, draft)
-        draft.replace(path)
+        """Write the pool with its digest, whole or not at all."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        write_whole(path, lambda draft: save_file(tensors, draft, {"digest": self.digest()}))
 
     @staticmethod
     def load(path: Path) -> FramePool:
-        return FramePool(**load_file(path))
+        """Raises DataError on a file that is not as it was written."""
+        try:
+            with safe_open(path, "pt") as file:
+                pool, digest = FramePool(**{name: file.get_tensor(name) for name in file.keys()}), file.metadata()
+            if digest != {"digest": pool.digest()}:
+                raise ValueError("its digest differs")
+        except (OSError, SafetensorError, TypeError, ValueError) as error:
+            raise DataError(f"a damaged pool of frames ({error})", path, "delete it: it is built again") from error
+        return pool
 
-    def draw(
+    def draw_rows(
         self, clips: int, frames: int, one_world: bool, generator: torch.Generator, in_order: bool = False
     ) -> torch.Tensor:
         """Row numbers (clips * frames,) of a batch: ``clips`` different clips (or as many as there are), ``frames``
@@ -120,9 +120,7 @@ class FramePool:
         one_world : all of one world, drawn by its share of the clips. in_order : consecutive frames, else different
         ones by chance.
         """
-        first = torch.arange(
-            0, len(self.clip), self.frames, device=self.clip.device
-        )  # (C,), the first row of each clip
+        first = torch.arange(0, len(self.clip), self.frames, device=self.clip.device)  # (C,), first rows of the clips
         if one_world:
             chosen = self.world[first[torch.randint(len(first), (1,), generator=generator, device=first.device)]]
             first = first[self.world[first] == chosen]
@@ -134,15 +132,10 @@ class FramePool:
         return (first[:, None] + order).flatten()
 
 
-def moved_camera(size: int) -> Camera:
-    """The camera all views are drawn with: it stands 1 before the origin."""
-    return fit_camera(torch.zeros(1, 1, 3), size)
-
-
-def thinned(pool: FramePool, recipe, generator: torch.Generator) -> torch.Tensor:
-    """Which points of every frame a batch keeps: (n,) int64, by the sensor's ``thin``."""
+def kept_points(pool: FramePool, thin: float, generator: torch.Generator) -> torch.Tensor:
+    """Which points of every frame a batch keeps: (n,) int64, a share drawn from [thin, 1)."""
     total = pool.points.shape[1]
-    count = int(uniform((1,), recipe.sensor.thin, 1, generator) * total) if recipe.sensor.thin < 1 else total
+    count = int(uniform((1,), thin, 1, generator) * total) if thin < 1 else total
     return torch.rand(total, generator=generator, device=pool.points.device).argsort()[: max(16, count)]
 
 
@@ -154,22 +147,18 @@ def random_views(
     views: int = 2,
     together: int = 1,
     strength: float = 1.0,
-    kept: torch.Tensor | None = None,
 ):
     """See the frames ``rows`` (B,) of a pool ``views`` times. Returns images (V B, 3, H, W), view after view, pixels (V
     B, n, 2) int64 and visible (V B, n) bool; n is the number of points kept, the same points in all views.
 
-    kept (n,) : the points of every frame, None: as ``thinned`` draws them. together : so many rows after one another
-    share a camera (the frames of a video). strength : multiplies the movement. The movement is given to the points
-    instead of the camera, so that one camera and one call draw the whole batch.
+    together : so many rows after one another share a camera (the frames of a video). strength : multiplies the
+    movement. The movement is given to the points instead of the camera, so that one camera and one call draw the whole
+    batch.
     """
     movement, device = recipe.movement, pool.points.device
-    if kept is None:
-        kept = thinned(pool, recipe, generator)
-    points, normals = (
-        pool.points[rows[:, None], kept].float(),
-        pool.normals[rows[:, None], kept].float() / 127,
-    )  # (B, n, 3)
+    kept = kept_points(pool, recipe.sensor.thin, generator)
+    points = pool.points[rows[:, None], kept].float()  # (B, n, 3)
+    normals = pool.normals[rows[:, None], kept].float() / 127
     points = clothe_points(points, normals, pool.clip[rows].unique(return_inverse=True)[1], recipe.cloth, generator)
     points, normals, near, far = (
         t.repeat(views, *[1] * (t.ndim - 1))
@@ -177,17 +166,15 @@ def random_views(
     )
 
     batch = len(points)
-    draw = lambda low, high: uniform((batch // together, 1), low, high, generator).repeat_interleave(
-        together, 0
-    )  # (V B, 1)
-    spread = lambda most: draw(-most * strength, most * strength)
+    draw = lambda low, high: uniform((batch // together, 1), low, high, generator).repeat_interleave(together, 0)
+    spread = lambda most: draw(-most * strength, most * strength)  # (V B, 1)
     low, high = (1 + (end - 1) * strength for end in movement.scale)
     turn = rotations(spread(math.radians(movement.yaw)), spread(math.radians(movement.pitch)))  # (V B, 3, 3)
-    size, camera = draw(max(low, 0.4), high), moved_camera(recipe.image)
+    size = draw(max(low, 0.4), high)
+    camera = fit_camera(torch.zeros(1, 1, 3), recipe.image)  # it stands 1 before the origin
     tangent = recipe.image / 2 / camera.focal
-    aside = torch.cat(
-        [spread(movement.shift * tangent), spread(movement.shift * tangent), torch.zeros_like(size)], 1
-    )  # (V B, 3)
+    shift = movement.shift * tangent
+    aside = torch.cat([spread(shift), spread(shift), torch.zeros_like(size)], 1)  # (V B, 3)
     moved, normals = (points @ turn.mT + aside[:, None]) * size[..., None], normals @ turn.mT
 
     pixels, depth = camera.project(moved)
@@ -213,3 +200,32 @@ def rotations(yaw: torch.Tensor, pitch: torch.Tensor) -> torch.Tensor:
     zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
     rows = lambda *entries: torch.cat(entries, 1).view(-1, 3, 3)
     return rows(one, zero, zero, zero, cp, -sp, zero, sp, cp) @ rows(cy, zero, -sy, zero, one, zero, sy, zero, cy)
+
+
+class Draws:
+    """The steps of a training as a map-style dataset: an item is a whole batch, a pure function of (seed, epoch,
+    index).
+
+    draw(pool, recipe, done, generator) -> batch : done is the share of the training that is over, 0 to 1. steps : of an
+    epoch. With ``Training(batch=1)`` a step of the trainer is one item.
+    """
+
+    def __init__(self, draw: Callable, pool: FramePool, recipe, epochs: int, steps: int):
+        self.draw, self.pool, self.recipe, self.epochs, self.steps, self.epoch = draw, pool, recipe, epochs, steps, 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        numbers = np.random.SeedSequence([self.recipe.seed, self.epoch, index]).generate_state(1, np.uint64)
+        generator = torch.Generator(self.pool.points.device).manual_seed(int(numbers[0] >> np.uint64(1)))
+        done = (self.epoch * self.steps + index) / (self.epochs * self.steps)
+        return self.draw(self.pool, self.recipe, done, generator)
+
+    def collate(self, items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+        if len(items) != 1:
+            raise ConfigError(f"a step of {len(items)} batches", "Draws", "train teachers with batch=1, on one process")
+        return items[0]

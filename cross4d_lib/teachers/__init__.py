@@ -6,48 +6,61 @@ import json
 from pathlib import Path
 
 from ..errors import ConfigError, TeacherError
-from ..files import cache_folder
+from ..files import cache_folder, file_digest
 from .base import Features, Teacher
 from .formulas import CONTROL_TEACHERS, PREFIX, load_control
 from .projection import pca_projection, random_projection
-from .provenance import HOME, UNTRAINED, mark_of, marked
+from .provenance import (
+    IN_DOMAIN_PREFIX,
+    UNTRAINED,
+    files_digest,
+    label_of,
+    with_label,
+)
 from .published import FAMILIES, Family, known_config, render_size
 
 __all__ = [
     "CONTROL_TEACHERS",
     "Features",
-    "Teacher",
+    "IN_DOMAIN_PREFIX",
     "SHIPPED",
+    "Teacher",
+    "UNTRAINED",
     "family_of",
+    "files_digest",
     "folder_of",
-    "home_of",
     "image_size",
+    "in_domain_folder",
+    "label_of",
     "load_teacher",
-    "mark_of",
-    "marked",
     "pca_projection",
     "random_projection",
+    "with_label",
 ]
 
-SHIPPED = {
-    name: Path(__file__).parent / name
-    for name in ("cross4d-tiny", "cross4d-tiny-shade", "cross4d-tiny-long", "cross4d-tiny-video")
+SHIPPED_DIGESTS = {  # of their files, so that a damaged one is not taken for the one that ships
+    "cross4d-tiny": "8ed149eb988af1f8",
+    "cross4d-tiny-shade": "884d2a8ec4398402",
+    "cross4d-tiny-long": "2f66b4727afcbbbc",
+    "cross4d-tiny-video": "59e2ddae74e4a9b9",
 }
+SHIPPED = {name: Path(__file__).parent / name for name in SHIPPED_DIGESTS}
 
 
 def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
     """A frozen teacher by name: ``cross4d-tiny`` (ships with the library), a folder, or a hub id
     (``facebook/dinov2-large``).
 
-    The family is read off its configuration: DINOv2 with or without registers, DINOv3, V-JEPA 2, VideoMAE, SigLIP,
-    CLIP. ``NAME/untrained`` gives NAME's architecture with random weights drawn from ``seed``: a control, marked as
+    The family follows from its configuration: DINOv2 with or without registers, DINOv3, V-JEPA 2, VideoMAE, SigLIP,
+    CLIP. ``NAME/untrained`` gives NAME's architecture with random weights drawn from ``seed``: a control, labelled as
     untrained wherever its numbers appear; the sizes in ``published.PUBLISHED`` need no network for that. options :
     device, dtype, batch (see FrozenTeacher), and trust_remote_code=True for a checkpoint that brings its own code,
     which is never run otherwise. ``in-domain/DATASET`` is the teacher that ``cross4d train-teacher --data DATASET``
-    made on this machine; none ships. ``control/position``, ``control/geometry`` and ``control/grey`` are formulas in a
-    teacher's place (see ``controls.py``).
+    trained on this machine; none ships. ``control/position``, ``control/geometry`` and ``control/grey`` are formulas in
+    a teacher's place (see ``formulas.py``).
 
-    Raises TeacherError when it cannot be loaded, ConfigError when the name is empty.
+    Raises TeacherError when it cannot be loaded, or a shipped one is not as it ships; ConfigError when the name is
+    empty or an option has no such value.
     """
     name = str(name)
     if name in ("", UNTRAINED):
@@ -56,35 +69,44 @@ def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
         )
     if name.startswith(PREFIX):
         return load_control(name)
+    if name in SHIPPED and files_digest(SHIPPED[name]) != SHIPPED_DIGESTS[name]:
+        raise TeacherError("the files of this teacher are not those that ship", SHIPPED[name], "reinstall")
     stem = name.removesuffix(UNTRAINED)
     from .load import load_transformers  # transformers takes seconds to import: only when a teacher is wanted
 
     return load_transformers(str(folder_of(stem)), name, seed if name.endswith(UNTRAINED) else None, **options)
 
 
-def home_of(dataset: str) -> Path:
+def in_domain_folder(dataset: str) -> Path:
     """Where the teacher of a dataset's own clips lies (see ``cross4d train-teacher --data``)."""
     return cache_folder() / "teachers" / dataset
 
 
 def folder_of(stem: str) -> Path | str:
     """The folder of a shipped or in-domain teacher; any other name as it is. Raises TeacherError when no in-domain
-    teacher was made, or its training is not over."""
-    if not stem.startswith(HOME):
+    teacher was trained, or its training is not finished."""
+    if not stem.startswith(IN_DOMAIN_PREFIX):
         return SHIPPED.get(stem, stem)
-    dataset = stem.removeprefix(HOME)
-    folder, mend = home_of(dataset), f"cross4d train-teacher --data {dataset}"
+    dataset = stem.removeprefix(IN_DOMAIN_PREFIX)
+    folder, mend = in_domain_folder(dataset), f"cross4d train-teacher --data {dataset}"
     if not (folder / "model.safetensors").is_file():
         raise TeacherError(f"no teacher was trained on the clips of {dataset} here, and none ships", folder, mend)
-    told = folder / "training.json"
-    if told.is_file() and not json.loads(told.read_text()).get("finished", True):
-        raise TeacherError("this teacher's training was stopped", folder, f"go on: {mend}")
+    try:
+        training = json.loads((folder / "training.json").read_text())
+        finished, weights = training.get("finished", True), training.get("weights")
+    except (OSError, ValueError, AttributeError):
+        finished, weights = False, None
+    if not finished:
+        raise TeacherError("the training of this teacher was stopped", folder, f"continue it: {mend}")
+    if weights and weights != file_digest(folder / "model.safetensors"):
+        raise TeacherError(
+            "the weights are not those that its training saved", folder, f"delete the folder, then {mend}"
+        )
     return folder
 
 
 def image_size(name: str, near: int = 126) -> int:
-    """The render side nearest to ``near`` that suits a teacher, told from its configuration alone: no weights, no
-    network.
+    """The render side nearest to ``near`` that suits a teacher, from its configuration alone: no weights, no network.
 
     ``near`` itself for a hub id that ``published.PUBLISHED`` does not list: its teacher then says what it needs.
     """

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from ..errors import TeacherError
 from .published import nearest_multiple
+
+ROUNDING = 1e-6  # by which an image may leave [0, 1]
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,13 @@ class Features:
 
 
 class Teacher:
-    """A frozen 2D model. Call it with the images of a clip, (T, 3, H, W) float32 in [0, 1] -> Features. Never has a
-    gradient.
+    """A frozen 2D model. Call it with the images of a clip, (T, 3, H, W) float in [0, 1], a tensor or an array ->
+    Features. Never has a gradient. Raises TeacherError on images of another shape, side, dtype or range.
 
-    name : how it was asked for. revision : hash of configuration and weights, the teacher's part of every key. patch :
-    side of a patch in pixels. dim : D. trained : False for random weights, which every table must say. description :
-    one line.
-    fixed_size : the only render side it accepts in pixels, None for any multiple of the patch. A video teacher reads
-    the images as one clip in order; an image teacher reads each for itself.
+    name : as asked for. revision : hash of weights, architecture and preprocessing, the teacher's part of every key.
+    patch : side of a patch in pixels. dim : D. trained : False for random weights, which every table must say.
+    description : one line. fixed_size : the only render side it accepts in pixels, None for any multiple of the patch.
+    A video teacher takes the images as one clip in order; an image teacher takes each for itself.
     """
 
     name: str
@@ -41,10 +43,17 @@ class Teacher:
     description: str
     fixed_size: int | None = None
 
-    def __call__(self, image: torch.Tensor) -> Features:
-        if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] != image.shape[3]:
+    def __call__(self, image: torch.Tensor | np.ndarray) -> Features:
+        image = torch.as_tensor(np.ascontiguousarray(image) if isinstance(image, np.ndarray) else image)
+        if image.ndim != 4 or image.numel() == 0 or image.shape[1] != 3 or image.shape[2] != image.shape[3]:
             raise TeacherError(
                 f"images of shape {tuple(image.shape)}", self.name, "give (T, 3, size, size), as render() returns them"
+            )
+        low, high = (end.item() for end in image.aminmax())
+        if not (image.is_floating_point() and -ROUNDING <= low and high <= 1 + ROUNDING):  # NaN fails it too
+            kind = str(image.dtype).removeprefix("torch.")
+            raise TeacherError(
+                f"images of {kind} from {low:g} to {high:g}", self.name, "give floats in [0, 1]: divide bytes by 255"
             )
         if image.shape[-1] % self.patch:
             raise TeacherError(
@@ -63,7 +72,7 @@ class Teacher:
         grid, found = (len(image), *2 * (image.shape[-1] // self.patch,), self.dim), tuple(features.patches.shape)
         if found != grid or tuple(features.summary.shape) != (len(image), self.dim):
             raise TeacherError(
-                f"features of shape {found} and {tuple(features.summary.shape)} where {grid} and {(len(image), self.dim)} belong",
+                f"features of shape {found} and {tuple(features.summary.shape)}, not {grid} and {grid[::3]}",
                 self.name,
                 "the adapter does not fit this model: its patches would be carried to the wrong points",
             )
@@ -71,7 +80,7 @@ class Teacher:
             raise TeacherError(
                 "features that are not finite",
                 self.name,
-                "the weights are damaged, or the precision too low for this model: load it again, or with dtype=torch.float32",
+                "the weights are damaged, or the precision too low for this model: load it with dtype=torch.float32",
             )
         return features
 

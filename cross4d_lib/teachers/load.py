@@ -15,16 +15,15 @@ from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 from ..errors import TeacherError
-from . import dinov2, dinov3, language, remote, video
-from .frozen import FrozenTeacher
-from .memory import check_room
-from .provenance import in_domain_words
-from .published import PUBLISHED
+from . import image, language, video
+from .frozen import FrozenTeacher, check_room, checked_options
+from .provenance import in_domain_note
+from .published import PUBLISHED, side
 
 ADAPTERS: dict[str, type[FrozenTeacher]] = {  # by transformers' model_type
-    "dinov2": dinov2.Dinov2Teacher,
-    "dinov2_with_registers": dinov2.Dinov2RegistersTeacher,
-    "dinov3_vit": dinov3.Dinov3Teacher,
+    "dinov2": image.Dinov2Teacher,
+    "dinov2_with_registers": image.Dinov2RegistersTeacher,
+    "dinov3_vit": image.Dinov3Teacher,
     "vjepa2": video.Vjepa2Teacher,
     "videomae": video.VideomaeTeacher,
     "clip": language.ClipTeacher,
@@ -32,6 +31,7 @@ ADAPTERS: dict[str, type[FrozenTeacher]] = {  # by transformers' model_type
     "siglip": language.SiglipTeacher,
     "siglip_vision_model": language.SiglipVisionTeacher,
 }
+LIMITS = {"layers": 1000, "size": 100_000}  # of a configuration's numbers, by what their names contain
 PREPROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json")
 
 
@@ -41,26 +41,29 @@ def load_transformers(
     """Load a teacher from a folder in transformers' layout or from a hub id such as ``facebook/dinov2-large``.
 
     The family is the one its configuration names. untrained_seed : the same architecture with random weights drawn from
-    that seed instead (a control, and marked as one); sizes of PUBLISHED need no network then. trust_remote_code : run
+    that seed instead (a control, and labelled as one); sizes of PUBLISHED need no network then. trust_remote_code : run
     the code that comes with the checkpoint, where it brings its own (VideoMAE v2); never otherwise. options : device,
     dtype, batch.
 
     Raises TeacherError when the folder has no configuration, no or damaged weights, a configuration of no family, when
     the id cannot be reached or is gated, or when the weights do not fit into memory.
     """
-    folder, untrained = Path(folder_or_id), untrained_seed is not None
-    local = folder.is_dir()
+    checked_options(**{"device": "cpu"} | options)  # before anything is loaded
+    local, untrained = Path(folder_or_id).is_dir(), untrained_seed is not None
     _check_place(folder_or_id, untrained)
     try:
         config = _read_config(folder_or_id, local, untrained)
         if config.get("model_type") not in ADAPTERS:
             return _load_foreign(folder_or_id, name, config, untrained, trust_remote_code, options)
         adapter = ADAPTERS[config["model_type"]]
-        model = (
-            _fresh(adapter, folder_or_id, config, untrained_seed, name)
-            if untrained
-            else _trained(adapter, folder_or_id, local, name)
-        )
+        settings = _settings(adapter, folder_or_id, untrained)
+        check_room(about_parameters(adapter, settings), name)
+        if untrained:
+            with torch.random.fork_rng(devices=[]):  # nobody else's random numbers move
+                torch.manual_seed(untrained_seed)
+                model = adapter.architecture(settings)
+        else:
+            model = _trained(adapter, folder_or_id, settings, local)
         mean, std = preprocessing(folder_or_id, adapter, local, untrained)
     except TeacherError:
         raise
@@ -70,7 +73,7 @@ def load_transformers(
     description = (
         f"{adapter.label}, {vision.num_hidden_layers} layers, D = {vision.hidden_size}, patch {vision.patch_size}"
     )
-    description += "" if untrained else in_domain_words(config)
+    description += "" if untrained else in_domain_note(config)
     if untrained:
         description += ", UNTRAINED (random weights)"
         if folder_or_id in PUBLISHED and PUBLISHED[folder_or_id].note:
@@ -113,34 +116,38 @@ def _check_place(folder_or_id: str, untrained: bool) -> None:
 
 
 def _read_config(folder_or_id: str, local: bool, untrained: bool) -> dict:
-    if local:
-        return json.loads((Path(folder_or_id) / "config.json").read_text())
-    if untrained and folder_or_id in PUBLISHED:
+    if untrained and folder_or_id in PUBLISHED and not local:
         return {"model_type": PUBLISHED[folder_or_id].model_type}
-    return PreTrainedConfig.get_config_dict(folder_or_id)[0]
+    if not local:
+        return PreTrainedConfig.get_config_dict(folder_or_id)[0]
+    config = json.loads((Path(folder_or_id) / "config.json").read_text())
+    for part in (config, *(part for part in config.values() if isinstance(part, dict))):
+        for key, value in part.items():
+            limit = next((limit for word, limit in LIMITS.items() if word in key), None)
+            if limit and isinstance(value, int) and not 0 <= value <= limit and key != "vocab_size":
+                raise TeacherError(f"config.json: {key} is {value:,}", folder_or_id, f"at most {limit:,}")
+    return config
 
 
-def _fresh(adapter: type[FrozenTeacher], folder_or_id: str, config: dict, seed: int, name: str):
-    """The architecture with random weights; nobody else's random numbers move."""
-    make = adapter.architecture.config_class
-    if folder_or_id in PUBLISHED:
-        config = make(**PUBLISHED[folder_or_id].config, attn_implementation="sdpa")
-    else:
-        config = make.from_pretrained(folder_or_id, attn_implementation="sdpa")
-    check_room(about_parameters(adapter, config), torch.float32, torch.device("cpu"), name)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return adapter.architecture(config)
+def _settings(adapter: type[FrozenTeacher], folder_or_id: str, untrained: bool):
+    """The configuration object of a model. Sides stated as pairs become the numbers they are."""
+    kind = adapter.architecture.config_class
+    if untrained and folder_or_id in PUBLISHED:
+        return kind(**PUBLISHED[folder_or_id].config, attn_implementation="sdpa")
+    settings = kind.from_pretrained(folder_or_id, attn_implementation="sdpa")
+    vision = adapter.vision_config(settings)
+    for key in ("patch_size", "image_size", "crop_size"):
+        if hasattr(vision, key):
+            setattr(vision, key, side(getattr(vision, key), folder_or_id))
+    return settings
 
 
-def _trained(adapter: type[FrozenTeacher], folder_or_id: str, local: bool, name: str):
+def _trained(adapter: type[FrozenTeacher], folder_or_id: str, settings, local: bool):
     """The checkpoint's model. Weights that are missing and matter are an error: transformers would draw them at
     random."""
-    config = adapter.architecture.config_class.from_pretrained(folder_or_id)
-    check_room(about_parameters(adapter, config), torch.float32, torch.device("cpu"), name)
     with bars(shown=not local):
         model, report = adapter.architecture.from_pretrained(
-            folder_or_id, attn_implementation="sdpa", use_safetensors=True, output_loading_info=True
+            folder_or_id, config=settings, use_safetensors=True, output_loading_info=True
         )
     missing = sorted(key for key in report["missing_keys"] if not key.startswith(adapter.unused or ("\0",)))
     if missing:
@@ -153,7 +160,7 @@ def _trained(adapter: type[FrozenTeacher], folder_or_id: str, local: bool, name:
 
 
 def about_parameters(adapter: type[FrozenTeacher], config) -> int:
-    """About the weights of what sees, told from its configuration: 4 D^2 of attention and 8 D^2 of MLP in every
+    """About the weights of what sees, from its configuration: 4 D^2 of attention and 8 D^2 of MLP in every
     block."""
     vision = adapter.vision_config(config)
     return 12 * vision.num_hidden_layers * vision.hidden_size**2
@@ -171,9 +178,11 @@ def _load_foreign(
             f"one of {', '.join(ADAPTERS)}",
         )
     if not trust_remote_code:
-        mend = f"read its code first; load_teacher({name!r}, trust_remote_code=True) then runs it. To go on without: MCG-NJU/videomae-base or -large, which need none"
         raise TeacherError(
-            f"model_type {kind} brings its own code, which is not run unless asked for by name", folder_or_id, mend
+            f"model_type {kind} brings its own code, which is not run unless asked for by name",
+            folder_or_id,
+            f"read its code first; load_teacher({name!r}, trust_remote_code=True) then runs it. To go on without: "
+            "MCG-NJU/videomae-base or -large, which need none",
         )
     if untrained:
         raise TeacherError(
@@ -183,38 +192,32 @@ def _load_foreign(
         )
     with bars(shown=not Path(folder_or_id).is_dir()):
         model = AutoModel.from_pretrained(folder_or_id, trust_remote_code=True, use_safetensors=True)
-    return remote.wrap(
-        model,
-        name,
-        model_digest(
-            model,
-            ["remote code", kind],
-            *preprocessing(folder_or_id, remote.Videomae2Teacher, Path(folder_or_id).is_dir(), False),
-        ),
-        options,
-    )
+    mean, std = preprocessing(folder_or_id, video.Videomae2Teacher, Path(folder_or_id).is_dir(), False)
+    return video.videomae2(model, name, model_digest(model, ["remote code", kind], mean, std), options)
 
 
 def _refusal(folder_or_id: str, local: bool, error: Exception) -> TeacherError:
-    """What to tell of an error of transformers, safetensors or the hub."""
-    published, said = PUBLISHED.get(folder_or_id), f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+    """An error of transformers, safetensors or the hub as one of ours."""
+    published, cause = PUBLISHED.get(folder_or_id), f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
     licence = f" Licence: {published.licence}." if published else ""
     if local:
         return TeacherError(
-            f"the teacher cannot be loaded ({said})",
+            f"the teacher cannot be loaded ({cause})",
             folder_or_id,
             "the weights are damaged or of another architecture: copy them again",
         )
-    without = f"To go on without: {folder_or_id}/untrained (random weights, a control) or cross4d-tiny, which ships with the library"
+    shipped = "cross4d-tiny, which ships with the library"
+    without = f"To go on without: {folder_or_id}/untrained (random weights, a control) or {shipped}"
     if _is_gated(error):
         return TeacherError(
-            f"the weights are gated: their owner must let you in first ({said}).{licence}",
+            f"the weights are gated: their owner must let you in first ({cause}).{licence}",
             folder_or_id,
-            f"accept the terms on https://huggingface.co/{folder_or_id} and log in with `hf auth login`, or give a folder that holds them. {without}",
+            f"accept the terms on https://huggingface.co/{folder_or_id} and log in with `hf auth login`, or give a "
+            f"folder that holds them. {without}",
         )
-    mend = "a hub id needs the network once; offline, give a folder, or use cross4d-tiny, which ships with the library"
+    mend = f"a hub id needs the network once; offline, give a folder, or use {shipped}"
     return TeacherError(
-        f"the teacher cannot be loaded ({said}){licence}", folder_or_id, f"{mend}. {without}" if published else mend
+        f"the teacher cannot be loaded ({cause}){licence}", folder_or_id, f"{mend}. {without}" if published else mend
     )
 
 
@@ -228,7 +231,7 @@ def _is_gated(error: BaseException | None) -> bool:
 
 @contextmanager
 def bars(shown: bool):
-    """transformers' progress bars: worth it for a download, noise where a file is read in a blink."""
+    """transformers' progress bars: shown for a download, off where a file is read in a blink."""
     before = transformers_logging.is_progress_bar_enabled()
     if not shown:
         transformers_logging.disable_progress_bar()

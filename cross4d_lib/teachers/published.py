@@ -1,9 +1,9 @@
 """Published teachers as data: hub id, family, licence, and the values that make up their configuration. No weights.
 
 With these, ``load_teacher("facebook/dinov2-large/untrained")`` gives the published size with random weights and needs
-no network, and a run knows the size its teacher's renders must have before any weight is read. The values are those of
-the conversion scripts in huggingface/transformers and of the checkpoints' own config.json; what could not be confirmed
-there is left out. A hub id that is not listed here is loaded all the same, once the network can be reached.
+no network, and a run knows the size its teacher's renders must have before any weight is loaded. The values are those
+of the conversion scripts in huggingface/transformers and of the checkpoints' own config.json; what could not be
+confirmed there is left out. A hub id that is not listed here is loaded all the same, once the network can be reached.
 A name keeps its values for good: rows of untrained copies are known by it.
 """
 
@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from ..errors import TeacherError
 
 
 @dataclass(frozen=True)
@@ -159,8 +161,16 @@ def render_size(config: dict, near: int) -> int:
         return near
     vision = config.get("vision_config", config)
     if FAMILIES[kind].fixed_size:
-        return vision.get("image_size", 224)
-    return nearest_multiple(vision.get("patch_size", PATCHES[kind]), near)
+        return side(vision.get("image_size", 224))
+    return nearest_multiple(side(vision.get("patch_size", PATCHES[kind])), near)
+
+
+def side(stated: int | list, where: str = "config.json") -> int:
+    """The side of a square that a configuration states as a number or as two equal ones. Raises TeacherError."""
+    sides = set(stated) if isinstance(stated, list | tuple) else {stated}
+    if len(sides) != 1 or not all(isinstance(number, int) and number > 0 for number in sides):
+        raise TeacherError(f"a side of {stated!r} pixels", where, "squares only: one number, or two equal ones")
+    return sides.pop()
 
 
 def nearest_multiple(patch: int, near: int) -> int:

@@ -1,4 +1,4 @@
-"""What ``cross4d judge-teacher`` found, as one table and one picture: a line and two rows of maps a teacher."""
+"""What ``cross4d evaluate-teacher`` measured, as one table and one picture: a line and two rows of maps a teacher."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 
 from ..datasets import load_dataset
+from ..files import write_text, write_whole
 from ..render import render
 from ..teacher_training.evaluate import depth_data
-from ..teachers import load_teacher, mark_of, marked
+from ..teachers import label_of, load_teacher, with_label
 from . import drawing
 from .colours import fit_pca_rgb, similarity
 
@@ -25,19 +26,19 @@ CLIPS = (
 )  # dataset, split, place
 
 
-def judged_table(judged: list[dict]) -> pd.DataFrame:
+def evaluation_table(evaluations: list[dict]) -> pd.DataFrame:
     """One line a teacher, one column a score, in the order they were measured."""
     lines = [
         {
-            "teacher": marked(j["teacher"], j["mark"]),
-            **{f"{part}: {name}": value for part, scores in j["scores"].items() for name, value in scores.items()},
+            "teacher": with_label(e["teacher"], e["label"]),
+            **{f"{part}: {name}": value for part, scores in e["scores"].items() for name, value in scores.items()},
         }
-        for j in judged
+        for e in evaluations
     ]
     return pd.DataFrame(lines).set_index("teacher")
 
 
-def draw_maps(names: list[str]) -> plt.Figure:
+def draw_feature_maps(names: list[str]) -> plt.Figure:
     """PCA colours and likeness to the topmost patch, frames of one clip of each dataset; two rows of maps a teacher
     under the renders."""
     shown_clips = [
@@ -73,7 +74,7 @@ def draw_maps(names: list[str]) -> plt.Figure:
     labels = ["render"]
     for name in names:
         short = name if len(name) <= 30 else f"...{name[-27:]}"
-        labels += [marked(short, mark_of(name)), "likeness"]
+        labels += [with_label(short, label_of(name)), "likeness"]
     for row, label in zip(axes, labels):
         row[0].set_ylabel(label, fontsize=7, rotation=0, ha="right")
     for ax in axes.flat:
@@ -81,12 +82,11 @@ def draw_maps(names: list[str]) -> plt.Figure:
     return figure
 
 
-def write_judged(judged: list[dict], out: Path) -> list[Path]:
-    """Write judged.csv and judged.png into ``out``. Returns their paths."""
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    judged_table(judged).round(4).to_csv(out / "judged.csv")
-    figure = draw_maps([j["teacher"] for j in judged])
-    figure.savefig(out / "judged.png", dpi=110)
+def write_evaluation(evaluations: list[dict], out: Path) -> list[Path]:
+    """Write evaluation.csv and evaluation.png into ``out``. Returns their paths."""
+    table, picture = Path(out) / "evaluation.csv", Path(out) / "evaluation.png"
+    write_text(table, evaluation_table(evaluations).round(4).to_csv())
+    figure = draw_feature_maps([e["teacher"] for e in evaluations])
+    write_whole(picture, lambda draft: figure.savefig(draft, dpi=110, format="png"))
     plt.close(figure)
-    return [out / "judged.csv", out / "judged.png"]
+    return [table, picture]
