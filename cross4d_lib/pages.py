@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import re
+from copy import deepcopy
 from uuid import uuid4
 
-from latex2mathml.converter import convert
+from latex2mathml import converter
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
 from plotly.offline import get_plotlyjs
 
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -19,17 +21,22 @@ TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_css %}{{ resources.plotly }}{% endblock %}"""
 
 
+def mathml(tex: str, display: str = "inline") -> str:
+    """A formula as a MathML element. display : "inline" or "block"."""
+    return converter.convert(re.sub(r"\\arg(?![a-zA-Z])", r"\\operatorname{arg}", tex.strip()), display=display)
+
+
 class MathRenderer(IPythonRenderer):
     """Markdown to HTML, with each formula as MathML in place of TeX between dollars."""
 
     def block_math(self, body: str) -> str:
-        return convert(body.strip(), display="block")
+        return mathml(body, "block")
 
     def inline_math(self, body: str) -> str:
-        return convert(body.strip())
+        return mathml(body)
 
     def latex_environment(self, name: str, body: str) -> str:
-        return convert(f"\\begin{{{name}}}{body}\\end{{{name}}}", display="block")
+        return mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
 
 
 class PageExporter(HTMLExporter):
@@ -41,8 +48,9 @@ class PageExporter(HTMLExporter):
         return MarkdownWithMath(renderer=MathRenderer(escape=False)).render(source)
 
 
-def page(notebook) -> str:
-    """The HTML of an executed notebook (a NotebookNode, which is changed: its plotly figures become HTML outputs)."""
+def page(notebook: NotebookNode) -> str:
+    """The HTML of an executed notebook."""
+    notebook = deepcopy(notebook)
     figures = [
         output for cell in notebook.cells for output in cell.get("outputs", ()) if PLOTLY in output.get("data", {})
     ]
@@ -58,10 +66,3 @@ def figure_html(figure: dict, picture: str | None) -> str:
     instead = f'<noscript><img alt="" src="data:image/png;base64,{picture}"></noscript>' if picture else ""
     content = json.dumps(figure).replace("</", "<\\/")
     return f'<div id="{name}"></div>{instead}<script>Plotly.newPlot("{name}", {content})</script>'
-
-
-def write_page(executed: Path, path: Path) -> None:
-    """The page of an executed copy."""
-    import nbformat
-
-    path.write_text(page(nbformat.read(executed, 4)), encoding="utf-8")

@@ -234,10 +234,9 @@ def first_line(text: str) -> str:
 
 
 def write_page(stem: str) -> None:
-    from nbconvert import HTMLExporter
+    from .pages import page
 
-    page, _ = HTMLExporter().from_filename(str(copy_path(stem)))
-    page_path(stem).write_text(page, encoding="utf-8")
+    page_path(stem).write_text(page(nbformat.read(copy_path(stem), 4)), encoding="utf-8")
 
 
 def write_index() -> None:
@@ -284,14 +283,17 @@ def print_table(outcomes: list[Outcome], tables: Outcome, seconds: float) -> Non
     for outcome in outcomes:
         page = page_path(outcome.notebook)
         print(
-            f"{outcome.notebook:32}{outcome.seconds:8.1f}  {outcome.status.split()[0]:8}{page.relative_to(ROOT) if page.is_file() else '-'}"
+            f"{outcome.notebook:32}{outcome.seconds:8.1f}  "
+            f"{outcome.status.split()[0]:8}{page.relative_to(ROOT) if page.is_file() else '-'}"
         )
     print(
-        f"{'tables':32}{tables.seconds:8.1f}  {tables.status.split()[0]:8}{os.path.relpath(rows_folder(tables.profile).parent / 'tables', ROOT)}"
+        f"{'tables':32}{tables.seconds:8.1f}  "
+        f"{tables.status.split()[0]:8}{os.path.relpath(rows_folder(tables.profile).parent / 'tables', ROOT)}"
     )
     failed = [outcome for outcome in [*outcomes, tables] if not outcome.good]
     print(
-        f"\n{len(outcomes)} notebooks in {seconds:.0f} s, {len(failed) or 'nothing'} failed. All pages: {(BUILD / 'html' / 'index.html').relative_to(ROOT)}"
+        f"\n{len(outcomes)} notebooks in {seconds:.0f} s, {len(failed) or 'nothing'} failed. All pages: "
+        f"{(BUILD / 'html' / 'index.html').relative_to(ROOT)}"
     )
     for outcome in failed:
         print(f"  {outcome.notebook}: {outcome.status}")

@@ -27,7 +27,8 @@ def cache_megabytes(answer):
         wanted, given = clips * tokens * dim * 2 / 1e6, float(answer(clips, tokens, dim))
         assert abs(given * 2 - wanted) > 1e-6 * wanted, "You are off by a factor of two: an fp16 number takes 2 bytes."
         assert abs(given - wanted) <= 1e-6 * wanted, (
-            f"{clips} clips of {tokens} tokens at d_p = {dim} take {wanted:.1f} MB (1 MB is a million bytes); yours is {given:.1f}."
+            f"{clips} clips of {tokens} tokens at d_p = {dim} take {wanted:.1f} MB (1 MB is a million bytes); yours is "
+            f"{given:.1f}."
         )
 
 
@@ -43,5 +44,6 @@ def dense_loss(answer):
         given = float(answer(predicted, target, visible))
         assert abs(given - every) > 1e-5, "You average over all tokens. Occluded ones have no target and do not count."
         assert abs(given - wanted) < 1e-5, (
-            f"On a test case the loss is {wanted:.4f}, yours is {given:.4f}. It is the mean of 1 - cos over the visible tokens, and cos divides by both lengths."
+            f"On a test case the loss is {wanted:.4f}, yours is {given:.4f}. It is the mean of 1 - cos over the "
+            "visible tokens, and cos divides by both lengths."
         )

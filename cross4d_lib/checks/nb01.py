@@ -28,7 +28,8 @@ def pixel_of(answer):
             given = tuple(int(number) for number in answer(back_project(depth, 0.001)[0], rows, columns))
             assert given != (column, row) or row == column, "You return (column, row); the answer is (row, column)."
             assert given == (row, column), (
-                f"A point seen in row {row}, column {column} of {rows} x {columns} pixels gives {given}. Invert x = (u - columns / 2) z / f, scale f with the columns, and round to the nearest."
+                f"A point seen in row {row}, column {column} of {rows} x {columns} pixels gives {given}. Invert x = (u "
+                "- columns / 2) z / f, scale f with the columns, and round to the nearest."
             )
 
 
@@ -42,7 +43,8 @@ def padded_share(answer):
         given = float(answer(lengths, frames, stride))
         assert 0 <= given <= 1, f"A share lies between 0 and 1; yours is {given:.3f}."
         assert abs(given - wanted) < 1e-9, (
-            f"With {frames} frames and stride {stride} the share is {wanted:.3f}, yours is {given:.3f}. The last frame of the window is (frames - 1) * stride after the first."
+            f"With {frames} frames and stride {stride} the share is {wanted:.3f}, yours is {given:.3f}. The last frame "
+            "of the window is (frames - 1) * stride after the first."
         )
 
 

@@ -30,7 +30,8 @@ def visible_share(answer):
     given = float(answer(cloud))
     assert 0 <= given <= 1, f"A share lies between 0 and 1; yours is {given:.3f}."
     assert abs(given - wanted) < 1e-6, (
-        f"On a test cloud the share is {wanted:.3f}, yours is {given:.3f}. Use fit_camera(..., yaw=pi) for the back, and a logical and-not."
+        f"On a test cloud the share is {wanted:.3f}, yours is {given:.3f}. Use fit_camera(..., yaw=pi) for the back, "
+        "and a logical and-not."
     )
 
 
@@ -45,5 +46,6 @@ def patches_on_subject(answer):
         wanted = np.mean([len(set(row[row >= 0].tolist())) for row in patch_index(view, patch)])
         given = float(answer(view, patch))
         assert abs(given - wanted) < 1e-6, (
-            f"For patches of {patch} px the mean is {wanted:.2f}, yours is {given:.2f}. Count different patch numbers in each frame and leave out -1."
+            f"For patches of {patch} px the mean is {wanted:.2f}, yours is {given:.2f}. Count different patch numbers "
+            "in each frame and leave out -1."
         )

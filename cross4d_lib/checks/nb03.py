@@ -34,10 +34,12 @@ def patchify(answer):
         wanted = F.unfold(image[None], patch, stride=patch)[0].T
         given = torch.as_tensor(answer(image, patch))
         assert given.shape == wanted.shape, (
-            f"An image of {height} x {width} with patches of {patch} gives rows {tuple(wanted.shape)}, yours are {tuple(given.shape)}."
+            f"An image of {height} x {width} with patches of {patch} gives rows {tuple(wanted.shape)}, yours are "
+            f"{tuple(given.shape)}."
         )
         assert torch.equal(given, wanted), (
-            "The shape is right, the order is not. Split (3, h, patch, w, patch), then bring h and w to the front; within a row the colour channel comes first."
+            "The shape is right, the order is not. Split (3, h, patch, w, patch), then bring h and w to the front; "
+            "within a row the colour channel comes first."
         )
 
 
@@ -84,5 +86,6 @@ def best_constant(answer):
     loss = cosine_loss(given.expand_as(targets), targets).item()
     best = 1 - F.normalize(targets, dim=1).mean(0).norm().item()
     assert loss <= best + 1e-5, (
-        f"Yours reaches a loss of {loss:.3f}, {best:.3f} is possible. A cosine does not see how long a target is, so a long one must not count more than a short one."
+        f"Yours reaches a loss of {loss:.3f}, {best:.3f} is possible. A cosine does not see how long a target is, so a "
+        "long one must not count more than a short one."
     )

@@ -30,7 +30,8 @@ def worst_distance(answer):
         assert given >= 0, f"A distance is not negative; yours is {given:.3f}."
         assert abs(given - wanted**2) > 1e-4 or abs(given - wanted) < 1e-4, "That is the squared distance."
         assert abs(given - wanted) < 1e-4, (
-            f"With {samples} samples it is {wanted:.3f}, yours is {given:.3f}. For each point the smallest distance to a sample, then the largest of these."
+            f"With {samples} samples it is {wanted:.3f}, yours is {given:.3f}. For each point the smallest distance to "
+            "a sample, then the largest of these."
         )
 
 
@@ -41,7 +42,8 @@ def block_parameters(answer):
         given, wanted = int(answer(dim)), count_parameters(Block(dim, 1, 4))
         assert given != 12 * dim * dim, "The matrices are all there. Now count the biases and the two LayerNorms."
         assert given == wanted, (
-            f"A block of width {dim} has {wanted:,} parameters, yours {given:,}. A linear layer a -> b has a·b weights and b biases, a LayerNorm twice its width."
+            f"A block of width {dim} has {wanted:,} parameters, yours {given:,}. A linear layer a -> b has a·b weights "
+            "and b biases, a LayerNorm twice its width."
         )
 
 
@@ -60,5 +62,6 @@ def receptive_field(answer):
             "Count every point once: two tokens may share it."
         )
         assert given == wanted, (
-            f"In frame {f} of a test clip it is {wanted} points, yours is {given}. near_second leads from tokens to centres of the first level, near_first from these to points."
+            f"In frame {f} of a test clip it is {wanted} points, yours is {given}. near_second leads from tokens to "
+            "centres of the first level, near_first from these to points."
         )

@@ -28,7 +28,8 @@ def best_constant(answer):
     mean = F.normalize(targets, dim=-1).mean(0)
     wanted = 1 - mean.norm().item()
     assert abs(float(loss) - wanted) < 1e-4, (
-        f"For a test case the lowest loss is {wanted:.4f}, yours is {float(loss):.4f}. Scale every target to length 1 first: a long target counts no more than a short one."
+        f"For a test case the lowest loss is {wanted:.4f}, yours is {float(loss):.4f}. Scale every target to length 1 "
+        "first: a long target counts no more than a short one."
     )
     reached = cosine_loss(torch.as_tensor(direction).expand_as(targets), targets).item()
     assert abs(reached - wanted) < 1e-4, f"The loss is right, but your direction reaches only {reached:.4f}."
@@ -45,7 +46,8 @@ def masked_loss(answer):
     wanted = cosine_loss(predicted[visible], target[visible])
     assert isinstance(loss, torch.Tensor) and loss.ndim == 0, "Return a tensor without dimensions: the mean."
     assert torch.isclose(loss, wanted, atol=1e-5), (
-        f"On a test batch the loss is {wanted.item():.4f}, yours is {loss.item():.4f}. The mean is over the visible tokens alone."
+        f"On a test batch the loss is {wanted.item():.4f}, yours is {loss.item():.4f}. The mean is over the visible "
+        "tokens alone."
     )
     (gradient,) = torch.autograd.grad(loss, predicted)
     assert (gradient[~visible] == 0).all(), "A hidden token gets a gradient."
@@ -70,5 +72,6 @@ def lengths(answer):
             f"Return one length a row, shape {tuple(wanted.shape)}; yours has {tuple(given.shape)}."
         )
         assert torch.allclose(given, wanted, atol=1e-4), (
-            "Step: predicted - rate * gradient of cosine_loss. The loss is a mean over rows, so each row's gradient is divided by n."
+            "Step: predicted - rate * gradient of cosine_loss. The loss is a mean over rows, so each row's gradient is "
+            "divided by n."
         )

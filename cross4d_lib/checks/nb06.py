@@ -39,7 +39,8 @@ def in_parts(answer):
             f"For {parts} parts the shape is {tuple(wanted.shape)}, yours {tuple(given.shape)}."
         )
         assert torch.allclose(given, wanted, atol=1e-5), (
-            f"Wrong for {parts} parts. Use tokens.frame: token j belongs to part frame[j] * parts // T; the order of the tokens says nothing."
+            f"Wrong for {parts} parts. Use tokens.frame: token j belongs to part frame[j] * parts // T; the order of "
+            "the tokens says nothing."
         )
 
 
@@ -51,7 +52,8 @@ def balanced(answer):
     given = float(answer(predictions, labels))
     assert abs(given - 7 / 9) > 1e-9, "That is the plain accuracy: every clip counts the same. Here every class should."
     assert abs(given - 0.5) < 1e-9, (
-        f"Classes 0, 2, 5 are right in 6 of 6, 1 of 2, 0 of 1: the mean is 0.5, yours is {given:.3f}. A class without a test clip does not count."
+        f"Classes 0, 2, 5 are right in 6 of 6, 1 of 2, 0 of 1: the mean is 0.5, yours is {given:.3f}. A class without "
+        "a test clip does not count."
     )
 
 
@@ -65,5 +67,6 @@ def sign_test(answer):
         wanted = min(1.0, 2 * sum(math.comb(n, i) for i in range(k, n + 1)) / 2**n) if n else 1.0
         given = float(answer(first, second))
         assert abs(given - wanted) < 1e-6, (
-            f"{wins} clips for the first alone, {losses} for the second alone, {ties} for both: p = {wanted:.4f}, yours is {given:.4f}. Clips that both or neither get right say nothing; the others fall like coins."
+            f"{wins} clips for the first alone, {losses} for the second alone, {ties} for both: p = {wanted:.4f}, "
+            f"yours is {given:.4f}. Clips that both or neither get right say nothing; the others fall like coins."
         )

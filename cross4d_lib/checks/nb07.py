@@ -61,5 +61,6 @@ def windows(answer):
             f"Frames {sorted(set(range(frames)) - covered)} of {frames} are in no window."
         )
         assert given == window_starts(frames, length), (
-            f"For {frames} frames in windows of {length}: {window_starts(frames, length)}, yours {given}. One after another, no more than are needed; the last ends with the clip."
+            f"For {frames} frames in windows of {length}: {window_starts(frames, length)}, yours {given}. One after "
+            "another, no more than are needed; the last ends with the clip."
         )

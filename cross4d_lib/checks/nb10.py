@@ -50,7 +50,8 @@ def _refuses(answer, data: bytes, what: str) -> None:
             f"For {what} you stop with struct.error: look at the length before you unpack, and raise ValueError."
         ) from error
     raise AssertionError(
-        f"You believe {what}, and return {given}. The length must be 12 + 12 (frames x vertices + triangles), of at least one frame, three vertices, one triangle."
+        f"You believe {what}, and return {given}. The length must be 12 + 12 (frames x vertices + triangles), of at "
+        "least one frame, three vertices, one triangle."
     )
 
 
@@ -67,7 +68,8 @@ def owed_to_mixing(answer):
         given = [float(number) for number in answer(home, stranger)]
         assert len(given) == 3, f"Three numbers: mixed lead, fair lead, difference; yours are {len(given)}."
         assert abs(given[0] - mixed) < 1e-9, (
-            f"The mixed lead of {stranger} over {home} is {mixed:+.3f}: the stranger standardised, home not. Yours is {given[0]:+.3f}."
+            f"The mixed lead of {stranger} over {home} is {mixed:+.3f}: the stranger standardised, home not. Yours is "
+            f"{given[0]:+.3f}."
         )
         assert abs(given[1] - fair) < 1e-9, (
             f"The fair lead is {fair:+.3f}, both standardised; yours is {given[1]:+.3f}."
@@ -90,10 +92,12 @@ def carried(answer):
         given = [float(number) for number in answer(foreign, home, random, draws)]
         assert len(given) == 3, f"Three numbers: share, low, high; yours are {len(given)}."
         assert abs(given[0] - share) < 1e-9, (
-            f"Accuracies {foreign.mean():.2f} elsewhere, {home.mean():.2f} at home, {random.mean():.2f} random: the share is {share:.3f}, yours {given[0]:.3f}."
+            f"Accuracies {foreign.mean():.2f} elsewhere, {home.mean():.2f} at home, {random.mean():.2f} random: the "
+            f"share is {share:.3f}, yours {given[0]:.3f}."
         )
         assert np.allclose(given[1:], (low, high), atol=1e-9), (
-            f"The interval is [{low:.3f}, {high:.3f}], yours [{given[1]:.3f}, {given[2]:.3f}]. Draw the same clips for all three, compute the share in every draw, leave out draws in which home does not beat random."
+            f"The interval is [{low:.3f}, {high:.3f}], yours [{given[1]:.3f}, {given[2]:.3f}]. Draw the same clips for "
+            "all three, compute the share in every draw, leave out draws in which home does not beat random."
         )
     worse = np.zeros(60, bool)
     given = [float(number) for number in answer(home, worse, random, draws)]

@@ -19,10 +19,12 @@ def iou(answer):
         recall = float(((predictions == k) & (labels == k)).sum() / (labels == k).sum())
         careless = float(((predictions == k) & (labels == k)).sum() / ((predictions == k) | (labels == k)).sum())
         assert abs(given - recall) > 1e-6 or abs(given - wanted) < 1e-6, (
-            f"Class {k}: {given:.3f} is the share of its points that were found. The union also holds the points that were wrongly called {k}."
+            f"Class {k}: {given:.3f} is the share of its points that were found. The union also holds the points that "
+            f"were wrongly called {k}."
         )
         assert abs(given - careless) > 1e-6 or abs(given - wanted) < 1e-6, (
-            f"Class {k}: {given:.3f} counts ignored points as mistakes. Take only the {int(kept.sum())} points whose label is not IGNORED."
+            f"Class {k}: {given:.3f} counts ignored points as mistakes. Take only the {int(kept.sum())} points whose "
+            "label is not IGNORED."
         )
         assert abs(given - wanted) < 1e-6, (
             f"Class {k}: the intersection over the union is {wanted:.3f}, yours is {given:.3f}."
@@ -36,13 +38,15 @@ def present(answer):
     given = float(answer(counts))
     wanted = np.mean([6 / 10, 2 / 5, 2 / 5])
     assert np.isfinite(given), (
-        "Your answer is not a number. Did you divide 0 by 0? A class that no point has and nothing is called has an empty union."
+        "Your answer is not a number. Did you divide 0 by 0? A class that no point has and nothing is called has an "
+        "empty union."
     )
     assert abs(given - wanted * 3 / 4) > 1e-9, (
         "You have divided by 4 classes. No point is of class 2: it cannot be found, so it should not count."
     )
     assert abs(given - wanted) < 1e-9, (
-        f"Classes 0, 1, 3 have IoU 6/10, 2/5 and 2/5: the mean is {wanted:.4f}, yours is {given:.4f}. A point wrongly called 2 is missing from its own class's intersection; that is punishment enough."
+        f"Classes 0, 1, 3 have IoU 6/10, 2/5 and 2/5: the mean is {wanted:.4f}, yours is {given:.4f}. A point wrongly "
+        "called 2 is missing from its own class's intersection; that is punishment enough."
     )
     nothing = np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]])
     assert abs(float(answer(nothing)) - np.mean([3 / 4, 4 / 5])) < 1e-9, (
@@ -70,7 +74,8 @@ def shares(answer):
     )
     on_token = torch.as_tensor(answer(torch.tensor([[0.0, 1.0, 2.0]])))
     assert torch.allclose(on_token, torch.tensor([[1.0, 0.0, 0.0]]), atol=1e-6), (
-        f"A point that lies on a token takes that token alone; yours takes {on_token[0].tolist()}. Keep d^2 a little above 0."
+        f"A point that lies on a token takes that token alone; yours takes {on_token[0].tolist()}. Keep d^2 a little "
+        "above 0."
     )
 
 
@@ -83,7 +88,8 @@ def ceiling(answer):
     given = float(answer(nearest, labels))
     assert abs(given - 0.6) > 1e-6, "You have divided by all ten points. Two of them are IGNORED and count nowhere."
     assert abs(given - 6 / 8) < 1e-6, (
-        f"Token 0 can get 2 of 3 points right, token 1 again 2 of 3, token 3 both: 6 of 8, yours is {given:.3f}. Give every token the commonest class of its points."
+        f"Token 0 can get 2 of 3 points right, token 1 again 2 of 3, token 3 both: 6 of 8, yours is {given:.3f}. Give "
+        "every token the commonest class of its points."
     )
     generator = torch.Generator().manual_seed(0)
     nearest, labels = torch.randint(0, 9, (200,), generator=generator), torch.randint(0, 4, (200,), generator=generator)

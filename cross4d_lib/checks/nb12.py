@@ -17,7 +17,8 @@ def acc_at(answer):
         given = float(answer(later, match, tau))
         wrong = f"For tau = {tau} it is {wanted}, yours is {given:.3f}."
         assert abs(given - wanted) < 1e-6, (
-            f"{wrong} Divide the distances by the diagonal of the bounding box of ``later``, then count those up to tau."
+            f"{wrong} Divide the distances by the diagonal of the bounding box of ``later``, then count those up to "
+            "tau."
         )
     shifted = float(answer(later + 7, match, 0.05))
     assert abs(shifted - 0.75) < 1e-6, (
@@ -30,12 +31,14 @@ def last_right_gap(answer):
     """The largest gap up to which raw XYZ finds each of two opposite points that turn once in 12 frames (an int)."""
     assert isinstance(answer, int), "Give a whole number of frames."
     assert answer != 3, (
-        "After 3 frames they have turned by a quarter: each place is as far from one as from the other. A draw is not right."
+        "After 3 frames they have turned by a quarter: each place is as far from one as from the other. A draw is not "
+        "right."
     )
     assert answer != 6, "After 6 frames each stands where the other one was: raw XYZ is wrong for both."
     turned = 2 * np.pi * answer / 12
     assert 0 < turned < np.pi / 2, (
-        "Draw it: XYZ takes the nearer one. The own point is the nearer one as long as it has turned by less than a quarter."
+        "Draw it: XYZ takes the nearer one. The own point is the nearer one as long as it has turned by less than a "
+        "quarter."
     )
     assert answer == 2, "Right, but not the largest such gap."
 
@@ -58,7 +61,8 @@ def cube_share(answer):
     for where, cameras, wanted in cases:
         given = float(answer(torch.tensor(cameras)))
         assert abs(given - wanted) < 1e-6, (
-            f"Cameras: {where}. The share is {wanted:.3f}, yours is {given:.3f}. A face is seen from beyond its own plane, e.g. the face x = 1 from x > 1; count a face once."
+            f"Cameras: {where}. The share is {wanted:.3f}, yours is {given:.3f}. A face is seen from beyond its own "
+            "plane, e.g. the face x = 1 from x > 1; count a face once."
         )
 
 
@@ -80,5 +84,6 @@ def tokens_needed(answer):
             f"{few} Half of the points, in units of the diagonal; a token is as near to itself as can be."
         )
         assert given == wanted, (
-            f"{many} The first m of farthest_point_sample(points, len(points)) are the sample of m; take the smallest m that is enough."
+            f"{many} The first m of farthest_point_sample(points, len(points)) are the sample of m; take the smallest "
+            "m that is enough."
         )

@@ -44,7 +44,8 @@ def nearest_in_time(answer):
     for visible, j, wanted, why in cases:
         given = int(answer(place, frame, visible, j))
         assert given == wanted, (
-            f"Token {j} of frame {int(frame[j])}, visible {visible.int().tolist()}: it is {wanted} ({why}), yours is {given}."
+            f"Token {j} of frame {int(frame[j])}, visible {visible.int().tolist()}: it is {wanted} ({why}), yours is "
+            f"{given}."
         )
 
 
@@ -73,5 +74,6 @@ def fair_split(answer):
         assert abs(first + second - (both - neither)) < 1e-9, "The two must add up to the whole gap, both - neither."
         wanted = ((place - neither) + (both - meaning)) / 2
         assert abs(first - wanted) < 1e-9, (
-            f"Place is worth {place - neither:+.2f} when added first and {both - meaning:+.2f} when added last: {wanted:+.2f} on average, yours is {first:+.2f}."
+            f"Place is worth {place - neither:+.2f} when added first and {both - meaning:+.2f} when added last: "
+            f"{wanted:+.2f} on average, yours is {first:+.2f}."
         )
