@@ -6,7 +6,16 @@ from ..clips import Stride
 from ..errors import ConfigError
 from .base import ClipDataset, Entry, Source, dataset_root
 
-__all__ = ["ClipDataset", "Entry", "Source", "dataset_names", "dataset_root", "load_dataset", "load_source"]
+__all__ = [
+    "ClipDataset",
+    "Entry",
+    "Source",
+    "dataset_names",
+    "dataset_root",
+    "load_dataset",
+    "load_source",
+    "register_dataset",
+]
 
 _MODULES = {  # name -> module, or module:attribute where a module holds more than one Source
     "msr-action3d": "msr_action3d",
@@ -23,19 +32,33 @@ _MODULES = {  # name -> module, or module:attribute where a module holds more th
     "synthetic-scenes": "synthetic.scenes",
     "synthetic-interactions": "synthetic.interactions",
 }
+_REGISTERED: dict[str, Source] = {}
+
+
+def register_dataset(source: Source) -> Source:
+    """Let ``load_dataset``, and all that takes a dataset by name, find a Source outside of this folder.
+
+    Raises ConfigError on a name that a dataset of this folder has.
+    """
+    if source.name in _MODULES:
+        raise ConfigError(f"two datasets are called {source.name!r}", "register_dataset", "choose another name")
+    _REGISTERED[source.name] = source
+    return source
 
 
 def dataset_names() -> tuple[str, ...]:
     """Names that ``load_dataset`` takes."""
-    return tuple(_MODULES)
+    return (*_MODULES, *_REGISTERED)
 
 
 def load_source(name: str) -> Source:
     """The Source of a dataset, without touching its files. Raises ConfigError on an unknown name."""
     from importlib import import_module
 
+    if name in _REGISTERED:
+        return _REGISTERED[name]
     if name not in _MODULES:
-        raise ConfigError(f"no dataset is called {name!r}", "load_dataset", f"one of {', '.join(_MODULES)}")
+        raise ConfigError(f"no dataset is called {name!r}", "load_dataset", f"one of {', '.join(dataset_names())}")
     module, _, attribute = _MODULES[name].partition(":")
     return getattr(import_module(f".{module}", __name__), attribute or "SOURCE")
 
