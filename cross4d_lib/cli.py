@@ -12,8 +12,8 @@ from pathlib import Path
 from . import __version__
 from .errors import ConfigError, Cross4DError
 
-# glibc keeps freed blocks for the next step instead of returning each to the system, which clears it anew: a training
-# step on a CPU takes a third less time (5.6 against 8.1 s at 4 x 24 x 1,024 points on one core), the numbers are the same
+# glibc keeps freed blocks for the next step instead of returning them to the system, which would clear them anew: a
+# training step on a CPU takes a third less time (5.6 s, not 8.1, with 4 x 24 x 1,024 points on a core); equal numbers
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1"}
 PROFILE_HELP = "quick (default), course or paper: how large, on which data, with which teacher"
 

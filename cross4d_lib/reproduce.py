@@ -252,8 +252,12 @@ def write_index() -> None:
             ]
             rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     style = "body { font-family: sans-serif; margin: 2em } td, th { padding: .3em 1em; text-align: left }"
+    title = "Cross4D-JEPA, step by step"
     head = "<tr><th>Notebook</th><th>Profile</th><th>Time</th><th>Status</th></tr>"
-    page = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Cross4D-JEPA, step by step</title><style>{style}</style></head>\n<body><h1>Cross4D-JEPA, step by step</h1>\n<table>{head}\n'
+    page = (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{style}</style>'
+        f"</head>\n<body><h1>{title}</h1>\n<table>{head}\n"
+    )
     (BUILD / "html" / "index.html").write_text(page + "\n".join(rows) + "\n</table></body></html>\n", encoding="utf-8")
 
 

@@ -4,6 +4,7 @@ errors of ours into one line. `reproduce` runs what is asked for, goes on after 
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -85,10 +86,13 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 
 
 def test_lazy_names_are_the_functions_not_the_rooms():
-    program = "import cross4d_lib.render, cross4d_lib as c4d; assert all(hasattr(c4d, name) for name in c4d.__all__); print(c4d.render.__name__, c4d.targets.cache_folder.__name__)"
+    program = (
+        "import cross4d_lib.render, cross4d_lib as c4d; assert all(hasattr(c4d, name) for name in c4d.__all__);"
+        "print(c4d.render.__name__, c4d.targets.build_targets.__name__)"
+    )
     assert subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout.split() == ["render", "cache_folder"]
+    ).stdout.split() == ["render", "build_targets"]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +127,26 @@ def test_debug_shows_the_traceback():
 def test_paper_profile_without_data_says_so_at_once(bare, capsys):
     assert cli.main(["reproduce", "--profile", "paper"]) == 2
     assert "msr-action3d" in capsys.readouterr().err
+
+
+def page_faults(**environment):
+    """Of ten times 64 MB asked for and freed once the heap has settled, by what the shell starts."""
+    program = (
+        "import resource, sys, torch; from cross4d_lib import cli\n"
+        "def work(times):\n"
+        "    for _ in range(times): torch.ones(2**24)\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "cli.main = lambda: print(-work(20) + work(10))\n"
+        "cli.program()"
+    )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_", "LD_PRE"))}
+    command = [sys.executable, "-c", program]
+    return int(subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_the_command_line_uses_freed_memory_again_unless_the_user_has_settings():
+    assert page_faults() < page_faults(GLIBC_TUNABLES="") / 10
 
 
 # ---------------------------------------------------------------------------------------------- list and doctor
@@ -172,6 +196,16 @@ def test_doctor_is_content_without_data_and_says_what_that_blocks(bare, capsys):
     assert data[1].strip() == "blocks: profile paper"
     assert "profile quick" in data[2] and "synthetic-actions" in data[2]
     assert "broken" not in told and "weights" in told
+
+
+def test_doctor_says_which_hardware_multiplies_bfloat16(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for flags, stated in (
+        ({"avx512_bf16": True}, "in hardware (avx512_bf16)"),
+        ({}, "not in hardware: float32 is used"),
+    ):
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda flags=flags: flags)
+        assert f"bfloat16 {stated}" in doctor.find_devices()[0].says
 
 
 def test_doctor_fails_when_the_main_job_cannot_run(bare, monkeypatch, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Claims proved here: a page holds all that it shows. Without a network its mathematics is typeset and its figure turns."""
+"""Claims proved here: a page holds all it shows. Without a network its mathematics is typeset, its figure turns."""
 
 import re
 import shutil

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PIN = re.compile(r"^([\w-]+)==(\d[\w.]*)$")
-MACHINE_PATH = re.compile(r"(?<![\w.~$})-])/(home|root|work|tmp|Users)/")
+MACHINE_PATH = re.compile(r"/(?<![\w.~$})-]/)(home|root|work|tmp|Users)/")
 
 
 def lines_of(name):
