@@ -144,6 +144,7 @@ def page_faults(**environment):
     return int(subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=True).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
 def test_the_command_line_uses_freed_memory_again_unless_the_user_has_settings():
     assert page_faults() < page_faults(GLIBC_TUNABLES="") / 10
@@ -238,6 +239,7 @@ def test_doctor_goes_on_when_a_package_cannot_be_imported(monkeypatch, capsys):
 # ---------------------------------------------------------------------------------------------- reproduce
 
 
+@pytest.mark.slow
 def test_reproduce_goes_on_after_a_failure_and_names_it(book, tmp_path, capsys):
     book("01_bad", BAD), book("02_good"), book("03_good")
     assert cli.main(["reproduce", "--jobs", "2"]) == 1
@@ -264,6 +266,7 @@ def test_reproduce_hands_the_profile_over_and_leaves_the_notebook_alone(book, tm
     assert "seen course" in executed and (tmp_path / "notebooks" / "01_good.ipynb").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_resume_keeps_what_is_still_true(book, tmp_path, capsys):
     book("01_a"), book("02_b")
     (tmp_path / "library").mkdir()
@@ -299,6 +302,7 @@ def test_only_takes_notebooks_tables_and_figures(book):
         reproduce.select(["table02"])
 
 
+@pytest.mark.slow
 def test_tables_that_cannot_be_written_fail_the_job(book, monkeypatch, capsys):
     book("01_good")
 

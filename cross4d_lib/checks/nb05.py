@@ -43,7 +43,7 @@ def masked_loss(answer):
     close("On a test batch", loss.detach(), wanted, "The mean is over the visible tokens alone.", 1e-5)
     (gradient,) = torch.autograd.grad(loss, predicted)
     assert (gradient[~visible] == 0).all(), "A hidden token gets a gradient."
-    close("With nothing visible", answer(predicted, target, torch.zeros_like(visible)), 0)
+    close("With nothing visible", answer(predicted.detach(), target, torch.zeros_like(visible)), 0)
 
 
 @exercise("05.lengths")
