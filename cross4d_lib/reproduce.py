@@ -21,6 +21,7 @@ import nbformat
 from .errors import ConfigError, Cross4DError
 from .experiments import ARTIFACTS, PROFILES, load_profile, main_dataset, runs_for
 from .experiments.run import row_path, rows_folder
+from .files import write_text
 from .report import write_report
 
 LIBRARY = Path(__file__).resolve().parent
@@ -213,7 +214,7 @@ def read_outcome(stem: str) -> Outcome | None:
 def stamp(stem: str, outcome: Outcome) -> None:
     notebook = nbformat.read(copy_path(stem), 4)
     notebook.metadata[STAMP] = asdict(outcome)
-    nbformat.write(notebook, copy_path(stem))
+    write_text(copy_path(stem), nbformat.writes(notebook))
 
 
 def failure(stem: str, stderr: str) -> str:
@@ -236,7 +237,7 @@ def first_line(text: str) -> str:
 def write_page(stem: str) -> None:
     from .pages import page
 
-    page_path(stem).write_text(page(nbformat.read(copy_path(stem), 4)), encoding="utf-8")
+    write_text(page_path(stem), page(nbformat.read(copy_path(stem), 4)))
 
 
 def write_index() -> None:
@@ -258,7 +259,7 @@ def write_index() -> None:
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{style}</style>'
         f"</head>\n<body><h1>{title}</h1>\n<table>{head}\n"
     )
-    (BUILD / "html" / "index.html").write_text(page + "\n".join(rows) + "\n</table></body></html>\n", encoding="utf-8")
+    write_text(BUILD / "html" / "index.html", page + "\n".join(rows) + "\n</table></body></html>\n")
 
 
 def title_of(stem: str) -> str:
