@@ -158,6 +158,16 @@ def test_continuous_integration_runs_the_readmes_command():
     assert os.access(script, os.X_OK) and "make test" in script.read_text().splitlines()
 
 
+@pytest.mark.parametrize("target", ["check", "test"])
+def test_lint_comes_before_the_tests(target, tmp_path):
+    (tmp_path / "bin").mkdir()
+    for name in ("bin/python", ".cross4d-installed"):
+        (tmp_path / name).touch()
+    plan = make("-n", target, f"VENV={tmp_path}").stdout
+    steps = [plan.index(step) for step in ("ruff format --check", "ruff check", "mypy", "pytest")]
+    assert steps == sorted(steps) and ('-m "not slow"' in plan) == (target == "check")
+
+
 def test_licence():
     text = (ROOT / "LICENSE").read_text()
     assert "Apache License" in text and "Version 2.0" in text and "The Cross4D companion authors" in text
