@@ -164,7 +164,7 @@ def test_lint_comes_before_the_tests(target, tmp_path):
     for name in ("bin/python", ".cross4d-installed"):
         (tmp_path / name).touch()
     plan = make("-n", target, f"VENV={tmp_path}").stdout
-    steps = [plan.index(step) for step in ("ruff format --check", "ruff check", "mypy", "pytest")]
+    steps = [plan.index(step) for step in ("-m ruff format --check", "-m ruff check", "-m mypy", "-m pytest")]
     assert steps == sorted(steps) and ('-m "not slow"' in plan) == (target == "check")
 
 
