@@ -105,7 +105,7 @@ def test_wrong_usage_exits_with_2(wrong, capsys):
 
 
 @pytest.mark.parametrize(
-    "wrong, told",
+    "wrong, printed",
     [
         (["run", "--profile", "huge"], "huge"),
         (["run", "--only", "table99"], "table99"),
@@ -113,10 +113,10 @@ def test_wrong_usage_exits_with_2(wrong, capsys):
         (["reproduce", "--only", "table99"], "table99"),
     ],
 )
-def test_our_errors_are_one_line_and_exit_with_2(wrong, told, capsys):
+def test_our_errors_are_one_line_and_exit_with_2(wrong, printed, capsys):
     assert cli.main(wrong) == 2
     error = capsys.readouterr().err.splitlines()
-    assert len(error) == 1 and error[0].startswith("cross4d: ") and told in error[0] and "Mend: " in error[0]
+    assert len(error) == 1 and error[0].startswith("cross4d: ") and printed in error[0] and "Mend: " in error[0]
 
 
 def test_debug_shows_the_traceback():
@@ -155,17 +155,17 @@ def test_the_command_line_uses_freed_memory_again_unless_the_user_has_settings()
 
 def test_list_names_everything_without_data(bare, capsys):
     assert cli.main(["list"]) == 0
-    told = lines(capsys)
+    printed = lines(capsys)
     for name, artifact in ARTIFACTS.items():
-        (line,) = [line for line in told if line.split()[:1] == [name]]
+        (line,) = [line for line in printed if line.split()[:1] == [name]]
         assert artifact.notebook in line and artifact.title in line
-    (data,) = [line for line in told if line.split()[:1] == ["msr-action3d"]]
+    (data,) = [line for line in printed if line.split()[:1] == ["msr-action3d"]]
     assert "real" in data and "found 0 of 567, looked in $CROSS4D_DATA/msr-action3d (CROSS4D_DATA is not set)" in data
-    (stand_in,) = [line for line in told if line.split()[:1] == ["synthetic-actions"]]
+    (stand_in,) = [line for line in printed if line.split()[:1] == ["synthetic-actions"]]
     assert "synthetic stand-in" in stand_in and "found 600 of 600" in stand_in
-    (teacher,) = [line for line in told if line.split()[:1] == ["facebook/dinov2-large"]]
+    (teacher,) = [line for line in printed if line.split()[:1] == ["facebook/dinov2-large"]]
     assert "not on this machine" in teacher
-    assert [line.split()[0] for line in told if "CONTROL, no teacher" in line] == [
+    assert [line.split()[0] for line in printed if "CONTROL, no teacher" in line] == [
         "control/position",
         "control/geometry",
         "control/grey",
@@ -192,11 +192,11 @@ def test_list_counts_what_it_finds(bare, monkeypatch, tmp_path, capsys):
 
 def test_doctor_is_content_without_data_and_says_what_that_blocks(bare, capsys):
     assert cli.main(["doctor"]) == 0
-    told = capsys.readouterr().out
-    data = told[told.index("missing  msr-action3d") :].splitlines()
+    printed = capsys.readouterr().out
+    data = printed[printed.index("missing  msr-action3d") :].splitlines()
     assert data[1].strip() == "blocks: profile paper"
     assert "profile quick" in data[2] and "synthetic-actions" in data[2]
-    assert "broken" not in told and "weights" in told
+    assert "broken" not in printed and "weights" in printed
 
 
 def test_doctor_says_which_hardware_multiplies_bfloat16(monkeypatch):
@@ -232,8 +232,8 @@ def test_doctor_goes_on_when_a_package_cannot_be_imported(monkeypatch, capsys):
 
     monkeypatch.setattr(doctor, "EXAMINATIONS", (find_nothing, doctor.find_python))
     assert doctor.examine() == 1
-    told = capsys.readouterr().out
-    assert "broken   nothing" in told and "Python" in told
+    printed = capsys.readouterr().out
+    assert "broken   nothing" in printed and "Python" in printed
 
 
 # ---------------------------------------------------------------------------------------------- reproduce
@@ -243,14 +243,14 @@ def test_doctor_goes_on_when_a_package_cannot_be_imported(monkeypatch, capsys):
 def test_reproduce_goes_on_after_a_failure_and_names_it(book, tmp_path, capsys):
     book("01_bad", BAD), book("02_good"), book("03_good")
     assert cli.main(["reproduce", "--jobs", "2"]) == 1
-    told = lines(capsys)
-    table = told[next(i for i, line in enumerate(told) if line.startswith("notebook ")) :]
+    printed = lines(capsys)
+    table = printed[next(i for i, line in enumerate(printed) if line.startswith("notebook ")) :]
     assert [line.split()[:1] + line.split()[2:3] for line in table[1:4]] == [
         ["01_bad", "FAILED"],
         ["02_good", "ok"],
         ["03_good", "ok"],
     ]
-    assert told[-1] == "  01_bad: FAILED in cell [3]: ValueError: two"
+    assert printed[-1] == "  01_bad: FAILED in cell [3]: ValueError: two"
     index = (tmp_path / "build" / "html" / "index.html").read_text()
     assert all(
         f'href="{stem}.html"' in index and f"Question {stem}" in index for stem in ("01_bad", "02_good", "03_good")
