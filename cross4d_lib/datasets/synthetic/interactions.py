@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from ...clips import Video
 from ...errors import ConfigError
 from ..base import Entry, Source
-from ..lazy import LazyFrames
+from . import frame_by_frame, generated_fingerprint
 from .actions import CAMERA_HEIGHT, CAMERA_TILT
 from .assembly import Assembly, Block, Place, Rod, pick, see
 from .body import JOINTS, PARTS, Capsules, Posed, apply_pose, clothe, rotation, unit
@@ -293,21 +293,12 @@ def make_video(
     return Video(clouds, _name(action, subject, repetition, camera), action, f"s{subject:02d}", labels)
 
 
-@lru_cache(maxsize=8)  # a frame's labels are asked for right after its points
-def _make_frame(action: int, subject: int, repetition: int, camera: int, f: int) -> tuple[np.ndarray, np.ndarray]:
-    video = make_video(action, subject, repetition, camera, frames=[f])
-    return video.frames[0], video.point_labels[0]
-
-
 def _name(action: int, subject: int, repetition: int, camera: int) -> str:
     return f"a{action + 1:02d}_s{subject:02d}_r{repetition:02d}_c{camera}"
 
 
 def _read(entry: Entry) -> Video:
-    """The video of an entry: what ``make_video`` makes, frame by frame."""
-    length = make_performance(*entry.handle[:3]).frames
-    points, labels = (LazyFrames(_make_frame, entry.handle, part, length) for part in (0, 1))
-    return Video(points, entry.id, entry.label, entry.subject, labels)
+    return frame_by_frame(make_video, entry, make_performance(*entry.handle[:3]).frames)
 
 
 def _entries(root: Path | None) -> list[Entry]:
@@ -341,5 +332,5 @@ SOURCE = Source(
     citation="A stand-in made by this library, after NTU RGB+D (Shahroudy et al., CVPR 2016).",
     stand_in=True,
     point_classes=POINT_CLASSES,
-    fingerprint_of=lambda entry: f"{GENERATOR_VERSION}/{entry.id}",
+    fingerprint_of=partial(generated_fingerprint, GENERATOR_VERSION),
 )
