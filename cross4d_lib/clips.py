@@ -84,7 +84,7 @@ def whole_number(value, name: str, where: str, least: int = 1) -> int:
 
 
 def frame_indices(available: int, frames: int, stride: Stride = 1) -> tuple[np.ndarray, int]:
-    """Which frames of a video make the clip, and how many of them are repetitions.
+    """Which frames of a video are the clip, and how many of them are repetitions.
 
     stride k (Table 8 uses 1 or 2): the window of ``frames`` frames k apart, centred in the video; a video too short for
     it is played whole and its last frame repeated. ``"uniform"``: ``frames`` frames spread evenly from first to last,

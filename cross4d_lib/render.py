@@ -101,10 +101,15 @@ def fit_camera(points: torch.Tensor, size: int = 126, yaw: float = 0.0) -> Camer
     field of view less the margin; d is the smallest distance that satisfies all points. Units cancel. If all points
     coincide the distance is 1.
     """
+    return _camera_around(points[~stray_points(points)], size, yaw)
+
+
+def _camera_around(points: torch.Tensor, size: int, yaw: float = 0.0) -> Camera:
+    """``fit_camera`` for points (n, 3) without strays."""
     tangent = math.tan(math.radians(FIELD_OF_VIEW) / 2)
     cos, sin = math.cos(yaw), math.sin(yaw)
     rotation = torch.tensor([[cos, 0.0, -sin], [0.0, 1.0, 0.0], [sin, 0.0, cos]], device=points.device)
-    flat = points[~stray_points(points)].double()
+    flat = points.double()
     centroid = flat.mean(0)
     local = (flat - centroid) @ rotation.double().T  # (T*N, 3)
     extent = local.norm(dim=-1).max().item()
@@ -192,7 +197,7 @@ def z_buffer_batched(pixel: torch.Tensor, depth: torch.Tensor, size: int, radius
 
 
 def depth_range(depth: torch.Tensor) -> tuple[float, float]:
-    """Near and far end of a clip's grey scale: two percentiles of its points' depths. depth (T, N), world units."""
+    """Near and far end of a clip's grey scale: two percentiles of its points' depths. depth : any shape, world units."""
     in_front = depth[depth > 0]
     if not len(in_front):
         return 0.0, 1.0
@@ -248,12 +253,15 @@ def render(
     size = whole_number(size, "size", "render")
     if radius is not None and not 0 <= radius < float("inf"):
         raise ConfigError(f"radius={radius}", "render", "0 for single pixels, or more")
-    camera = camera or fit_camera(cloud, size)
+    kept = ~stray_points(cloud)
+    camera = camera or _camera_around(cloud[kept], size)
     position, depth = camera.project(cloud)
     pixel = position.clamp(-1e6, 1e6).floor().long()  # (T, N, 2)
     index = z_buffer(pixel, depth, camera.size, splat_radius(camera.size, cloud.shape[1]) if radius is None else radius)
     _warn_if_sparse(index, cloud.shape[1])
-    return Rendering(shade(index, depth, *depth_range(depth)), index, owners(index, cloud.shape[1]), pixel, camera)
+    return Rendering(
+        shade(index, depth, *depth_range(depth[kept])), index, owners(index, cloud.shape[1]), pixel, camera
+    )
 
 
 def _as_cloud(points, device) -> torch.Tensor:

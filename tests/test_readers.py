@@ -403,20 +403,20 @@ def peak_while_reading(source, data, folder):
     return peak
 
 
-def damaged_inside(plain, dice):
+def damaged_inside(plain, rng):
     """Damage to the array before it was compressed, so that the compression itself is sound."""
-    return compress_array(plain[:128] + damage(plain[128:], dice))
+    return compress_array(plain[:128] + damage(plain[128:], rng))
 
 
 DEPTH = moving_patch()
 DAMAGED_FORMS = {
-    "msr .bin": (MSR, lambda dice: damage(bin_bytes(DEPTH), dice)),
-    "msr .mat": (MSR, lambda dice: damage(MSR_PLAIN, dice)),
-    "msr .mat, compressed": (MSR, lambda dice: damage(MSR_PACKED, dice)),
-    "msr .mat, inside": (MSR, lambda dice: damaged_inside(MSR_PLAIN, dice)),
-    "utd": (UTD, lambda dice: damage(UTD_PLAIN, dice)),
-    "utd, compressed": (UTD, lambda dice: damage(GOOD_UTD, dice)),
-    "utd, inside": (UTD, lambda dice: damaged_inside(UTD_PLAIN, dice)),
+    "msr .bin": (MSR, lambda rng: damage(bin_bytes(DEPTH), rng)),
+    "msr .mat": (MSR, lambda rng: damage(MSR_PLAIN, rng)),
+    "msr .mat, compressed": (MSR, lambda rng: damage(MSR_PACKED, rng)),
+    "msr .mat, inside": (MSR, lambda rng: damaged_inside(MSR_PLAIN, rng)),
+    "utd": (UTD, lambda rng: damage(UTD_PLAIN, rng)),
+    "utd, compressed": (UTD, lambda rng: damage(GOOD_UTD, rng)),
+    "utd, inside": (UTD, lambda rng: damaged_inside(UTD_PLAIN, rng)),
 }
 MSR_PLAIN, MSR_PACKED = (mat_bytes(DEPTH, compressed=c) for c in (False, True))
 UTD_PLAIN = mat_bytes(DEPTH, "d_depth", compressed=False)

@@ -265,6 +265,14 @@ def test_a_few_points_anywhere_decide_neither_the_camera_nor_the_picture(seed, s
             for c, camera in ((thrown, after), (clip, before))
         ]
         assert shares[0] == pytest.approx(shares[1], abs=0.05)
+        # one grey for one depth, with the strays or without
+        depth = before.project(thrown)[1]
+        seen = render(thrown, 126, before)
+        alone = shade(seen.index, depth, *depth_range(depth.reshape(-1)[rest]))
+        of_rest = (seen.index >= 0) & rest.view(4, 100).gather(1, seen.index.clamp_min(0).view(4, -1)).view_as(
+            seen.index
+        )
+        torch.testing.assert_close(seen.image[:, 0][of_rest], alone[:, 0][of_rest])
 
 
 def test_what_is_stray_depends_on_no_unit_and_no_side_and_is_nothing_in_a_small_cloud():

@@ -1,4 +1,4 @@
-"""``synthetic-actions``: the embedded STAND-IN for MSR-Action3D, made on the fly, nothing to download.
+"""``synthetic-actions``: the embedded STAND-IN for MSR-Action3D, generated on the fly, nothing to download.
 
 A parametric body with 20 joints performs MSR-Action3D's 20 actions before a simulated Kinect; 10 subjects, 3 episodes
 each, cross-subject split, and a body-part label on every point, which the real dataset does not have.
@@ -69,7 +69,7 @@ def make_video(
     every other number is another body). seed : another world of bodies and noise. size_scale : multiplies the body's
     size.
     yaw : degrees, seen from another side, on top of the subject's own few degrees. frames : indices of the frames to
-    make (see ``video_length``), None for all; a frame looks the same whichever others are made. camera : None for the
+    generate (see ``video_length``), None for all; a frame looks the same whichever others are. camera : None for the
     default.
 
     Returns a Video in camera coordinates, metres; label ``action``; point_labels index PARTS. Raises ConfigError on an
@@ -98,7 +98,7 @@ def make_video(
 
 
 def video_length(action: int, subject: int, episode: int, seed: int = 0) -> int:
-    """How many frames ``make_video`` makes for these arguments; cheap, nothing is rendered."""
+    """How many frames ``make_video`` returns for these arguments; cheap, nothing is rendered."""
     return len(make_poses(action, make_subject(subject, seed), subject, episode, seed))
 
 

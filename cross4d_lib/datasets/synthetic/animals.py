@@ -1,4 +1,4 @@
-"""``synthetic-animals``: the embedded STAND-IN for DeformingThings4D's animals, made on the fly, nothing to download.
+"""``synthetic-animals``: the embedded STAND-IN for DeformingThings4D's animals, generated on the fly: no download.
 
 Twelve animals x 6 individuals x 8 gaits and acts, 24 frames each: the whole surface as one moving mesh, so that every
 point is known in every frame, with a part label per vertex. ``synthetic-animals`` labels the animal,

@@ -1,4 +1,4 @@
-"""``synthetic-interactions``: the embedded STAND-IN for NTU RGB+D 60, made on the fly, nothing to download.
+"""``synthetic-interactions``: the embedded STAND-IN for NTU RGB+D 60, generated on the fly, nothing to download.
 
 The bodies of ``synthetic-actions`` do ten things alone and eight in pairs before three cameras at once. 12 people (none
 of them a subject of ``synthetic-actions``), two repetitions; cross-subject and cross-view splits; a body-part label on
@@ -190,7 +190,7 @@ def reach(
 
 
 def props(performance: Performance, name: str) -> tuple[list, np.ndarray]:
-    """The things in a performance: pieces in their own coordinates, and where they are in the room (F, 3)."""
+    """The things in a performance: shapes in their own coordinates, and where they are in the room (F, 3)."""
     size = performance.subjects[0].height / 1.72
     hands = [
         performance.joints(n)[:, JOINTS.index("left hand" if s.left_handed else "right hand")]
@@ -241,9 +241,9 @@ def set_stage(action: int, subject: int, repetition: int, seed: int = 0) -> tupl
         ends, flat = body.ends @ axes.T + origin, body.flat_axis @ axes.T
         for p in range(len(body.part)):
             stage.rod(ends[:, p, 0], ends[:, p, 1], *body.radii[p], int(body.part[p]), flat[:, p], body.flatness[p])
-    pieces, where = props(performance, CLASSES[action])
+    shapes, where = props(performance, CLASSES[action])
     stage.add(
-        pieces,
+        shapes,
         (np.broadcast_to(performance.places[0][0], (performance.frames, 3, 3)), where),
         POINT_CLASSES.index("object"),
     )
@@ -270,7 +270,7 @@ def make_video(
 
     action : index into CLASSES. subject, repetition : any integers >= 1 (the dataset uses subjects 1-12, repetitions
     1-2). camera : 1, 2 or 3; the three show the same performance. seed : another world. frames : indices of the frames
-    to make, None for all; a frame looks the same whichever others are made. sensor : None for the default.
+    to generate, None for all; a frame looks the same whichever others are. sensor : None for the default.
 
     Returns a Video in camera coordinates, metres; label ``action``; point_labels index POINT_CLASSES. Raises
     ConfigError on an action, subject, camera or frame that does not exist.

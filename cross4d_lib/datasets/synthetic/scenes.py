@@ -1,4 +1,4 @@
-"""``synthetic-scenes``: the embedded STAND-IN for HOI4D, made on the fly, nothing to download.
+"""``synthetic-scenes``: the embedded STAND-IN for HOI4D, generated on the fly, nothing to download.
 
 Somebody at a table does one of seven things to one of nine kinds of thing, seen by a depth camera at the person's head.
 20 rooms, each with its own table, background, camera, hand and things; the last four are the test set. Every point
@@ -178,9 +178,9 @@ def set_stage(scene: Scene) -> Assembly:
     for label, block in scene.furniture:
         stage.add([block], standing(scene.frames, (0, 0, 0)), label)
     for thing, place in scene.others:
-        stage.add(thing.pieces, place, POINT_CLASSES.index(thing.kind))
+        stage.add(thing.shapes, place, POINT_CLASSES.index(thing.kind))
     stage.add(
-        scene.thing.pieces,
+        scene.thing.shapes,
         acted.thing,
         POINT_CLASSES.index(scene.thing.kind),
         moving_place(scene.thing, acted.thing, acted.opening),
@@ -227,8 +227,8 @@ def make_video(
 
     action : index into ACTIONS. room, episode : any integers >= 0 (the dataset uses rooms 1-20, episodes 1-4). seed :
     another world.
-    frames : indices of the frames to make, None for all; a frame looks the same whichever others are made. camera :
-    None for CAMERA.
+    frames : indices of the frames to generate, None for all; a frame looks the same whichever others are. camera : None
+    for CAMERA.
 
     Returns a Video in camera coordinates, metres; label ``action``; point_labels index POINT_CLASSES. Raises
     ConfigError on an action, room, episode or frame that does not exist.
