@@ -197,7 +197,7 @@ def z_buffer_batched(pixel: torch.Tensor, depth: torch.Tensor, size: int, radius
 
 
 def depth_range(depth: torch.Tensor) -> tuple[float, float]:
-    """Near and far end of a clip's grey scale: two percentiles of its points' depths. depth : any shape, world units."""
+    """Near and far end of a clip's grey scale: two percentiles of its points' depths (any shape), world units."""
     in_front = depth[depth > 0]
     if not len(in_front):
         return 0.0, 1.0
