@@ -213,7 +213,10 @@ def sample_clip(video: Video, frames: int, points: int, stride: Stride = 1, seed
             cloud[f] = frame[chosen]
             if labels is not None:
                 labels[f] = video.point_labels[shown[f]][chosen]
-        frames_repeated += len(set(indices[shown != indices].tolist()))
+        own = (
+            len(indices) if stride == "uniform" else len(indices) - frames_repeated
+        )  # what is beyond the end is counted
+        frames_repeated += len(set(indices[:own][(shown != indices)[:own]].tolist()))
         indices = shown
     check_finite(cloud, video.id)
     cloud, origin = to_float32(cloud)
