@@ -244,9 +244,9 @@ def test_any_unit_and_any_place_look_the_same(seed, power, offset):
     yaw=st.floats(-math.pi, math.pi),
 )
 def test_a_few_points_anywhere_decide_neither_the_camera_nor_the_picture(seed, strays, far, yaw):
-    """Up to 2 % of a clip's points, thrown up to 1e6 sizes away: those beyond STRAY_FACTOR leave the camera as it is
-    without them to a thousandth; those nearer may move it back, by no more than that factor. The rest is seen as
-    before."""
+    """Up to 2 % of a clip's points, thrown up to 1e6 sizes away, change the camera's distance by no more than
+    STRAY_FACTOR (nearer ones are not stray, or decide which of the clip's own tail are) and a margin for perspective.
+    Where they are what is stray, camera, grey and what is seen of the rest are as without them."""
     clip = cloud(4, 100, seed)
     generator = torch.Generator().manual_seed(seed)
     direction = torch.nn.functional.normalize(torch.randn(strays, 3, generator=generator), dim=1)
@@ -256,15 +256,16 @@ def test_a_few_points_anywhere_decide_neither_the_camera_nor_the_picture(seed, s
     rest = torch.ones(400, dtype=torch.bool).index_fill_(0, place, False)
     before, after = (fit_camera(c, 126, yaw) for c in (thrown.view(-1, 3)[rest][None], thrown))
     middle = thrown.view(-1, 3)[rest].mean(0)
-    distance = lambda camera: (camera.position - middle).norm().item()
-    assert distance(before) * 0.95 < distance(after) < distance(before) * STRAY_FACTOR * 1.3
-    if stray_points(thrown).view(-1)[~rest].all() and not stray_points(thrown).view(-1)[rest].any():
+    distance, most = lambda camera: (camera.position - middle).norm().item(), 1.4 * STRAY_FACTOR
+    assert 1 / most < distance(after) / distance(before) < most
+    own = stray_points(thrown.view(-1, 3)[rest]).any()
+    if torch.equal(stray_points(thrown).view(-1), ~rest) and not own:
         torch.testing.assert_close(after.position, before.position)
         shares = [
             render(c, 126, camera).visible.reshape(-1)[rest].float().mean().item()
             for c, camera in ((thrown, after), (clip, before))
         ]
-        assert shares[0] == pytest.approx(shares[1], abs=0.05)
+        assert shares[0] == pytest.approx(shares[1], abs=0.1)  # a stray in front may hide some
         # one grey for one depth, with the strays or without
         depth = before.project(thrown)[1]
         seen = render(thrown, 126, before)
