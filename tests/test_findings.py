@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from result_rows import SUBJECTS, accuracy, matched, probed, specs_of, write_row
+from result_rows import SUBJECTS, accuracy, matched, probed, segmented, specs_of, write_row
 
 from cross4d_lib.errors import DataError
 from cross4d_lib.evaluation import POOLS
@@ -134,6 +134,19 @@ def test_coordinates_are_compared_on_the_rows_of_the_other_line(results):
     assert list(found) == ["cosine, gap 8", "cosine, gap 15"] and found["cosine, gap 8"].difference == pytest.approx(
         0.2
     )
+
+
+def test_what_a_class_is_found_in_is_compared_within_rows(results):
+    """Target, place and students stand in one row."""
+    specs, measures = (
+        specs_of("control_readability", QUICK),
+        {"subjects": {"test": SUBJECTS, "test-identities": SUBJECTS}},
+    )
+    metrics = {name: segmented(k) for k, name in enumerate(("targets", "place", "student", "untrained student"))}
+    write_row(results, specs[DENSE][0], metrics, measures=measures)
+    found = comparison("control_readability", QUICK, Line("targets"), Line("place"))
+    assert list(found) == ["targets"]
+    assert found["targets"].difference == pytest.approx(metrics["targets"].mIoU - metrics["place"].mIoU)
 
 
 # ------------------------------------------------------------------------------------------------ 2. sentences

@@ -1,6 +1,6 @@
 """Every table and figure as data: its runs, what tells its lines apart, its claims, its renderer and its notebook.
 
-The one place that knows. Adding a table is one entry of ARTIFACTS; what is not built yet has ``ready=False``.
+The one place that knows. Adding a table is one entry of BY_NOTEBOOK; what is not built yet has ``ready=False``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .run_lists import (
     granularity,
     in_domain_runs,
     length_runs,
+    modality_runs,
     paper_size_runs,
     per_point,
     role,
@@ -46,9 +47,9 @@ class Claim:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A table or figure.
+    """A table or figure; it stands under the notebook that shows it.
 
-    notebook : that shows it. shape : the name of its renderer in ``report.tables``; "" where nothing is built, and for
+    shape : the name of its renderer in ``report.tables``; "" where nothing is built, and for
     figures. runs : a profile's runs that feed it. shown : what tells its lines apart besides pretext and settings
     (``line_of``). primary : the reading of a row that its claims are decided by, declared beforehand; the others are
     secondary. only : the one reading that is shown, "" for all. paper : the name of its values in
@@ -56,7 +57,6 @@ class Artifact:
     """
 
     title: str
-    notebook: str
     shape: str = ""
     runs: Runs = lambda profile: []
     shown: tuple[str, ...] = ()
@@ -66,6 +66,7 @@ class Artifact:
     only: str = ""
     kind: str = "table"
     ready: bool = True
+    notebook: str = ""
 
     def line(self, spec: RunSpec) -> Line:
         """The line of one of its runs."""
@@ -80,6 +81,7 @@ GRANULARITY = (
     Claim(DENSE, RANDOM, "dense pretraining is better than none"),
 )
 TRAINED_TEACHER = Claim(DENSE, TWIN, "the teacher's training matters")
+TABLE_1_CLAIMS = (*GRANULARITY, TRAINED_TEACHER)
 CONTROL_CLAIMS = (
     TRAINED_TEACHER,
     Claim(DENSE, control("broadcast frame means"), "one target a frame, the mean of its patches, is not enough"),
@@ -133,277 +135,226 @@ def transfer_claims(profile: Profile) -> tuple[Claim, ...]:
     return tuple(found)
 
 
-def more(first: Line, second: Line, says: str) -> tuple[Claim, ...]:
-    """A table's only claim."""
-    return (Claim(first, second, says),)
-
-
 AUGMENTED = Line("dense", augment=True)
 CAMERAS = {n: Line("dense", cameras=n) for n in (1, 2, 4)}
 AT_LENGTH = {n: Line("dense", epochs=n) for n in (0.33, 1.0, 2.0)}
 FIRST_CAMERA = Line("dense", (("merge", "first"),), cameras=4)
+NO_VARIANCE, NOT_CENTRED, PATCH_MEAN = (("variance_weight", 0.0),), (("centre", False),), (("summary", "mean"),)
+CAMERA_CLAIMS = tuple(Claim(CAMERAS[n], CAMERAS[1], f"{n} cameras are better than one") for n in (4, 2))
+MERGE_CLAIMS = (
+    Claim(FIRST_CAMERA, CAMERAS[1], "more tokens with a target help"),
+    Claim(CAMERAS[4], FIRST_CAMERA, "the mean over cameras is better than the first that sees"),
+)
+PLACE_CLAIMS = (
+    Claim(DENSE, Line("XYZ of the nearest token"), "features find more than the token's own place"),
+    Claim(DENSE, Line("raw XYZ"), "features find more than the point's own place"),
+)
+CLASS_CLAIMS = (
+    Claim(Line("student"), Line("untrained student"), "training adds to what features tell of a point's class"),
+    Claim(Line("targets"), Line("place"), "targets tell more of a point's class than its place"),
+    Claim(Line("student"), Line("targets"), "the student tells more of a point's class than its targets"),
+)
+LENGTH_CLAIMS = (
+    Claim(AT_LENGTH[2.0], AT_LENGTH[1.0], "twice the epochs help"),
+    Claim(AT_LENGTH[1.0], AT_LENGTH[0.33], "three times the epochs help"),
+    Claim(replace(AUGMENTED, epochs=1.0), AT_LENGTH[1.0], "augmented clips help"),
+)
+TOGETHER_CLAIMS = (
+    Claim(CAMERAS[4], CAMERAS[1], "four cameras are better than one"),
+    Claim(replace(AUGMENTED, cameras=4), CAMERAS[4], "augmented clips help under four cameras"),
+)
+TUNING_CLAIMS = (Claim(DENSE, RANDOM, "fine-tuning from dense is better than from scratch"),)
+IN_DOMAIN_CLAIMS = tuple(
+    Claim(Line(name, teacher="IN-DOMAIN"), Line(name), "a teacher of the same clips is better")
+    for name in ("dense", "global")
+)
+FOUR_CAMERAS, FIRST_OF_FOUR = ("dense", {"targets.cameras": 4}), {"targets.cameras": 4, "pretext.merge": "first"}
+TOGETHER = [("dense", {"targets.cameras": n, "training.augment": moved}) for moved in (False, True) for n in (1, 4)]
+FROZEN = per_point("segmentation", *(("here", p) for p in TRIO), ("main", "global"), ("main", "dense"))
+CAMERA_WAYS = [("dense", {"targets.cameras": n}) for n in CAMERAS]
+FEW = {"seeds": "task_seeds"}
+ANIMALS = {"data": role("animals"), **FEW}
+ACTIONS = {**ANIMALS, "target": lambda dataset: f"{dataset}-actions"}
 
-ARTIFACTS: dict[str, Artifact] = {
-    "table01": Artifact(
-        "Granularity: random, global, dense",
-        "06_linear_probe",
-        "accuracy",
-        granularity(),
-        claims=(*GRANULARITY, TRAINED_TEACHER),
-        paper="TABLE_1",
-    ),
-    "table02": Artifact(
-        "Teacher x granularity", "07_teachers", "teachers", teacher_runs, ("teacher",), teacher_claims, paper="TABLE_2"
-    ),
-    "table03": Artifact("Backbone x granularity", "08_backbones", ready=False),
-    "table04": Artifact("Fine-tuning with fewer labels", "09_label_efficiency", ready=False),
-    "table05": Artifact(
-        "Transfer across datasets",
-        "10_transfer",
-        "transfer",
-        transfer_runs,
-        ("source",),
-        paper="TABLE_12",
-        only="standardized",
-    ),
-    "table06": Artifact(
-        "Segmentation, frozen encoder",
-        "11_segmentation",
-        "segmentation",
-        per_point(
+BY_NOTEBOOK: dict[str, dict[str, Artifact]] = {
+    "00_start_here": {"figure01": Artifact("Method overview", kind="figure")},
+    "01_clips": {"table08": Artifact("Clip settings", "clips")},
+    "03_teacher_and_targets": {"figure07": Artifact("The pipeline on one frame", kind="figure")},
+    "04_point4d": {"table09": Artifact("Parameters and FLOPs", "operations")},
+    "05_pretrain": {
+        "table14": Artifact(
+            "The variance term",
+            "accuracy",
+            each("dense", ("dense", {"pretext.variance_weight": 0.0})),
+            claims=(Claim(DENSE, Line("dense", NO_VARIANCE), "the variance term helps"),),
+            paper="TABLE_14",
+        ),
+        "control_global_target": Artifact(
+            "Ours: which global target",
+            "accuracy",
+            each("global", ("global", {"pretext.summary": "mean"})),
+            claims=(Claim(GLOBAL, Line("global", PATCH_MEAN), "the class token is the better global target"),),
+        ),
+        "control_global_variance": Artifact(
+            "Ours: the variance term in the global loss",
+            "accuracy",
+            each("global", ("global", {"pretext.variance_weight": 0.0})),
+            claims=(Claim(GLOBAL, Line("global", NO_VARIANCE), "the variance term helps global"),),
+        ),
+        "control_centring": Artifact(
+            "Ours: centred targets or not",
+            "accuracy",
+            each("dense", ("dense", {"pretext.centre": False})),
+            claims=(Claim(DENSE, Line("dense", NOT_CENTRED), "centred targets help"),),
+        ),
+    },
+    "06_linear_probe": {
+        "table01": Artifact(
+            "Granularity: random, global, dense", "accuracy", granularity(), (), TABLE_1_CLAIMS, paper="TABLE_1"
+        ),
+        "table11": Artifact(
+            "Feature standardisation in the probe", "accuracy", each("random", "dense"), paper="TABLE_11"
+        ),
+        "control_paper_size": Artifact(
+            "Ours: the paper's clip and encoder size", "accuracy", paper_size_runs, (), GRANULARITY, paper="TABLE_1"
+        ),
+        "figure02": Artifact(
+            "Features as colours: input, dense, global, random", runs=first_seed(each(*TRIO)), kind="figure"
+        ),
+        "figure08": Artifact("Figure 2 for six actions", kind="figure", ready=False),
+    },
+    "07_teachers": {
+        "table02": Artifact(
+            "Teacher x granularity", "teachers", teacher_runs, ("teacher",), teacher_claims, paper="TABLE_2"
+        ),
+        "table18": Artifact(
+            "Modality of the global teacher", "teachers", modality_runs, ("teacher",), paper="TABLE_18"
+        ),
+        "control_in_domain": Artifact(
+            "Ours: a teacher of the same clips", "accuracy", in_domain_runs, (), IN_DOMAIN_CLAIMS
+        ),
+    },
+    "08_backbones": {
+        "table03": Artifact("Backbone x granularity", ready=False),
+        "table20": Artifact("Dense across backbones", ready=False),
+    },
+    "09_label_efficiency": {
+        "table04": Artifact("Fine-tuning with fewer labels", ready=False),
+        "figure06": Artifact("Label efficiency", kind="figure", ready=False),
+    },
+    "10_transfer": {
+        "table05": Artifact(
+            "Transfer across datasets", "transfer", transfer_runs, ("source",), paper="TABLE_12", only="standardized"
+        ),
+        "table12": Artifact(
+            "Transfer, full matrix", "transfer", transfer_runs, ("source",), transfer_claims, "standardized", "TABLE_12"
+        ),
+        "control_animals": Artifact(
+            "Table 1's row for animals", "accuracy", each(*TRIO, **ANIMALS), (), GRANULARITY, paper="TABLE_1"
+        ),
+        "control_animal_actions": Artifact(
+            "Ours: actions of animals never seen", "accuracy", each(*TRIO, **ACTIONS), (), GRANULARITY
+        ),
+        "control_people": Artifact(
+            "Table 1's row for NTU RGB+D 60",
+            "accuracy",
+            each(*TRIO, data=role("people"), **FEW),
+            (),
+            GRANULARITY,
+            paper="TABLE_1",
+        ),
+        "figure03": Artifact("The same across datasets", runs=first_seed(each(*TRIO)), kind="figure"),
+    },
+    "11_segmentation": {
+        "table06": Artifact(
+            "Segmentation, frozen encoder", "segmentation", FROZEN, ("zero_shot",), POINT_CLAIMS, paper="TABLE_6"
+        ),
+        "table17": Artifact(
+            "Segmentation, fine-tuned",
             "segmentation",
-            ("here", "random"),
-            ("main", "global"),
-            ("main", "dense"),
-            ("here", "global"),
-            ("here", "dense"),
+            per_point("fine-tuning", ("here", "random"), ("here", "dense")),
+            (),
+            TUNING_CLAIMS,
+            "fine-tuned",
+            "TABLE_17",
         ),
-        ("zero_shot",),
-        POINT_CLAIMS,
-        paper="TABLE_6",
-    ),
-    "table07": Artifact("4D self-supervised methods", "13_other_pretexts", ready=False),
-    "table08": Artifact("Clip settings", "01_clips", "clips"),
-    "table09": Artifact("Parameters and FLOPs", "04_point4d", "operations"),
-    "table10": Artifact("Sensitivity", "14_ablations_and_robustness", ready=False),
-    "table11": Artifact(
-        "Feature standardisation in the probe", "06_linear_probe", "accuracy", each("random", "dense"), paper="TABLE_11"
-    ),
-    "table12": Artifact(
-        "Transfer, full matrix, every probe",
-        "10_transfer",
-        "transfer",
-        transfer_runs,
-        ("source",),
-        transfer_claims,
-        "standardized",
-        "TABLE_12",
-    ),
-    "table13": Artifact("Test-time corruption", "14_ablations_and_robustness", ready=False),
-    "table14": Artifact(
-        "The variance term",
-        "05_pretrain",
-        "accuracy",
-        each("dense", ("dense", {"pretext.variance_weight": 0.0})),
-        claims=more(DENSE, Line("dense", (("variance_weight", 0.0),)), "the variance term helps"),
-        paper="TABLE_14",
-    ),
-    "table15": Artifact(
-        "Cameras and coverage",
-        "12_correspondence_and_cameras",
-        "accuracy",
-        each(*(("dense", {"targets.cameras": n}) for n in CAMERAS), seeds="task_seeds"),
-        ("cameras",),
-        tuple(Claim(CAMERAS[n], CAMERAS[1], f"{n} cameras are better than one") for n in (4, 2)),
-        paper="TABLE_15",
-    ),
-    "table16": Artifact(
-        "Correspondence over time",
-        "12_correspondence_and_cameras",
-        "correspondence",
-        correspondence_runs,
-        ("zero_shot",),
-        (*POINT_CLAIMS[:3], POINT_CLAIMS[-1]),
-        "cosine, gap 8",
-        "TABLE_16",
-    ),
-    "table17": Artifact(
-        "Segmentation, fine-tuned",
-        "11_segmentation",
-        "segmentation",
-        per_point("fine-tuning", ("here", "random"), ("here", "dense")),
-        claims=more(DENSE, RANDOM, "fine-tuning from dense is better than from scratch"),
-        primary="fine-tuned",
-        paper="TABLE_17",
-    ),
-    "table18": Artifact(
-        "Modality of the global teacher",
-        "07_teachers",
-        "teachers",
-        lambda profile: [spec for spec in teacher_runs(profile) if spec.pretext_name != "dense"],
-        ("teacher",),
-        paper="TABLE_18",
-    ),
-    "table19": Artifact("Latent forecasting", "13_other_pretexts", ready=False),
-    "table20": Artifact("Dense across backbones", "08_backbones", ready=False),
-    "control_global_target": Artifact(
-        "Ours: which global target",
-        "05_pretrain",
-        "accuracy",
-        each("global", ("global", {"pretext.summary": "mean"})),
-        claims=more(GLOBAL, Line("global", (("summary", "mean"),)), "the class token is the better global target"),
-    ),
-    "control_global_variance": Artifact(
-        "Ours: the variance term in the global loss",
-        "05_pretrain",
-        "accuracy",
-        each("global", ("global", {"pretext.variance_weight": 0.0})),
-        claims=more(GLOBAL, Line("global", (("variance_weight", 0.0),)), "the variance term helps global"),
-    ),
-    "control_centring": Artifact(
-        "Ours: centred targets or not",
-        "05_pretrain",
-        "accuracy",
-        each("dense", ("dense", {"pretext.centre": False})),
-        claims=more(DENSE, Line("dense", (("centre", False),)), "centred targets help"),
-    ),
-    "control_animals": Artifact(
-        "Table 1's row for animals",
-        "10_transfer",
-        "accuracy",
-        each(*TRIO, data=role("animals"), seeds="task_seeds"),
-        claims=GRANULARITY,
-        paper="TABLE_1",
-    ),
-    "control_animal_actions": Artifact(
-        "Ours: actions of animals never seen",
-        "10_transfer",
-        "accuracy",
-        each(*TRIO, data=role("animals"), seeds="task_seeds", target=lambda dataset: f"{dataset}-actions"),
-        claims=GRANULARITY,
-    ),
-    "control_people": Artifact(
-        "Table 1's row for NTU RGB+D 60",
-        "10_transfer",
-        "accuracy",
-        each(*TRIO, data=role("people"), seeds="task_seeds"),
-        claims=GRANULARITY,
-        paper="TABLE_1",
-    ),
-    "control_readability": Artifact(
-        "Ours: a point's class in target, student and place",
-        "11_segmentation",
-        "readability",
-        per_point("readability", ("here", "dense")),
-    ),
-    "control_merge": Artifact(
-        "Ours: more targets, or other ones, from more cameras",
-        "12_correspondence_and_cameras",
-        "accuracy",
-        each(
-            "dense",
-            ("dense", {"targets.cameras": 4, "pretext.merge": "first"}),
-            ("dense", {"targets.cameras": 4}),
-            seeds="task_seeds",
+        "control_readability": Artifact(
+            "Ours: a point's class in target, student and place",
+            "readability",
+            per_point("readability", ("here", "dense")),
+            (),
+            CLASS_CLAIMS,
+            "targets",
         ),
-        ("cameras",),
-        (
-            Claim(FIRST_CAMERA, CAMERAS[1], "more tokens with a target help"),
-            Claim(CAMERAS[4], FIRST_CAMERA, "the mean over cameras is better than the first that sees"),
+        "figure04": Artifact("Segmentation beside ground truth", runs=first_seed(FROZEN), kind="figure"),
+    },
+    "12_correspondence_and_cameras": {
+        "table15": Artifact(
+            "Cameras and coverage", "accuracy", each(*CAMERA_WAYS, **FEW), ("cameras",), CAMERA_CLAIMS, paper="TABLE_15"
         ),
-    ),
-    "control_coverage": Artifact(
-        "Ours: coverage, splat radius and resolution",
-        "12_correspondence_and_cameras",
-        "coverage",
-        coverage_runs,
-        paper="COVERAGE",
-    ),
-    "control_targets": Artifact(
-        "Ours: dense on other targets", "15_what_is_the_lever", "accuracy", control_runs, claims=CONTROL_CLAIMS
-    ),
-    "control_pooling": Artifact(
-        "Ours: how the tokens of a clip become one feature",
-        "15_what_is_the_lever",
-        "pooling",
-        granularity(of=control_profile, task="pooling"),
-        claims=(Claim(DENSE, RANDOM, "dense pretraining is better than none"), GRANULARITY[0]),
-        primary="mean/linear/scored",
-        paper="TABLE_1",
-    ),
-    "control_sweep": Artifact(
-        "Ours: one setting at a time", "15_what_is_the_lever", "sweep", sweep_runs, primary="mean/converged"
-    ),
-    "control_length": Artifact(
-        "Ours: dense trained for longer",
-        "15_what_is_the_lever",
-        "accuracy",
-        length_runs,
-        ("epochs",),
-        (
-            Claim(AT_LENGTH[2.0], AT_LENGTH[1.0], "twice the epochs help"),
-            Claim(AT_LENGTH[1.0], AT_LENGTH[0.33], "three times the epochs help"),
-            Claim(replace(AUGMENTED, epochs=1.0), AT_LENGTH[1.0], "augmented clips help"),
+        "table16": Artifact(
+            "Correspondence over time",
+            "correspondence",
+            correspondence_runs,
+            ("zero_shot",),
+            (*GRANULARITY, POINT_CLAIMS[-1], *PLACE_CLAIMS),
+            "cosine, gap 8",
+            "TABLE_16",
         ),
-    ),
-    "control_together": Artifact(
-        "Ours: cameras and augmentation together",
-        "15_what_is_the_lever",
-        "accuracy",
-        each(
-            "random",
-            *(
-                ("dense", {"targets.cameras": n, "training.augment": augment})
-                for augment in (False, True)
-                for n in (1, 4)
-            ),
-            of=control_profile,
-            seeds="task_seeds",
+        "control_merge": Artifact(
+            "Ours: more targets, or other ones, from more cameras",
+            "accuracy",
+            each("dense", ("dense", FIRST_OF_FOUR), FOUR_CAMERAS, **FEW),
+            ("cameras",),
+            MERGE_CLAIMS,
         ),
-        ("cameras",),
-        (
-            Claim(CAMERAS[4], CAMERAS[1], "four cameras are better than one"),
-            Claim(replace(AUGMENTED, cameras=4), CAMERAS[4], "augmented clips help under four cameras"),
+        "control_coverage": Artifact(
+            "Ours: coverage, splat radius and resolution", "coverage", coverage_runs, paper="COVERAGE"
         ),
-    ),
-    "control_in_domain": Artifact(
-        "Ours: a teacher of the same clips",
-        "07_teachers",
-        "accuracy",
-        in_domain_runs,
-        claims=tuple(
-            Claim(Line(name, teacher="IN-DOMAIN"), Line(name), "a teacher of the same clips is better")
-            for name in ("dense", "global")
+        "figure05": Artifact("One motion in one PCA", runs=first_seed(correspondence_runs), kind="figure"),
+    },
+    "13_other_pretexts": {
+        "table07": Artifact("4D self-supervised methods", ready=False),
+        "table19": Artifact("Latent forecasting", ready=False),
+    },
+    "14_ablations_and_robustness": {
+        "table10": Artifact("Sensitivity", ready=False),
+        "table13": Artifact("Test-time corruption", ready=False),
+    },
+    "15_what_is_the_lever": {
+        "control_targets": Artifact("Ours: dense on other targets", "accuracy", control_runs, (), CONTROL_CLAIMS),
+        "control_pooling": Artifact(
+            "Ours: how the tokens of a clip become one feature",
+            "pooling",
+            granularity(of=control_profile, task="pooling"),
+            (),
+            (GRANULARITY[2], GRANULARITY[0]),
+            "mean/linear/scored",
+            "TABLE_1",
         ),
-    ),
-    "control_paper_size": Artifact(
-        "Ours: the paper's clip and encoder size, few epochs",
-        "06_linear_probe",
-        "accuracy",
-        paper_size_runs,
-        claims=GRANULARITY,
-        paper="TABLE_1",
-    ),
-    "figure01": Artifact("Method overview", "00_start_here", kind="figure"),
-    "figure02": Artifact(
-        "Features as colours: input, dense, global, random",
-        "06_linear_probe",
-        runs=first_seed(each(*TRIO)),
-        kind="figure",
-    ),
-    "figure03": Artifact("The same across datasets", "10_transfer", runs=first_seed(each(*TRIO)), kind="figure"),
-    "figure04": Artifact(
-        "Segmentation beside ground truth",
-        "11_segmentation",
-        runs=first_seed(lambda profile: ARTIFACTS["table06"].runs(profile)),
-        kind="figure",
-    ),
-    "figure05": Artifact(
-        "One motion in one PCA", "12_correspondence_and_cameras", runs=first_seed(correspondence_runs), kind="figure"
-    ),
-    "figure06": Artifact("Label efficiency", "09_label_efficiency", kind="figure", ready=False),
-    "figure07": Artifact("The pipeline on one frame", "03_teacher_and_targets", kind="figure"),
-    "figure08": Artifact("Figure 2 for six actions", "06_linear_probe", kind="figure", ready=False),
+        "control_sweep": Artifact("Ours: one setting at a time", "sweep", sweep_runs, primary="mean/converged"),
+        "control_length": Artifact(
+            "Ours: dense trained for longer", "accuracy", length_runs, ("epochs",), LENGTH_CLAIMS
+        ),
+        "control_together": Artifact(
+            "Ours: cameras and augmentation together",
+            "accuracy",
+            each("random", *TOGETHER, of=control_profile, **FEW),
+            ("cameras",),
+            TOGETHER_CLAIMS,
+        ),
+    },
+}
+ORDER = ("table", "control", "figure")  # in which artifacts are listed and run
+ARTIFACTS: dict[str, Artifact] = {
+    name: replace(artifact, notebook=notebook)
+    for kind in ORDER
+    for name, (notebook, artifact) in sorted(
+        (name, (notebook, artifact))
+        for notebook, own in BY_NOTEBOOK.items()
+        for name, artifact in own.items()
+        if name.startswith(kind)
+    )
 }
 
 

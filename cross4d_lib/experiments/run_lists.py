@@ -207,6 +207,11 @@ def teacher_runs(profile: Profile) -> list[RunSpec]:
     return joined(each("random"), *parts)(profile)
 
 
+def modality_runs(profile: Profile) -> list[RunSpec]:
+    """Table 18's column for Point4D: Table 2's runs but for dense."""
+    return [spec for spec in teacher_runs(profile) if spec.pretext_name != "dense"]
+
+
 def control_runs(profile: Profile) -> list[RunSpec]:
     """Ours: Table 1's rows, global on the patch mean, and dense with the target alone changed, once in every way."""
     ways = [("global", {"pretext.summary": "mean"})]

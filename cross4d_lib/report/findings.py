@@ -43,12 +43,17 @@ PATHS = {  # from global to dense, (what is added, line) a step; the steps of ea
 }
 
 
-def side(line: Line, own: Rows, other: Rows, key: str) -> dict[int, np.ndarray]:
-    """What a line's rows count under a reading, by seed. Coordinates have no rows of their own: they stand in all."""
+def side(line: Line, rows: Rows, key: str) -> dict[int, np.ndarray]:
+    """What a line's rows count under a reading, by seed. A line that is named like a metric (targets, place) or like
+    coordinates has no rows of its own: it stands in those of every other."""
     if line.pretext in COORDINATES:
         at = {"compared by": "distance", "gap": FEATURES[key]["gap"]}
-        own, key = other, next(name for name, place in PLACES.items() if place == at and name.startswith(line.pretext))
-    return {seed: counted(row, key) for seed, row in own.items() if key in row.metrics}
+        key = next(name for name, place in PLACES.items() if place == at and name.startswith(line.pretext))
+    return {
+        seed: counted(row, line.pretext if line.pretext in row.metrics else key)
+        for seed, row in rows.items()
+        if key in row.metrics or line.pretext in row.metrics
+    }
 
 
 def comparison(name: str, profile: Profile, first: Line, second: Line, on: str = "") -> dict[str, Comparison]:
@@ -56,23 +61,27 @@ def comparison(name: str, profile: Profile, first: Line, second: Line, on: str =
     verdict takes the others as secondary. {} where either has no rows."""
     rows = rows_of(name, profile)
     for data in [on] if on else dict.fromkeys(data for data, _ in rows):
+        every = [own for (of, _), own in rows.items() if of == data]
         pair = [rows.get((data, line), {}) for line in (first, second)]
-        pair = [
-            own or (pair[1 - k] if line.pretext in COORDINATES else {})
-            for k, (own, line) in enumerate(zip(pair, (first, second)))
-        ]
+        shared = [own for own in (*pair, *every) if own][:1]
+        pair = [own or (shared[0] if without_rows(line, shared) else {}) for own, line in zip(pair, (first, second))]
         if all(pair):
             return compared(name, first, second, *pair)
     return {}
 
 
+def without_rows(line: Line, shared: list[Rows]) -> bool:
+    """Is the line one that stands in the rows of every other?"""
+    return bool(shared) and (line.pretext in COORDINATES or line.pretext in next(iter(shared[0].values())).metrics)
+
+
 def compared(name: str, first: Line, second: Line, a: Rows, b: Rows) -> dict[str, Comparison]:
     row, primary, found = next(iter(a.values())), ARTIFACTS[name].primary, {}
     keys = sorted(readings_of(name, row), key=lambda key: key == primary)  # the primary one last
-    for key in keys:
-        both = side(first, a, b, key), side(second, b, a, key)
+    for key in [primary] if first.pretext in row.metrics else keys:
         secondary = list(found.values()) if key == primary else ()
-        found[key] = compare(*both, row.subjects(key), statistic_of(row, key), secondary)
+        groups, statistic = row.subjects(key), statistic_of(row, key)
+        found[key] = compare(side(first, a, key), side(second, b, key), groups, statistic, secondary)
     return dict(reversed(found.items()))
 
 
