@@ -18,18 +18,27 @@ PIP_INSTALL = $(PY) -m pip install --disable-pip-version-check $(if $(TORCH_INDE
 # a kernel named python3 is this environment's, whatever else the user has installed
 export JUPYTER_PREFER_ENV_PATH = 1
 
-.PHONY: reproduce setup test notebooks report bench doctor clean help
+.PHONY: reproduce setup lint check test notebooks lab report bench doctor clean help
 
 reproduce: $(INSTALLED)  ## (default) run every notebook on embedded data: pages in build/html, tables in results/quick
 	$(PY) -m cross4d_lib.cli reproduce $(ARGS)
 
 setup: $(INSTALLED)  ## only install
 
-test: $(INSTALLED)  ## run all tests, the notebooks among them
+lint: $(INSTALLED)  ## format, lint and types
+	$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
+
+check: lint  ## lint, and the tests that take seconds
+	$(PY) -m pytest -q -p no:nbval -m "not slow" tests $(ARGS)
+
+test: lint  ## lint, and all tests, the notebooks among them
 	$(PY) -m pytest -q -rs --nbval-lax --nbval-current-env $(ARGS)
 
 notebooks: $(INSTALLED)  ## run the notebooks in place, so that their stored outputs are fresh
 	TQDM_DISABLE=1 $(PY) -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+lab: $(INSTALLED)  ## open the notebooks in JupyterLab
+	$(PY) -m jupyterlab --notebook-dir=notebooks $(ARGS)
 
 report: $(INSTALLED)  ## write tables from the result rows at hand
 	$(PY) -m cross4d_lib.cli report $(ARGS)
@@ -41,7 +50,7 @@ doctor: $(INSTALLED)  ## what is here, and what each missing thing blocks
 	$(PY) -m cross4d_lib.cli doctor
 
 clean:  ## remove what was built (not .venv, not the cached targets, not the results)
-	rm -rf build .pytest_cache .hypothesis cross4d.egg-info
+	rm -rf build .pytest_cache .hypothesis .mypy_cache .ruff_cache cross4d.egg-info
 	find cross4d_lib tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 help:  ## this list

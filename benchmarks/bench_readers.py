@@ -1,4 +1,4 @@
-"""How fast do the readers make clips, beside merely reading the same bytes, and does a file larger than memory stay
+"""How fast do the readers yield clips, beside merely reading the same bytes, and does a file larger than memory stay
 outside it?
 
     python benchmarks/bench_readers.py [--json PATH] [--repeats 5] [--clips 12]
@@ -182,7 +182,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for what, peer, count, (ours, theirs) in rows(Path(folder), arguments.clips, arguments.repeats):
             print(
-                f"{what:34s} {count:5d} {ours / count:9.2f} {theirs / count:9.2f} {theirs / ours:6.2f} {1e3 * count / ours:8.0f}  {peer}",
+                f"{what:34s} {count:5d} {ours / count:9.2f} {theirs / count:9.2f} {theirs / ours:6.2f} "
+                f"{1e3 * count / ours:8.0f}  {peer}",
                 flush=True,
             )
             written.append(
@@ -197,7 +198,8 @@ def main():
             )
         size, growth = stream(Path(folder))
         print(
-            f"\n20 clips from an HDF5 file of {size / 1e9:.1f} GB: memory grew by {growth / 1e6:.1f} MB (limit {MOST_GROWTH / 1e6:.0f}), {growth / size:.4f} of the file"
+            f"\n20 clips from an HDF5 file of {size / 1e9:.1f} GB: memory grew by {growth / 1e6:.1f} MB "
+            f"(limit {MOST_GROWTH / 1e6:.0f}), {growth / size:.4f} of the file"
         )
         written.append(
             {"what": "hoi4d streamed", "file_bytes": size, "growth_bytes": growth, "limit_bytes": MOST_GROWTH}

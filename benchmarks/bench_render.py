@@ -112,7 +112,8 @@ def main():
     arguments = parser.parse_args()
     cores, table = len(os.sched_getaffinity(0)), []
     print(
-        f"{FRAMES} frames x {POINTS} points at {SIZE} px; {cores} cores, load {os.getloadavg()[0]:.1f}, medians of {arguments.repeats}, torch {torch.__version__}\n"
+        f"{FRAMES} frames x {POINTS} points at {SIZE} px; {cores} cores, load {os.getloadavg()[0]:.1f}, "
+        f"medians of {arguments.repeats}, torch {torch.__version__}\n"
     )
     print(f"{'':10s} {'threads':>7s} {'ours ms':>9s} {'frames/s':>9s} {'peer ms':>9s} {'ratio':>6s}  peer")
     for threads in dict.fromkeys((1, cores)):

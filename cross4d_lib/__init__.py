@@ -7,6 +7,7 @@ They are imported when they are first used: `cross4d --help` need not wait for t
 import sys
 import warnings
 from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 
 # tqdm, on import in a notebook without ipywidgets: progress is shown as text, which is what we want
@@ -31,12 +32,15 @@ __all__ = list(_ROOM_OF)
 
 
 class _Package(ModuleType):
-    """The package itself, whose names come from the rooms above on first use."""
+    """The package itself, whose names come from the rooms above on first use, and so do all rooms (``c4d.points``)."""
+
+    def _rooms(self) -> set[str]:
+        return {room.name for room in iter_modules(self.__path__)}
 
     def __getattr__(self, name: str):
         if name in _ROOM_OF:
             return getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
-        if name in _ROOMS:
+        if name in self._rooms():
             return import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -46,7 +50,7 @@ class _Package(ModuleType):
             super().__setattr__(name, value)
 
     def __dir__(self):
-        return sorted({*super().__dir__(), *_ROOMS, *_ROOM_OF})
+        return sorted({*super().__dir__(), *self._rooms(), *_ROOM_OF})
 
 
 sys.modules[__name__].__class__ = _Package

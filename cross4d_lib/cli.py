@@ -12,6 +12,9 @@ from pathlib import Path
 from . import __version__
 from .errors import ConfigError, Cross4DError
 
+# glibc keeps freed blocks for the next step instead of returning them to the system, which would clear them anew: a
+# training step on a CPU takes a third less time (5.6 s, not 8.1, with 4 x 24 x 1,024 points on a core); equal numbers
+MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1"}
 PROFILE_HELP = "quick (default), course or paper: how large, on which data, with which teacher"
 
 
@@ -240,5 +243,16 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+def program() -> int:
+    """What the shell starts: ``main`` in a process with MEMORY in its environment, which its children inherit.
+
+    glibc reads it when a process starts, so the process starts once more; settings of the user's own stay as they are.
+    """
+    own = any(name.startswith("MALLOC_") or name in ("GLIBC_TUNABLES", "LD_PRELOAD") for name in os.environ)
+    if sys.platform.startswith("linux") and not own:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **MEMORY})
+    return main()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

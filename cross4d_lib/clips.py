@@ -11,13 +11,15 @@ them.
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from .errors import ConfigError, DataError
+from .decisions import FLOAT32_BLUR
+from .errors import ConfigError, DataError, EmptyVideoError
 
 Stride = int | Literal["uniform"]
 
@@ -26,15 +28,12 @@ Stride = int | Literal["uniform"]
 class Video:
     """What a reader returns, before any sampling.
 
-    frames : a sequence of F arrays (n_f, 3) float32, camera coordinates; n_f differs from frame to frame and may be 0
-    where the sensor
-        saw nothing. A sequence that shows a neighbour in place of an empty frame has their indices in its attribute
-        ``replaced``.
+    frames : a sequence of F arrays (n_f, 3) float32, or float64 where float32 is too coarse, camera coordinates; n_f
+        differs from frame to frame and may be 0 where the sensor saw nothing.
     point_labels : F arrays (n_f,) int64 beside them, or None.
     label : class index, or None. id : unique within the dataset. subject : who performs, or None.
     triangles : (K, 3) int64 for a moving surface, else None. The frames are then the vertices of one mesh, in one
-    order, and
-        point_labels ((V,) int64, once) are the vertices'; a clip's points are drawn on the surface.
+        order, and point_labels ((V,) int64, once) are the vertices'; a clip's points are drawn on the surface.
     """
 
     frames: Sequence[np.ndarray]
@@ -49,16 +48,14 @@ class Video:
 class Clip:
     """P = {P_f}: T frames of N points (Sec. 3).
 
-    points : (T, N, 3) float32, camera coordinates (x right, y down, z away).
+    points : (T, N, 3) float32, camera coordinates (x right, y down, z away), relative to ``origin``.
     label : class index or None. point_labels : (T, N) int64 or None. id, subject : as in the video.
-    frame_indices : (T,) int64, which frame of the video each frame of the clip is.
-    frames_repeated : frames beyond the video's end, filled by repeating its last one, and empty ones that show a
-    neighbour.
+    frame_indices : (T,) int64, the frame of the video that each frame of the clip shows.
+    frames_repeated : frames beyond the video's end, which show its last one, and empty ones, which show a neighbour.
     points_repeated : points of the clip that are repetitions, because a frame held fewer than N.
     tracked : point n is the same point of the surface in every frame, so ``points[:, n]`` is its path (the ground truth
-    of
-        Table 16). Only moving meshes know that; a depth camera's points have nothing to do with those of the next
-        frame.
+        of Table 16). Only moving meshes know that; a depth camera's points are unrelated from frame to frame.
+    origin : (3,) float64, 0 unless the video lies so far out that float32 would blur it (see ``to_float32``).
     """
 
     points: np.ndarray
@@ -70,24 +67,33 @@ class Clip:
     frames_repeated: int = 0
     points_repeated: int = 0
     tracked: bool = False
+    origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
+
+
+def whole_number(value, name: str, where: str, least: int = 1) -> int:
+    """``value`` as an int: an int of Python or numpy, or a float without a fraction. Raises ConfigError otherwise."""
+    try:
+        number = (
+            int(value) if isinstance(value, (float, np.floating)) and value == int(value) else operator.index(value)
+        )
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or isinstance(value, bool) or number < least:
+        raise ConfigError(f"{name}={value!r}", where, f"a whole number, {least} or more")
+    return number
 
 
 def frame_indices(available: int, frames: int, stride: Stride = 1) -> tuple[np.ndarray, int]:
-    """Which frames of a video make the clip, and how many of them are repetitions.
+    """Which frames of a video are the clip, and how many of them are repetitions.
 
     stride k (Table 8 uses 1 or 2): the window of ``frames`` frames k apart, centred in the video; a video too short for
     it is played whole and its last frame repeated. ``"uniform"``: ``frames`` frames spread evenly from first to last,
     so the whole motion is seen; a video with fewer frames repeats some of them.
 
     Returns ((frames,) int64 indices, number of repeated frames). The paper does not say where its window lies: centred
-    is our decision. Raises ConfigError on a non-positive size.
+    is our decision. Raises ConfigError on a size that is no whole number above 0.
     """
-    if frames < 1 or (stride != "uniform" and (not isinstance(stride, int) or stride < 1)):
-        raise ConfigError(
-            f"frames={frames}, stride={stride!r} is not a clip",
-            "frame sampling",
-            'frames >= 1, stride >= 1 or "uniform"',
-        )
+    frames, stride = whole_number(frames, "frames", "frame sampling"), whole_stride(stride)
     if available < 1:
         raise DataError("a video without frames", "frame sampling", "remove the file or record it again")
     if stride == "uniform":
@@ -98,6 +104,13 @@ def frame_indices(available: int, frames: int, stride: Stride = 1) -> tuple[np.n
     indices = start + stride * np.arange(frames, dtype=np.int64)
     repeated = int((indices >= available).sum())
     return np.minimum(indices, available - 1), repeated
+
+
+def whole_stride(stride) -> Stride:
+    """A stride as an int, or "uniform". Raises ConfigError on anything else."""
+    if isinstance(stride, str) and stride == "uniform":
+        return stride
+    return whole_number(stride, "stride", 'frame sampling; "uniform" spreads the frames over the whole video')
 
 
 def clip_generator(clip_id: str, seed: int) -> np.random.Generator:
@@ -145,63 +158,105 @@ def surface_samples(
 def _sample_surface(
     video: Video, indices: np.ndarray, points: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Points (T, N, 3) that stay on their place of the surface, and the label of the nearest corner (T, N) or None."""
+    """Points (T, N, 3) float64 that stay on their place of the surface, and the label of the nearest corner (T, N) or
+    None."""
     corners, weights = surface_samples(video.frames[indices[0]], video.triangles, points, generator)
-    cloud = np.empty((len(indices), points, 3), np.float32)
+    cloud = np.empty((len(indices), points, 3))
     for f, source in enumerate(indices):
         vertices = video.frames[source]
-        cloud[f] = sum(
-            weights[:, k, None] * vertices[corners[:, k]] for k in range(3)
-        )  # faster than einsum, the same to the last bit
+        # (N, 3); faster than einsum, the same to the last bit
+        cloud[f] = sum(weights[:, k, None] * vertices[corners[:, k]] for k in range(3))
     if video.point_labels is None:
         return cloud, None
     nearest = corners[np.arange(points), weights.argmax(1)]
     return cloud, np.broadcast_to(np.asarray(video.point_labels, np.int64)[nearest], cloud.shape[:2]).copy()
 
 
+def _nearest_with_points(video: Video, wanted: int, empty: set[int]) -> tuple[int, np.ndarray]:
+    """The frame nearest to ``wanted`` that has points (of two as near the earlier), and its points (n, 3).
+
+    empty : frames known to have none; those found on the way are added. Raises EmptyVideoError when all are empty.
+    """
+    for f in sorted(range(len(video.frames)), key=lambda g: (abs(g - wanted), g)):
+        if f not in empty:
+            frame = video.frames[f]
+            if len(frame):
+                return f, frame
+            empty.add(f)
+    raise EmptyVideoError("no frame has a point", video.id, "remove the recording, or load with skip_empty=True")
+
+
 def sample_clip(video: Video, frames: int, points: int, stride: Stride = 1, seed: int = 0) -> Clip:
     """Sample a Clip from a Video, deterministically by (video.id, seed).
 
     A moving mesh gives points drawn on its surface, uniform by area in the clip's first frame, with fixed barycentric
-    coordinates: point n is one and the same point in every frame.
+    coordinates: point n is one and the same point in every frame. A frame without points shows its nearest neighbour
+    that has some, and counts as repeated (``decisions.EMPTY_FRAME``).
 
-    Raises DataError when a chosen frame has no points or a coordinate that is not finite, naming clip and frame.
+    Raises EmptyVideoError when no frame has a point, DataError on a coordinate that is not finite, naming clip and
+    frame, ConfigError on a size that is no whole number above 0.
     """
+    points = whole_number(points, "points", "point sampling")
     indices, frames_repeated = frame_indices(len(video.frames), frames, stride)
     generator = clip_generator(video.id, seed)
+    points_repeated = 0
     if video.triangles is not None:
         cloud, labels = _sample_surface(video, indices, points, generator)
-        check_finite(cloud, video.id)
-        return Clip(cloud, video.id, video.label, video.subject, labels, indices, frames_repeated, tracked=True)
-    cloud = np.empty((frames, points, 3), np.float32)
-    labels = np.empty((frames, points), np.int64) if video.point_labels is not None else None
-    points_repeated = 0
-    for f, source in enumerate(indices):
-        frame = video.frames[source]
-        if len(frame) == 0:
-            raise DataError(
-                f"frame {source} has no points",
-                video.id,
-                "drop the frame from the recording, or the recording from the split",
-            )
-        chosen, repeated = point_indices(len(frame), points, generator)
-        points_repeated += repeated
-        cloud[f] = frame[chosen]
-        if labels is not None:
-            labels[f] = video.point_labels[source][chosen]
+    else:
+        cloud = np.empty((len(indices), points, 3))
+        labels = np.empty((len(indices), points), np.int64) if video.point_labels is not None else None
+        shown, empty = indices.copy(), set()
+        for f, wanted in enumerate(indices):
+            shown[f], frame = _nearest_with_points(video, int(wanted), empty)
+            chosen, repeated = point_indices(len(frame), points, generator)
+            points_repeated += repeated
+            cloud[f] = frame[chosen]
+            if labels is not None:
+                labels[f] = video.point_labels[shown[f]][chosen]
+        own = (
+            len(indices) if stride == "uniform" else len(indices) - frames_repeated
+        )  # what is beyond the end is counted
+        frames_repeated += len(set(indices[:own][(shown != indices)[:own]].tolist()))
+        indices = shown
     check_finite(cloud, video.id)
-    replaced = getattr(video.frames, "replaced", ())
-    frames_repeated += len({int(f) for f in indices} & set(replaced))
-    return Clip(cloud, video.id, video.label, video.subject, labels, indices, frames_repeated, points_repeated)
+    cloud, origin = to_float32(cloud)
+    return Clip(
+        points=cloud,
+        id=video.id,
+        label=video.label,
+        subject=video.subject,
+        point_labels=labels,
+        frame_indices=indices,
+        frames_repeated=frames_repeated,
+        points_repeated=points_repeated,
+        tracked=video.triangles is not None,
+        origin=origin,
+    )
+
+
+def to_float32(cloud: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (T, N, 3) as float32, and the origin (3,) float64 that is subtracted first: cloud = points + origin.
+
+    The origin is 0 wherever float32 holds the coordinates to FLOAT32_BLUR of the cloud's size, so that recordings in
+    metres stay as they are. Further out (map coordinates such as UTM) it is the cloud's median.
+    """
+    points, flat = cloud.astype(np.float32), cloud.reshape(-1, 3)
+    if np.array_equal(points, cloud):
+        return points, np.zeros(3)
+    centre = np.median(flat, axis=0)
+    size = np.median(np.abs(flat - centre).max(1))
+    if np.abs(points - cloud).max() <= FLOAT32_BLUR * size:
+        return points, np.zeros(3)
+    return (cloud - centre).astype(np.float32), centre
 
 
 def check_finite(points: np.ndarray, where: str) -> None:
-    """Raise DataError naming the first frame and point whose coordinates are not finite. points : (T, N, 3)."""
-    bad = ~np.isfinite(points).all(-1)
+    """Raise DataError naming the first frame and point whose coordinates float32 cannot hold. points : (T, N, 3)."""
+    bad = ~(np.abs(points) <= np.finfo(np.float32).max).all(-1)
     if bad.any():
         f, n = np.argwhere(bad)[0]
         raise DataError(
             f"frame {f}, point {n} is not finite: {points[f, n].tolist()}",
             where,
-            "remove NaN and infinite points before making a clip",
+            "remove NaN and infinite points before sampling a clip",
         )

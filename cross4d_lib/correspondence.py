@@ -12,6 +12,7 @@ import math
 
 import torch
 
+from .clips import whole_number
 from .decisions import POINT_TOKENS
 from .errors import ConfigError
 from .points import nearest_neighbours
@@ -25,12 +26,12 @@ def patch_index(view: Rendering, patch: int = 14) -> torch.Tensor:
     Raises ConfigError when the patch does not divide the image: a floored grid would shift every correspondence
     silently.
     """
-    size = view.index.shape[-1]
-    if patch < 1 or size % patch:
+    size, patch = view.index.shape[-1], whole_number(patch, "patch", "patch_index")
+    if size % patch:
         raise ConfigError(
             f"patches of {patch} px do not divide an image of {size} px",
             "patch_index",
-            f"render at a multiple, e.g. size={max(1, round(size / max(patch, 1))) * max(patch, 1)}",
+            f"render at a multiple, e.g. size={max(1, round(size / patch)) * patch}",
         )
     grid = size // patch
     column, row = (view.pixel.clamp(0, size - 1) // patch).unbind(-1)  # a disc can reach in from a point just outside
@@ -107,14 +108,13 @@ def at_points(values: torch.Tensor, index: torch.Tensor, weights: torch.Tensor) 
 def camera_yaws(cameras: int) -> list[float]:
     """Angles in radians of 1, 2, 4, ... cameras, evenly spaced around the vertical axis; the first is frontal (Table
     15)."""
-    if cameras < 1:
-        raise ConfigError(f"cameras={cameras}", "camera_yaws", "at least one camera")
+    cameras = whole_number(cameras, "cameras", "camera_yaws")
     return [2 * math.pi * k / cameras for k in range(cameras)]
 
 
 def render_cameras(points: torch.Tensor, size: int, cameras: int = 1) -> list[Rendering]:
     """The clip under each of several fixed cameras (Table 15). points (T, N, 3)."""
-    points = torch.as_tensor(points, dtype=torch.float32)
+    points = torch.as_tensor(points)
     return [render(points, size, fit_camera(points, size, yaw)) for yaw in camera_yaws(cameras)]
 
 

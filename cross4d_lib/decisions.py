@@ -34,7 +34,15 @@ WINDOW = _decide(
     "centred",
     "",
     "Table 8",
-    "one clip a video, where most of the motion lies; frames beyond the end repeat the last one and are counted, no video is dropped",
+    "one clip a video, where most of the motion lies; frames beyond the end repeat the last one and are counted, "
+    "no video is dropped",
+)
+FLOAT32_BLUR = _decide(
+    "coordinates far from the origin",
+    1e-5,
+    "x the clip's median radius: where float32 rounds more coarsely, the centre is subtracted in float64 first",
+    "Sec. 3",
+    "map coordinates (UTM, 5e6 m) lose half their neighbours in float32; recordings in metres stay as they are",
 )
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -43,7 +51,8 @@ ANIMAL_VIEW = _decide(
     45.0,
     "degrees from its front",
     "Table 8",
-    "three quarters show most: 42 % of the points of 8 clips are visible, of the front 28 %, of the side 37 %; 30, 22 and 26 patches hold one",
+    "three quarters show most: 42 % of the points of 8 clips are visible, of the front 28 %, of the side 37 %; "
+    "30, 22 and 26 patches hold one",
 )
 CLIP_SPLIT = _decide(
     "split of DeformingThings4D by clip",
@@ -67,11 +76,18 @@ HOI4D_SPLIT = _decide(
     "official test labels are hidden; gives the paper's 1,776 / 445 on any 2,221 sequences",
 )
 EMPTY_FRAME = _decide(
-    "frame that the mask left empty (NTU)",
+    "frame without a point",
     "shows the nearest frame with points",
-    "",
+    "of two as near the earlier",
     "Sec. 4.1",
-    "dropping it would shift time, dropping the video lose it; counted with the repeated frames",
+    "dropping it would shift time, dropping the video lose it; counted with the repeated frames, in every dataset",
+)
+CLIP_MEMORY = _decide(
+    "clips that a dataset keeps in memory",
+    256,
+    "MiB, the least recently used leave first; $CROSS4D_CLIP_MEMORY or load_dataset(memory=) changes it",
+    "ours",
+    "holds a split of MSR-Action3D at the paper's size (171 MB); all of NTU RGB+D 60 would take 57 GB",
 )
 
 # --- render (Eq. 1) ---------------------------------------------------------------------------------------------------
@@ -87,14 +103,31 @@ BACK_OFF_MARGIN = _decide(
     0.05,
     "share of the half image",
     "Eq. 1",
-    "the nearest distance at which every point of every frame falls inside the image, less this margin: as many patches on the subject as a fixed camera allows",
+    "the nearest distance at which every point of every frame falls inside the image, less this margin: "
+    "as many patches on the subject as a fixed camera allows",
+)
+STRAY_QUANTILE, STRAY_FACTOR = _decide(
+    "stray points",
+    (0.98, 1.75),
+    "farther from the clip's median than 1.75 x the distance that holds 98 % of its points",
+    "Eq. 1",
+    "they do not decide the camera and may fall off the image; no clip of MSR-Action3D, the animals and the embedded "
+    "data has one: their farthest point lies within 1.61 x that distance",
+)
+FEW_PATCHES = _decide(
+    "few patches on the subject",
+    6,
+    "of the 9 x 9 of an image, on average over the frames: a warning",
+    "Eq. 1",
+    "a person of MSR-Action3D covers 22 of them; what covers fewer than 6 is too small for a teacher of patches",
 )
 SPLAT = _decide(
     "splat radius",
     0.55,
     "x image side / sqrt(points a frame)",
     "Eq. 1",
-    "scales with the spacing of the points, so that one side of a body closes at 512 points as at 2,048 (1.5 px at 126 px); of a whole surface the back shines through, as 12_correspondence_and_cameras measures",
+    "scales with the spacing of the points, so that one side of a body closes at 512 points as at 2,048 (1.5 px at "
+    "126 px); of a whole surface the back shines through, as 12_correspondence_and_cameras measures",
 )
 SHADE_FAR = _decide(
     "shade of the far end",
@@ -109,7 +142,8 @@ VISIBILITY = _decide(
     "owns at least one pixel",
     "",
     "Eq. 3",
-    "the z-buffer's own answer, no tolerance to tune; considered: depth within a tolerance of the buffer at the point's own pixel",
+    "the z-buffer's own answer, no tolerance to tune; considered: depth within a tolerance of the buffer at the point's "
+    "own pixel",
 )
 
 # --- teachers (Eq. 2, Tables 2, 18) -----------------------------------------------------------------------------------

@@ -118,14 +118,18 @@ def find_kernel() -> list[Finding]:
 def find_devices() -> list[Finding]:
     import torch
 
-    from .precision import has_bfloat16
+    from .precision import INSTRUCTIONS, has_bfloat16
 
-    half = "in hardware" if has_bfloat16(torch.device("cpu")) else "not in hardware, float32 is used"
-    findings = [
-        Finding("CPU", "ok", f"{torch.get_num_threads()} torch threads, {os.cpu_count()} cores, bfloat16 {half}")
-    ]
+    def computes_in(device: str, by: str) -> str:
+        return f"bfloat16 in hardware{by}" if has_bfloat16(device) else "bfloat16 not in hardware: float32 is used"
+
+    flags = torch.cpu.get_capabilities()
+    by = ", ".join(name for name in INSTRUCTIONS if flags.get(name))
+    cpu = f"{torch.get_num_threads()} torch threads, {os.cpu_count()} cores, {computes_in('cpu', f' ({by})')}"
+    findings = [Finding("CPU", "ok", cpu)]
     if torch.cuda.is_available():
-        return [*findings, Finding("GPU", "ok", torch.cuda.get_device_name(0))]
+        gpu = f"{torch.cuda.get_device_name(0)}, {computes_in('cuda', '')}"
+        return [*findings, Finding("GPU", "ok", gpu)]
     return [
         *findings,
         Finding(

@@ -32,6 +32,10 @@ class DataError(Cross4DError):
     """A data file or a clip that cannot be used: truncated, empty, of another format, without a single point."""
 
 
+class EmptyVideoError(DataError):
+    """A video without a point in any frame."""
+
+
 class ConfigError(Cross4DError, ValueError):
     """An argument that names nothing we know or contradicts another one."""
 
@@ -42,3 +46,7 @@ class TeacherError(Cross4DError):
 
 class TargetError(Cross4DError):
     """A target store that cannot be written, or that is not the one asked for."""
+
+
+class SparseRenderWarning(UserWarning):
+    """A render whose subject fills little of the image: a teacher sees it in a few patches only."""

@@ -59,7 +59,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 def sweep_drafts(folder: str | os.PathLike, name: str | None = None) -> None:
     """Remove the drafts in a folder (of one file ``name``, or of all) whose process on this machine has ended."""
-    with os.scandir(folder) as entries:
+    with os.scandir(Path(folder)) as entries:
         for entry in entries:
             draft = DRAFT.search(entry.name)
             if not draft or name not in (None, entry.name[: draft.start()]) or draft["host"] != platform.node():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from typing import Any
 
 from .errors import ConfigError
 
@@ -17,13 +18,13 @@ class Registry:
 
     def __init__(self, kind: str):
         self.kind = kind
-        self._classes: dict[str, type] = {}
+        self._classes: dict[str, Any] = {}
 
-    def register(self, name: str) -> Callable[[type], type]:
+    def register(self, name: str) -> Callable[[Any], Any]:
         """A class decorator: the class is found under ``name`` and carries it as ``.name``. A second class of the same
         name replaces the first only when it is the same definition run again (a notebook cell)."""
 
-        def add(cls: type) -> type:
+        def add(cls: Any) -> Any:
             known = self._classes.get(name)
             if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise ConfigError(f"two {self.kind}s are called {name!r}", cls.__module__, "choose another name")
@@ -36,7 +37,7 @@ class Registry:
     def names(self) -> tuple[str, ...]:
         return tuple(self._classes)
 
-    def __getitem__(self, name: str) -> type:
+    def __getitem__(self, name: str) -> Any:
         if name not in self._classes:
             raise ConfigError(f"no {self.kind} is called {name!r}", self.kind, f"one of {', '.join(self._classes)}")
         return self._classes[name]

@@ -8,15 +8,26 @@ shows, so no calibration is needed to carry a 2D feature back (Eq. 3, in ``corre
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numba import njit
 
-from .clips import check_finite
-from .decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, SHADE_FAR, SHADE_QUANTILES, SPLAT
-from .errors import ConfigError, DataError
+from .clips import check_finite, whole_number
+from .decisions import (
+    BACK_OFF_MARGIN,
+    FEW_PATCHES,
+    FIELD_OF_VIEW,
+    FLOAT32_BLUR,
+    SHADE_FAR,
+    SHADE_QUANTILES,
+    SPLAT,
+    STRAY_FACTOR,
+    STRAY_QUANTILE,
+)
+from .errors import ConfigError, DataError, SparseRenderWarning
 
 EMPTY = torch.iinfo(torch.int64).max  # a pixel that no point covers
 
@@ -25,8 +36,8 @@ EMPTY = torch.iinfo(torch.int64).max  # a pixel that no point covers
 class Camera:
     """A pinhole camera pi, fixed for a whole clip.
 
-    rotation : (3, 3) float32, world to camera. position : (3,) float32, world. focal : in pixels. size : image side in
-    pixels; the principal point is the image's centre.
+    rotation : (3, 3) float32, world to camera. position : (3,), world; float32, or float64 where that is too coarse.
+    focal : in pixels. size : image side in pixels; the principal point is the image's centre.
     """
 
     rotation: torch.Tensor
@@ -35,11 +46,13 @@ class Camera:
     size: int
 
     def project(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """World points (..., 3) -> pixel coordinates (..., 2) float (column, row) and depth (...,), in world units.
+        """World points (..., 3) -> pixel coordinates (..., 2) (column, row) and depth (...,) in world units, float32.
 
-        Depth <= 0 lies behind the camera; its pixel coordinates mean nothing.
+        The position is subtracted in the precision of the points or its own, whichever is higher, and the rest is
+        float32. Depth <= 0 lies behind the camera; its pixel coordinates mean nothing.
         """
-        local = (points - self.position.to(points)) @ self.rotation.to(points).T  # (..., 3)
+        rotation, position = self.rotation.to(points.device), self.position.to(points.device)
+        local = (points - position).float() @ rotation.T  # (..., 3)
         depth = local[..., 2]
         pixels = local[..., :2] / depth.clamp_min(1e-12)[..., None] * self.focal + self.size / 2
         return pixels, depth
@@ -53,7 +66,7 @@ class Rendering:
     index : (T, H, W) int64, the nearest point in that pixel, -1 where nothing is seen.
     visible : (T, N) bool, the point owns at least one pixel of its frame (the set V_f of Eq. 3).
     pixel : (T, N, 2) int64, column and row of the pixel the point projects to; may lie outside the image.
-    camera : the Camera.
+    camera : the Camera. outside : how many of the T * N points fall off the image.
     """
 
     image: torch.Tensor
@@ -62,20 +75,41 @@ class Rendering:
     pixel: torch.Tensor
     camera: Camera
 
+    @property
+    def outside(self) -> int:
+        return int(((self.pixel < 0) | (self.pixel >= self.camera.size)).any(-1).sum())
+
+
+def stray_points(points: torch.Tensor) -> torch.Tensor:
+    """Points that lie far from the rest of the clip, such as a sensor's speckle: (..., 3) -> (...,) bool.
+
+    Far is beyond STRAY_FACTOR times the distance from the median that holds STRAY_QUANTILE of all points; so no more
+    than the remaining share can be stray, and what is, in whatever unit and from whatever side it is seen.
+    """
+    flat = points.reshape(-1, 3).double()
+    distance = (flat - flat.median(0).values).norm(dim=-1)  # (T*N,)
+    held = distance.kthvalue(math.ceil(STRAY_QUANTILE * len(distance))).values
+    return ((distance > STRAY_FACTOR * held) & (held > 0)).reshape(points.shape[:-1])
+
 
 def fit_camera(points: torch.Tensor, size: int = 126, yaw: float = 0.0) -> Camera:
     """The fixed camera of a clip: looks at the clip's centroid, backed off until every point of every frame is inside.
 
+    Stray points (``stray_points``) decide neither where it looks nor from how far, and may fall off the image.
     points : (T, N, 3). yaw : radians the camera is carried around the vertical axis; 0 looks along +z like the sensor.
     A point (x, y, z) relative to the centroid is inside when max(|x|, |y|) <= t (z + d), t the tangent of half the
     field of view less the margin; d is the smallest distance that satisfies all points. Units cancel. If all points
-    coincide the distance is 1. It is never under a hundred-thousandth of the centroid's distance from the origin:
-    nearer, float32 could not tell the camera from the points.
+    coincide the distance is 1.
     """
+    return _camera_around(points[~stray_points(points)], size, yaw)
+
+
+def _camera_around(points: torch.Tensor, size: int, yaw: float = 0.0) -> Camera:
+    """``fit_camera`` for points (n, 3) without strays."""
     tangent = math.tan(math.radians(FIELD_OF_VIEW) / 2)
     cos, sin = math.cos(yaw), math.sin(yaw)
     rotation = torch.tensor([[cos, 0.0, -sin], [0.0, 1.0, 0.0], [sin, 0.0, cos]], device=points.device)
-    flat = points.reshape(-1, 3).double()
+    flat = points.double()
     centroid = flat.mean(0)
     local = (flat - centroid) @ rotation.double().T  # (T*N, 3)
     extent = local.norm(dim=-1).max().item()
@@ -85,9 +119,10 @@ def fit_camera(points: torch.Tensor, size: int = 126, yaw: float = 0.0) -> Camer
         inside = local[:, :2].abs().amax(-1) / (tangent * (1 - BACK_OFF_MARGIN)) - local[:, 2]
         in_front = -local[:, 2].min() + 0.1 * extent  # never nearer than a tenth of the extent to the first point
         distance = max(inside.max().item(), in_front.item())
-    distance = max(distance, 1e-5 * centroid.norm().item())
+    distance = max(distance, 1e-12 * centroid.norm().item())  # nearer, float64 could not tell camera and points apart
     position = centroid - distance * rotation[2].double()
-    return Camera(rotation, position.float(), size / 2 / tangent, size)
+    coarse = (position - position.float()).abs().max() > FLOAT32_BLUR * distance
+    return Camera(rotation, position if coarse else position.float(), size / 2 / tangent, size)
 
 
 def splat_radius(size: int, points: int) -> float:
@@ -111,7 +146,7 @@ def z_buffer(pixel: torch.Tensor, depth: torch.Tensor, size: int, radius: float)
     """The nearest point in every pixel. pixel (T, N, 2) int64, depth (T, N) float32 -> (T, H, W) int64, -1 where empty.
 
     Every point draws a disc of constant depth; where discs overlap the nearest wins, the lower index where depths are
-    equal. Points at depth <= 0 are behind the camera and draw nothing. A compiled loop does it on the CPU,
+    equal. Points at depth <= 0 are behind the camera and draw nothing. Compiled code does it on the CPU,
     ``z_buffer_batched`` elsewhere, with the same answer.
     """
     if depth.device.type != "cpu":
@@ -143,7 +178,7 @@ def _draw(pixel, depth, offsets, index):
 def z_buffer_batched(pixel: torch.Tensor, depth: torch.Tensor, size: int, radius: float) -> torch.Tensor:
     """``z_buffer`` in torch operations, for a GPU. Depth and point index are packed into one int64, so one minimum per
     pixel is an exact z-buffer whose ties go to the lower index: the bits of a positive float sort like the float
-    itself. The loop runs over the disc's few offsets, never over points or pixels.
+    itself. Python iterates over the disc's few offsets, never over points or pixels.
     """
     frames, count = depth.shape
     key = (depth.contiguous().view(torch.int32).long() << 32) | torch.arange(count, device=depth.device)  # (T, N)
@@ -162,7 +197,7 @@ def z_buffer_batched(pixel: torch.Tensor, depth: torch.Tensor, size: int, radius
 
 
 def depth_range(depth: torch.Tensor) -> tuple[float, float]:
-    """Near and far end of a clip's grey scale: two percentiles of its points' depths. depth (T, N), world units."""
+    """Near and far end of a clip's grey scale: two percentiles of its points' depths (any shape), world units."""
     in_front = depth[depth > 0]
     if not len(in_front):
         return 0.0, 1.0
@@ -210,10 +245,36 @@ def render(
     size : image side in pixels (paper: 126; ablated 98 and 168). camera : None fits one to the clip. radius : of the
     splat in pixels; None derives it from size and N. Runs where ``points`` lies, or on ``device``.
 
-    Raises DataError on a coordinate that is not finite or a clip without points, ConfigError on a shape, size or radius
-    that is none.
+    Raises DataError on a coordinate that is not finite or a clip without points, ConfigError on a shape, size, radius
+    or device that is none. Warns with SparseRenderWarning where the frames show their points in fewer than FEW_PATCHES
+    of 9 x 9 patches.
     """
-    cloud = torch.as_tensor(points, dtype=torch.float32, device=device)
+    cloud = _as_cloud(points, device)
+    size = whole_number(size, "size", "render")
+    if radius is not None and not 0 <= radius < float("inf"):
+        raise ConfigError(f"radius={radius}", "render", "0 for single pixels, or more")
+    kept = ~stray_points(cloud)
+    camera = camera or _camera_around(cloud[kept], size)
+    position, depth = camera.project(cloud)
+    pixel = position.clamp(-1e6, 1e6).floor().long()  # (T, N, 2)
+    index = z_buffer(pixel, depth, camera.size, splat_radius(camera.size, cloud.shape[1]) if radius is None else radius)
+    _warn_if_sparse(index, cloud.shape[1])
+    return Rendering(
+        shade(index, depth, *depth_range(depth[kept])), index, owners(index, cloud.shape[1]), pixel, camera
+    )
+
+
+def _as_cloud(points, device) -> torch.Tensor:
+    """One clip (T, N, 3) as a tensor of float32, or of float64 where it came as such. Raises as ``render`` does."""
+    try:
+        cloud = torch.as_tensor(points, device=device)
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # torch's, of no array and of no device
+        raise ConfigError(
+            f"points or device={device!r} that torch does not take ({error})",
+            "render",
+            "numbers (T, N, 3), device=None",
+        ) from error
+    cloud = cloud if cloud.dtype == torch.float64 else cloud.float()
     if cloud.ndim != 3 or cloud.shape[-1] != 3:
         raise ConfigError(f"points of shape {tuple(cloud.shape)}", "render", "give one clip, (T, N, 3)")
     if cloud.shape[0] == 0 or cloud.shape[1] == 0:
@@ -222,17 +283,24 @@ def render(
             "render",
             "sample at least one frame and one point",
         )
-    if size < 1 or size != int(size):
-        raise ConfigError(f"size={size}", "render", "a whole number of pixels, at least 1")
-    if radius is not None and not 0 <= radius < float("inf"):
-        raise ConfigError(f"radius={radius}", "render", "0 for single pixels, or more")
-    if not torch.isfinite(cloud).all():
+    if not torch.isfinite(cloud.float()).all():
         check_finite(cloud.cpu().numpy(), "render")
-    camera = camera or fit_camera(cloud, size)
-    position, depth = camera.project(cloud)
-    pixel = position.clamp(-1e6, 1e6).floor().long()  # (T, N, 2)
-    index = z_buffer(pixel, depth, camera.size, splat_radius(camera.size, cloud.shape[1]) if radius is None else radius)
-    return Rendering(shade(index, depth, *depth_range(depth)), index, owners(index, cloud.shape[1]), pixel, camera)
+    return cloud
+
+
+def _warn_if_sparse(index: torch.Tensor, count: int) -> None:
+    """Warn where the frames of an index map (T, H, W) show their ``count`` points in fewer than FEW_PATCHES of 9 x 9
+    patches."""
+    side = -(-index.shape[-1] // 9)
+    if side > 1 and count > 10 * FEW_PATCHES:
+        shown = torch.nn.functional.max_pool2d((index >= 0).float(), side, ceil_mode=True)  # (T, 9, 9)
+        if shown.sum((1, 2)).mean() < FEW_PATCHES:
+            warnings.warn(
+                f"a frame shows its points in fewer than {FEW_PATCHES} of 81 patches on average; "
+                "remove points far from the subject, or cut the clip where it moves far",
+                SparseRenderWarning,
+                stacklevel=3,
+            )
 
 
 def owners(index: torch.Tensor, count: int) -> torch.Tensor:

@@ -21,6 +21,7 @@ import nbformat
 from .errors import ConfigError, Cross4DError
 from .experiments import ARTIFACTS, PROFILES, load_profile, main_dataset, runs_for
 from .experiments.run import row_path, rows_folder
+from .files import write_text
 from .report import write_report
 
 LIBRARY = Path(__file__).resolve().parent
@@ -213,7 +214,7 @@ def read_outcome(stem: str) -> Outcome | None:
 def stamp(stem: str, outcome: Outcome) -> None:
     notebook = nbformat.read(copy_path(stem), 4)
     notebook.metadata[STAMP] = asdict(outcome)
-    nbformat.write(notebook, copy_path(stem))
+    write_text(copy_path(stem), nbformat.writes(notebook))
 
 
 def failure(stem: str, stderr: str) -> str:
@@ -234,10 +235,9 @@ def first_line(text: str) -> str:
 
 
 def write_page(stem: str) -> None:
-    from nbconvert import HTMLExporter
+    from .pages import page
 
-    page, _ = HTMLExporter().from_filename(str(copy_path(stem)))
-    page_path(stem).write_text(page, encoding="utf-8")
+    write_text(page_path(stem), page(nbformat.read(copy_path(stem), 4)))
 
 
 def write_index() -> None:
@@ -253,9 +253,13 @@ def write_index() -> None:
             ]
             rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     style = "body { font-family: sans-serif; margin: 2em } td, th { padding: .3em 1em; text-align: left }"
+    title = "Cross4D-JEPA, step by step"
     head = "<tr><th>Notebook</th><th>Profile</th><th>Time</th><th>Status</th></tr>"
-    page = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Cross4D-JEPA, step by step</title><style>{style}</style></head>\n<body><h1>Cross4D-JEPA, step by step</h1>\n<table>{head}\n'
-    (BUILD / "html" / "index.html").write_text(page + "\n".join(rows) + "\n</table></body></html>\n", encoding="utf-8")
+    page = (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{style}</style>'
+        f"</head>\n<body><h1>{title}</h1>\n<table>{head}\n"
+    )
+    write_text(BUILD / "html" / "index.html", page + "\n".join(rows) + "\n</table></body></html>\n")
 
 
 def title_of(stem: str) -> str:
@@ -284,14 +288,17 @@ def print_table(outcomes: list[Outcome], tables: Outcome, seconds: float) -> Non
     for outcome in outcomes:
         page = page_path(outcome.notebook)
         print(
-            f"{outcome.notebook:32}{outcome.seconds:8.1f}  {outcome.status.split()[0]:8}{page.relative_to(ROOT) if page.is_file() else '-'}"
+            f"{outcome.notebook:32}{outcome.seconds:8.1f}  "
+            f"{outcome.status.split()[0]:8}{page.relative_to(ROOT) if page.is_file() else '-'}"
         )
     print(
-        f"{'tables':32}{tables.seconds:8.1f}  {tables.status.split()[0]:8}{os.path.relpath(rows_folder(tables.profile).parent / 'tables', ROOT)}"
+        f"{'tables':32}{tables.seconds:8.1f}  "
+        f"{tables.status.split()[0]:8}{os.path.relpath(rows_folder(tables.profile).parent / 'tables', ROOT)}"
     )
     failed = [outcome for outcome in [*outcomes, tables] if not outcome.good]
     print(
-        f"\n{len(outcomes)} notebooks in {seconds:.0f} s, {len(failed) or 'nothing'} failed. All pages: {(BUILD / 'html' / 'index.html').relative_to(ROOT)}"
+        f"\n{len(outcomes)} notebooks in {seconds:.0f} s, {len(failed) or 'nothing'} failed. All pages: "
+        f"{(BUILD / 'html' / 'index.html').relative_to(ROOT)}"
     )
     for outcome in failed:
         print(f"  {outcome.notebook}: {outcome.status}")

@@ -158,11 +158,17 @@ class Session:
         self.wrapped, self.optimiser = self.accelerator.prepare(model, optimiser)
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         self.order = BatchOrder(len(data), options.batch, options.seed, rank, processes)
-        workers = {"num_workers": options.workers, "multiprocessing_context": "spawn"} if options.workers else {}
-        self.loader = DataLoader(data, batch_sampler=self.order, collate_fn=data.collate, **workers)
+        self.loader = DataLoader(
+            data,
+            batch_sampler=self.order,
+            collate_fn=data.collate,
+            num_workers=options.workers,
+            multiprocessing_context="spawn" if options.workers else None,
+        )
         self.precision = options.precision or precision_of(self.device)
         self.log = TrainingLog(precision=self.precision)
-        self.first_epoch, self.first_batch, self.sums = 0, 0, {}
+        self.first_epoch, self.first_batch = 0, 0
+        self.sums: dict[str, Any] = {}
         self.settings = {**asdict(options), "workers": 0, "precision": self.precision, "items": len(data), **run}
         self.saved = time.perf_counter()
 

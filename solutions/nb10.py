@@ -17,23 +17,21 @@ def peek(data):
     frames, vertices, triangles = struct.unpack("<3i", data[:12])
     if frames < 1 or vertices < 3 or triangles < 1:
         raise ValueError("no animation")
-    if len(data) != 12 + 12 * (
-        frames * vertices + triangles
-    ):  # three numbers of four bytes for each vertex of a frame, and each triangle
-        raise ValueError("the header lies")
+    if len(data) != 12 + 12 * (frames * vertices + triangles):  # three numbers of four bytes a vertex and a triangle
+        raise ValueError("the length is not the header's")
     return frames, vertices, triangles
 
 
-def owed_to_mixing(home, stranger):
-    """The last is home's own gain from standardising: the stranger has no part in it."""
-    mixed = stranger["standardized"] - home["linear"]
-    fair = stranger["standardized"] - home["standardized"]
+def owed_to_mixing(own, stranger):
+    """The last is what standardising gains on its own data: the stranger has no part in it."""
+    mixed = stranger["standardized"] - own["linear"]
+    fair = stranger["standardized"] - own["standardized"]
     return mixed, fair, mixed - fair
 
 
-def carried(foreign, home, random, draws):
-    foreign, home, random = (np.asarray(side, float) for side in (foreign, home, random))
-    over, gain = foreign - random, home - random
+def carried(foreign, own, random, draws):
+    foreign, own, random = (np.asarray(side, float) for side in (foreign, own, random))
+    over, gain = foreign - random, own - random
     if gain.mean() <= 0:
         return np.nan, np.nan, np.nan
     over_drawn, gain_drawn = over[draws].mean(1), gain[draws].mean(1)

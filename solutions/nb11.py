@@ -8,8 +8,8 @@ from cross4d_lib.evaluation.segmentation import IGNORED
 
 def iou(predictions, labels, k):
     kept = labels != IGNORED
-    said, true = predictions[kept] == k, labels[kept] == k
-    return float((said & true).sum() / (said | true).sum())
+    predicted, true = predictions[kept] == k, labels[kept] == k
+    return float((predicted & true).sum() / (predicted | true).sum())
 
 
 def present(confusion):
@@ -24,7 +24,7 @@ def shares(distances):
 
 
 def ceiling(nearest, labels):
-    """A token does best with the commonest class of the points that listen to it."""
+    """A token does best with the commonest class of the points nearest to it."""
     kept = labels != IGNORED
     counts = torch.zeros(int(nearest.max()) + 1, int(labels.max()) + 1)
     counts.index_put_((nearest[kept], labels[kept]), torch.ones(int(kept.sum())), accumulate=True)  # (tokens, K)

@@ -30,25 +30,25 @@ def tiny_encoder(seed: int = 0, **changes) -> Point4D:
         return Point4D(**{**TINY, **changes})
 
 
-def damage(data, dice):
+def damage(data, rng):
     """One of six accidents: flipped bits, flipped bits near the start, a cut, random bytes put in, bytes lost, a header
     number replaced."""
     data = bytearray(data)
-    accident = dice.randrange(6)
+    accident = rng.randrange(6)
     if accident < 2:
-        for _ in range(dice.randint(1, 8)):
-            data[dice.randrange(len(data) if accident else min(len(data), 240))] ^= 1 << dice.randrange(8)
+        for _ in range(rng.randint(1, 8)):
+            data[rng.randrange(len(data) if accident else min(len(data), 240))] ^= 1 << rng.randrange(8)
     elif accident == 2:
-        del data[dice.randrange(len(data)) :]
+        del data[rng.randrange(len(data)) :]
     elif accident == 3:
-        at = dice.randrange(len(data) + 1)
-        data[at:at] = dice.randbytes(dice.randint(1, 64))
+        at = rng.randrange(len(data) + 1)
+        data[at:at] = rng.randbytes(rng.randint(1, 64))
     elif accident == 4:
-        at = dice.randrange(len(data))
-        del data[at : at + dice.randint(1, 64)]
+        at = rng.randrange(len(data))
+        del data[at : at + rng.randint(1, 64)]
     else:
-        number = dice.choice([0, 1, 2, 7, 2**16, 2**31 - 1, 2**32 - 1, dice.getrandbits(32), dice.randrange(4096)])
-        struct.pack_into("<I", data, 4 * dice.randrange(min(len(data), 240) // 4), number)
+        number = rng.choice([0, 1, 2, 7, 2**16, 2**31 - 1, 2**32 - 1, rng.getrandbits(32), rng.randrange(4096)])
+        struct.pack_into("<I", data, 4 * rng.randrange(min(len(data), 240) // 4), number)
     return bytes(data)
 
 

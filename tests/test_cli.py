@@ -4,6 +4,7 @@ errors of ours into one line. `reproduce` runs what is asked for, goes on after 
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -85,10 +86,13 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 
 
 def test_lazy_names_are_the_functions_not_the_rooms():
-    program = "import cross4d_lib.render, cross4d_lib as c4d; assert all(hasattr(c4d, name) for name in c4d.__all__); print(c4d.render.__name__, c4d.targets.cache_folder.__name__)"
+    program = (
+        "import cross4d_lib.render, cross4d_lib as c4d; assert all(hasattr(c4d, name) for name in c4d.__all__);"
+        "print(c4d.render.__name__, c4d.targets.build_targets.__name__)"
+    )
     assert subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout.split() == ["render", "cache_folder"]
+    ).stdout.split() == ["render", "build_targets"]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ def test_wrong_usage_exits_with_2(wrong, capsys):
 
 
 @pytest.mark.parametrize(
-    "wrong, told",
+    "wrong, printed",
     [
         (["run", "--profile", "huge"], "huge"),
         (["run", "--only", "table99"], "table99"),
@@ -109,10 +113,10 @@ def test_wrong_usage_exits_with_2(wrong, capsys):
         (["reproduce", "--only", "table99"], "table99"),
     ],
 )
-def test_our_errors_are_one_line_and_exit_with_2(wrong, told, capsys):
+def test_our_errors_are_one_line_and_exit_with_2(wrong, printed, capsys):
     assert cli.main(wrong) == 2
     error = capsys.readouterr().err.splitlines()
-    assert len(error) == 1 and error[0].startswith("cross4d: ") and told in error[0] and "Mend: " in error[0]
+    assert len(error) == 1 and error[0].startswith("cross4d: ") and printed in error[0] and "Mend: " in error[0]
 
 
 def test_debug_shows_the_traceback():
@@ -125,22 +129,43 @@ def test_paper_profile_without_data_says_so_at_once(bare, capsys):
     assert "msr-action3d" in capsys.readouterr().err
 
 
+def page_faults(**environment):
+    """Of ten times 64 MB asked for and freed once the heap has settled, by what the shell starts."""
+    program = (
+        "import resource, sys, torch; from cross4d_lib import cli\n"
+        "def work(times):\n"
+        "    for _ in range(times): torch.ones(2**24)\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "cli.main = lambda: print(-work(20) + work(10))\n"
+        "cli.program()"
+    )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_", "LD_PRE"))}
+    command = [sys.executable, "-c", program]
+    return int(subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_the_command_line_uses_freed_memory_again_unless_the_user_has_settings():
+    assert page_faults() < page_faults(GLIBC_TUNABLES="") / 10
+
+
 # ---------------------------------------------------------------------------------------------- list and doctor
 
 
 def test_list_names_everything_without_data(bare, capsys):
     assert cli.main(["list"]) == 0
-    told = lines(capsys)
+    printed = lines(capsys)
     for name, artifact in ARTIFACTS.items():
-        (line,) = [line for line in told if line.split()[:1] == [name]]
+        (line,) = [line for line in printed if line.split()[:1] == [name]]
         assert artifact.notebook in line and artifact.title in line
-    (data,) = [line for line in told if line.split()[:1] == ["msr-action3d"]]
+    (data,) = [line for line in printed if line.split()[:1] == ["msr-action3d"]]
     assert "real" in data and "found 0 of 567, looked in $CROSS4D_DATA/msr-action3d (CROSS4D_DATA is not set)" in data
-    (stand_in,) = [line for line in told if line.split()[:1] == ["synthetic-actions"]]
+    (stand_in,) = [line for line in printed if line.split()[:1] == ["synthetic-actions"]]
     assert "synthetic stand-in" in stand_in and "found 600 of 600" in stand_in
-    (teacher,) = [line for line in told if line.split()[:1] == ["facebook/dinov2-large"]]
+    (teacher,) = [line for line in printed if line.split()[:1] == ["facebook/dinov2-large"]]
     assert "not on this machine" in teacher
-    assert [line.split()[0] for line in told if "CONTROL, no teacher" in line] == [
+    assert [line.split()[0] for line in printed if "CONTROL, no teacher" in line] == [
         "control/position",
         "control/geometry",
         "control/grey",
@@ -167,11 +192,21 @@ def test_list_counts_what_it_finds(bare, monkeypatch, tmp_path, capsys):
 
 def test_doctor_is_content_without_data_and_says_what_that_blocks(bare, capsys):
     assert cli.main(["doctor"]) == 0
-    told = capsys.readouterr().out
-    data = told[told.index("missing  msr-action3d") :].splitlines()
+    printed = capsys.readouterr().out
+    data = printed[printed.index("missing  msr-action3d") :].splitlines()
     assert data[1].strip() == "blocks: profile paper"
     assert "profile quick" in data[2] and "synthetic-actions" in data[2]
-    assert "broken" not in told and "weights" in told
+    assert "broken" not in printed and "weights" in printed
+
+
+def test_doctor_says_which_hardware_multiplies_bfloat16(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for flags, stated in (
+        ({"avx512_bf16": True}, "in hardware (avx512_bf16)"),
+        ({}, "not in hardware: float32 is used"),
+    ):
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda flags=flags: flags)
+        assert f"bfloat16 {stated}" in doctor.find_devices()[0].says
 
 
 def test_doctor_fails_when_the_main_job_cannot_run(bare, monkeypatch, tmp_path, capsys):
@@ -197,24 +232,25 @@ def test_doctor_goes_on_when_a_package_cannot_be_imported(monkeypatch, capsys):
 
     monkeypatch.setattr(doctor, "EXAMINATIONS", (find_nothing, doctor.find_python))
     assert doctor.examine() == 1
-    told = capsys.readouterr().out
-    assert "broken   nothing" in told and "Python" in told
+    printed = capsys.readouterr().out
+    assert "broken   nothing" in printed and "Python" in printed
 
 
 # ---------------------------------------------------------------------------------------------- reproduce
 
 
+@pytest.mark.slow
 def test_reproduce_goes_on_after_a_failure_and_names_it(book, tmp_path, capsys):
     book("01_bad", BAD), book("02_good"), book("03_good")
     assert cli.main(["reproduce", "--jobs", "2"]) == 1
-    told = lines(capsys)
-    table = told[next(i for i, line in enumerate(told) if line.startswith("notebook ")) :]
+    printed = lines(capsys)
+    table = printed[next(i for i, line in enumerate(printed) if line.startswith("notebook ")) :]
     assert [line.split()[:1] + line.split()[2:3] for line in table[1:4]] == [
         ["01_bad", "FAILED"],
         ["02_good", "ok"],
         ["03_good", "ok"],
     ]
-    assert told[-1] == "  01_bad: FAILED in cell [3]: ValueError: two"
+    assert printed[-1] == "  01_bad: FAILED in cell [3]: ValueError: two"
     index = (tmp_path / "build" / "html" / "index.html").read_text()
     assert all(
         f'href="{stem}.html"' in index and f"Question {stem}" in index for stem in ("01_bad", "02_good", "03_good")
@@ -230,6 +266,7 @@ def test_reproduce_hands_the_profile_over_and_leaves_the_notebook_alone(book, tm
     assert "seen course" in executed and (tmp_path / "notebooks" / "01_good.ipynb").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_resume_keeps_what_is_still_true(book, tmp_path, capsys):
     book("01_a"), book("02_b")
     (tmp_path / "library").mkdir()
@@ -265,6 +302,7 @@ def test_only_takes_notebooks_tables_and_figures(book):
         reproduce.select(["table02"])
 
 
+@pytest.mark.slow
 def test_tables_that_cannot_be_written_fail_the_job(book, monkeypatch, capsys):
     book("01_good")
 

@@ -5,7 +5,9 @@ and the seed alone, so neither order, nor limit, nor neighbours change a clip; a
 classes and subjects. The videos are made here, each coordinate a code of its frame and point.
 """
 
+import json
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -21,8 +23,11 @@ from cross4d_lib.clips import (
     sample_clip,
     surface_samples,
 )
-from cross4d_lib.datasets.base import ClipDataset, Entry, Source, across_subjects, dataset_root, file_digest, spread
-from cross4d_lib.errors import ConfigError, DataError
+from cross4d_lib.datasets.base import ClipDataset, Entry, Source, across_subjects, spread
+from cross4d_lib.datasets.data_files import dataset_root
+from cross4d_lib.decisions import CLIP_MEMORY, FLOAT32_BLUR
+from cross4d_lib.errors import ConfigError, DataError, EmptyVideoError
+from cross4d_lib.files import file_digest
 
 
 def coded_video(sizes, video_id="v", labels=False):
@@ -74,10 +79,27 @@ def test_two_windows_by_hand():
     assert (indices.tolist(), repeated) == ([0, 0, 1, 2, 2], 2)
 
 
-@pytest.mark.parametrize(("frames", "stride"), [(0, 1), (-3, 1), (4, 0), (4, -1), (4, "all"), (4, 1.5)])
-def test_a_size_that_makes_no_clip_is_refused(frames, stride):
-    with pytest.raises(ConfigError, match="is not a clip"):
+@pytest.mark.parametrize(
+    ("frames", "stride"), [(0, 1), (-3, 1), (2.5, 1), ("4", 1), (True, 1), (4, 0), (4, -1), (4, "all"), (4, 1.5)]
+)
+def test_a_size_that_is_no_clip_is_refused(frames, stride):
+    with pytest.raises(ConfigError, match=r"(frames|stride)=.*a whole number, 1 or more"):
         frame_indices(10, frames, stride)
+
+
+@pytest.mark.parametrize("number", [np.int64, np.uint8, float, np.float32])
+def test_whole_numbers_of_any_type_are_sizes(number):
+    """In sampling and in a dataset, whose settings stay plain JSON."""
+    assert np.array_equal(frame_indices(10, number(4), number(2))[0], frame_indices(10, 4, 2)[0])
+    dataset = toy(frames=number(4), points=number(10), stride=number(2), seed=number(1), limit=number(5))
+    assert json.dumps(dataset.settings()) == json.dumps(toy(frames=4, points=10, stride=2, seed=1, limit=5).settings())
+    assert dataset[number(1) if number in (np.int64, np.uint8) else 1].points.shape == (4, 10, 3)
+
+
+@pytest.mark.parametrize("wrong", [{"frames": 0}, {"points": 64.5}, {"stride": "all"}, {"seed": None}, {"limit": "3"}])
+def test_a_dataset_refuses_numbers_that_are_none_before_it_reads(wrong):
+    with pytest.raises(ConfigError, match=f"{next(iter(wrong))}="):
+        toy(**wrong)
 
 
 # -------------------------------------------------------------------------------------------- points
@@ -166,11 +188,51 @@ def test_a_coordinate_that_is_not_finite_is_named(bad):
         sample_clip(video, 2, 5)
 
 
-def test_a_frame_without_points_is_an_error_only_where_the_clip_needs_it():
-    video = coded_video([5, 5, 5, 0])
-    assert sample_clip(video, 2, 5).frame_indices.tolist() == [1, 2]
-    with pytest.raises(DataError, match=r"frame 3 has no points \[v\].*Mend"):
-        sample_clip(video, 4, 5)
+@settings(deadline=None)
+@given(
+    sizes=st.lists(st.sampled_from([0, 0, 3, 9]), min_size=1, max_size=12),
+    frames=st.integers(1, 16),
+    stride=st.sampled_from([1, 2, "uniform"]),
+)
+def test_an_empty_frame_shows_the_nearest_with_points_and_counts_as_repeated(sizes, frames, stride):
+    """Of two as near the earlier; points, labels and indices are those of the frame shown. A video without a point is
+    refused."""
+    video = coded_video(sizes, labels=True)
+    filled = [f for f, size in enumerate(sizes) if size]
+    if not filled:
+        with pytest.raises(EmptyVideoError, match=r"no frame has a point \[v\].*Mend"):
+            sample_clip(video, frames, 5, stride)
+        return
+    wanted, padded = frame_indices(len(sizes), frames, stride)
+    clip = sample_clip(video, frames, 5, stride)
+    assert clip.frame_indices.tolist() == [min(filled, key=lambda g: (abs(g - f), g)) for f in wanted]
+    assert (clip.points[..., 0] == clip.frame_indices[:, None]).all()
+    assert (clip.point_labels == clip.points[..., 1] % 3).all()
+    inside = wanted if stride == "uniform" else wanted[: frames - padded]
+    assert clip.frames_repeated == padded + len({f for f in inside.tolist() if not sizes[f]}) <= frames
+
+
+@pytest.mark.parametrize("mesh", [False, True])
+@pytest.mark.parametrize("place", [(0, 0, 0), (3, -2, 4), (4.5e5, 5.4e6, 120), (-1e9, 0, 1e12)])
+def test_float64_coordinates_far_from_the_origin_lose_nothing(mesh, place):
+    """Differences between a clip's points are the video's to FLOAT32_BLUR, wherever it was recorded; origin + points is
+    where that was, and origin is 0 near the origin."""
+    rng = np.random.default_rng(0)
+    near = [rng.normal(size=(60, 3)) for _ in range(4)]
+    triangles = np.arange(60).reshape(20, 3) if mesh else None
+    far = Video([frame + np.array(place, float) for frame in near], "v", triangles=triangles)
+    clip, expected = sample_clip(far, 4, 40), sample_clip(Video(near, "v", triangles=triangles), 4, 40)
+    assert clip.points.dtype == np.float32 and clip.origin.shape == (3,) and clip.origin.dtype == np.float64
+    rounding = 2 * np.spacing(np.abs(place).max()) + 1e-5 * 3 * FLOAT32_BLUR / 1e-5
+    assert np.allclose(clip.points + clip.origin - np.array(place, float), expected.points, atol=rounding, rtol=0)
+    assert (clip.origin == 0).all() == (max(np.abs(place)) < 10) and np.abs(clip.points).max() < 20
+    assert (sample_clip(coded_video([9] * 3), 3, 4).origin == 0).all()
+
+
+def test_a_coordinate_that_float32_cannot_hold_is_named():
+    video = Video([np.array([[0.0, 0, 1], [0, 1e39, 1]])], "v")
+    with pytest.raises(DataError, match="frame 0, point . is not finite.*1e.39"):
+        sample_clip(video, 1, 2)
 
 
 # -------------------------------------------------------------------------------------------- datasets
@@ -265,6 +327,74 @@ def test_a_limit_below_one_an_unknown_split_and_an_empty_split_are_refused():
     empty = toy_source(lambda video_id: [5], subjects=1)  # half of one subject is none
     with pytest.raises(DataError, match="no video of split 'train' among 9 found"):
         ClipDataset(empty, "train")
+
+
+def test_a_slice_is_the_dataset_of_those_clips():
+    """Of the same settings and memory, with a fingerprint of its own; other indices work or are refused."""
+    whole = toy()
+    of_all = whole.fingerprint()
+    for part, ids in ((whole[:2], whole.ids[:2]), (whole[::-5], whole.ids[::-5]), (whole[2:][1:4], whole.ids[3:6])):
+        assert isinstance(part, ClipDataset) and part.ids == ids and len(part) == len(part.labels) == len(ids)
+        assert all(part[i] is whole[whole.ids.index(part.ids[i])] for i in range(len(part)))
+        assert part.fingerprint() != of_all == whole.fingerprint() and part.settings().keys() == whole.settings().keys()
+    assert whole[np.int64(3)] is whole[3] and len(whole[18:]) == 0
+    for wrong in (1.0, "a", [0, 1], None):
+        with pytest.raises(ConfigError, match=r"ds\[:10\]"):
+            whole[wrong]
+
+
+def test_memory_stays_bounded_however_many_clips_are_read():
+    """400 clips of 60 kB pass through 1 MiB; the last 17 stay, the first are read again, the same as before."""
+    source = toy_source(lambda video_id: [30] * 8, takes=67)
+    dataset = ClipDataset(source, "train", frames=5, points=1000, memory=1)
+    first = dataset[0].points.copy()
+    kept = dataset[1]
+    tracemalloc.start()
+    try:
+        for _ in dataset:
+            assert tracemalloc.get_traced_memory()[0] < 2 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert len(dataset) > 400 and dataset[-1] is dataset[-1] and dataset[1] is not kept
+    assert np.array_equal(dataset[0].points, first)
+    unkept = ClipDataset(source, "train", frames=5, points=1000, memory=0)
+    assert unkept[0] is not unkept[0] and np.array_equal(unkept[0].points, first)
+
+
+def test_the_environment_sets_how_much_is_kept(monkeypatch):
+    monkeypatch.setenv("CROSS4D_CLIP_MEMORY", "0")
+    assert (lambda ds: ds[0] is not ds[0])(toy())
+    monkeypatch.setenv("CROSS4D_CLIP_MEMORY", "lots")
+    with pytest.raises(ConfigError, match="memory='lots'.*CROSS4D_CLIP_MEMORY"):
+        toy()
+    monkeypatch.delenv("CROSS4D_CLIP_MEMORY")
+    assert (lambda ds: ds[0] is ds[0])(toy())
+    assert CLIP_MEMORY << 20 > 290 * 24 * 2048 * 12  # a split of MSR-Action3D at the paper's size
+
+
+def test_videos_without_a_point_are_listed_at_once_and_left_out_on_request():
+    """One error names them all; with skip_empty they are left out before the limit, and counted."""
+    empty = {"a0_s0_t0", "a1_s1_t2", "a2_s0_t1", "a0_s3_t0"}  # the last is in the test split
+    sizes = lambda video_id: [0] * 3 if video_id in empty else [0, 30, 0]
+    whole = toy(sizes_of=sizes)
+    with pytest.raises(EmptyVideoError, match="3 of 18 videos .*a0_s0_t0, a1_s1_t2, a2_s0_t1.*skip_empty=True"):
+        whole[0]
+    rest = toy(sizes_of=sizes, skip_empty=True)
+    assert rest.left_out == sorted(empty)[:1] + ["a1_s1_t2", "a2_s0_t1"] and set(rest.ids) == set(whole.ids) - empty
+    assert rest.found() == "15 of 20 (train, 3 without points left out), 36 of 36 in all"
+    assert rest.counts() == {
+        "clips": 15,
+        "clips_padded": 15,
+        "frames_repeated": 45,
+        "points_repeated": 0,
+        "videos_left_out": 3,
+    }
+    assert len(toy(sizes_of=sizes, skip_empty=True, limit=15)) == 15
+    assert (
+        toy(skip_empty=True).settings() == toy().settings() and "videos_left_out" not in toy(skip_empty=True).counts()
+    )
+    with pytest.raises(DataError, match="no video of split"):
+        toy(sizes_of=lambda video_id: [0], skip_empty=True)
 
 
 def test_the_fingerprint_follows_content_and_selection_and_the_settings_everything_else():
@@ -389,25 +519,14 @@ def test_a_surface_without_area_and_a_vertex_that_is_not_finite_are_refused():
         sample_clip(first, 8, 5)
 
 
-def test_an_empty_frame_that_shows_a_neighbour_counts_as_repeated():
-    """A sequence of frames may fill its gaps; the clip counts those it has among its own frames."""
-
-    class Filled(list):
-        replaced = {1, 5}
-
-    video = coded_video([9] * 6)
-    clip = sample_clip(Video(Filled(video.frames), "v"), 3, 4)
-    assert (clip.frame_indices.tolist(), clip.frames_repeated) == ([1, 2, 3], 1)
-
-
-def test_dealing_evens_out_subjects_where_a_class_cannot_hold_them_all():
-    """60 classes x 20 subjects x 6 takes, 1,000 of them: 16 or 17 of every class and 50 of every subject; undealt, the
+def test_balancing_evens_out_subjects_where_a_class_cannot_hold_them_all():
+    """60 classes x 20 subjects x 6 takes, 1,000 of them: 16 or 17 of every class and 50 of every subject; without, the
     last subjects would be missing. A prefix of the takes is not preferred."""
     entries = [
         Entry(f"t{t}_a{a:02}_s{s:02}", a, f"s{s:02}", None) for a in range(60) for s in range(20) for t in range(6)
     ]
     count = lambda kept, key: np.unique([key(e) for e in kept], return_counts=True)[1]
-    kept = spread(entries, 1000, deal=True)
+    kept = spread(entries, 1000, balance_subjects=True)
     assert len(kept) == len({e.id for e in kept}) == 1000 and [e.id for e in kept] == sorted(e.id for e in kept)
     assert set(count(kept, lambda e: e.label)) == {16, 17}
     by_subject = count(kept, lambda e: e.subject)

@@ -31,7 +31,7 @@ from cross4d_lib.decisions import (
     SHADE_FAR,
 )
 from cross4d_lib.errors import ConfigError
-from cross4d_lib.experiments.old_spec import shipped_digest
+from cross4d_lib.experiments.spec import teacher_digest
 from cross4d_lib.pretexts.target_controls import CONTROLS, ControlledTargets, cycle, nearest_visible
 from cross4d_lib.teachers import CONTROL_TEACHERS, random_projection
 from cross4d_lib.teachers.formulas import surface
@@ -239,7 +239,7 @@ def test_position_is_the_sinusoid_of_the_pixel():
             not control.trained
             and "CONTROL" in control.description
             and control.name == name
-            and shipped_digest(name) == control.revision
+            and teacher_digest(name) == control.revision
         )
 
 

@@ -233,9 +233,9 @@ BAD = {
     "virtual": (virtual, "lie in other files"),
     "external": (replace_array("pcd", shape=(3, 5, 20, 3), dtype="f4", external="/etc/hostname"), "lie in other files"),
     "a foreign filter": (foreign_filter, "filter that is not part of HDF5"),
-    "huge pieces": (
+    "huge chunks": (
         replace_array("pcd", shape=(3, 5, 10**7, 3), dtype="f4", chunks=(3, 5, 10**7, 3), compression="gzip"),
-        "stored in pieces",
+        "stored in chunks",
     ),
     "more sequences than there are": (
         lambda file: (

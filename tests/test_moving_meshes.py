@@ -371,8 +371,8 @@ def test_an_animal_brings_the_part_of_every_vertex(tmp_path):
 
 
 BAD_PARTS = {
-    "no labels": (lambda folder: (folder / "Horse.npy").unlink(), "no such file of parts"),
-    "no names": (lambda folder: (folder / "Horse.names.json").unlink(), "no such file of parts"),
+    "no labels": (lambda folder: (folder / "Horse.npy").unlink(), "cannot be read: No such file"),
+    "no names": (lambda folder: (folder / "Horse.names.json").unlink(), "cannot be read: No such file"),
     "another mesh": (lambda folder: np.save(folder / "Horse.npy", np.arange(9)), "shape .9,.*10 vertices"),
     "floats": (lambda folder: np.save(folder / "Horse.npy", np.zeros(10)), "float64"),
     "objects": (lambda folder: np.save(folder / "Horse.npy", np.array([{}] * 10)), "damaged"),

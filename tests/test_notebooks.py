@@ -74,7 +74,7 @@ def test_names_no_path_of_one_machine(notebook):
 
 
 def test_pictures_are_described(notebook):
-    """After a picture comes text that says what to look for; what is on it is told to those who cannot see it."""
+    """After a picture comes text that says what to look for; alt text says what is on it."""
     for cell, following in zip(notebook.cells, [*notebook.cells[1:], None]):
         pictures = [output for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})]
         if pictures:
@@ -83,10 +83,10 @@ def test_pictures_are_described(notebook):
                 f"no text follows the picture of: {shown}"
             )
             assert "**What to look for" in following.source, f"no 'What to look for' after the picture of: {shown}"
-            told = (
+            described = (
                 all(output.metadata.get("image/png", {}).get("alt") for output in pictures)
                 or "Alt text:" in following.source
             )
-            assert told, (
+            assert described, (
                 f"no alt text, neither in the output's metadata nor as 'Alt text:' below the picture of: {shown}"
             )

@@ -1,7 +1,7 @@
 """The reader of NTU RGB+D 60.
 
 Claims: folders become videos of the right action, subject and camera; a pixel becomes the point that the Kinect v2's
-lens sees in it; frames are decoded only when asked for, and an empty one shows its nearest neighbour and is counted; a
+lens sees in it; frames are decoded only when asked for; a
 limit is even over classes and subjects; and whatever a PNG holds, reading it ends in points or in a DataError that
 names the file.
 """
@@ -23,7 +23,7 @@ from cross4d_lib.datasets import load_dataset, load_source, ntu_rgbd60
 from cross4d_lib.datasets.base import Entry
 from cross4d_lib.datasets.depth_png import parse_png
 from cross4d_lib.datasets.ntu_rgbd60 import CLASSES, KINECT_V2, TRAIN_SUBJECTS
-from cross4d_lib.errors import DataError
+from cross4d_lib.errors import DataError, EmptyVideoError
 
 NTU = load_source("ntu-rgbd60")
 
@@ -74,7 +74,6 @@ def test_folders_become_videos_and_others_are_passed_over(tmp_path):
     ):
         (tmp_path / name).mkdir()
     (tmp_path / "S001C001P001R001A002").write_bytes(b"")
-    (tmp_path / "S001C001P001R001A001").mkdir()  # the same video twice is one
     found = NTU.entries(tmp_path)
     assert [(e.id, e.label, e.subject) for e in found] == [
         ("S001C001P001R001A001", 0, "P001"),
@@ -172,22 +171,21 @@ def test_frames_are_decoded_when_they_are_asked_for_and_in_the_order_of_their_nu
         video.frames[16]
 
 
-def test_an_empty_frame_shows_the_nearest_with_points_and_is_counted(tmp_path):
-    """Of two as near, the earlier; a clip's frames_repeated says how many of its frames are such."""
+def test_a_frame_that_the_mask_left_empty_has_no_points_and_decodes_when_asked_for(tmp_path):
+    """A clip shows the nearest frame with points in its place; of a damaged one it never takes, it decodes nothing."""
     filled = [False, True, False, False, True, False, True, True]
-    video = read_folder(
-        write_video(tmp_path, "S001C001P001R001A001", [person(f, points) for f, points in enumerate(filled)])
-    )
-    left = lambda f: round(float(video.frames[f][0, 0] * KINECT_V2[0] / 2.5 + KINECT_V2[2])) - 230
-    assert [left(f) for f in range(8)] == [1, 1, 1, 4, 4, 4, 6, 7]
-    assert video.frames.replaced == {0, 2, 3, 5}
-    clip = sample_clip(read_folder(tmp_path / "S001C001P001R001A001"), 4, 50)
-    assert (clip.frame_indices.tolist(), clip.frames_repeated) == ([2, 3, 4, 5], 3)
+    frames = [person(f, points) for f, points in enumerate(filled)]
+    video = read_folder(write_video(tmp_path, "S001C001P001R001A001", [*frames, b"?"]))
+    assert video.frames[0].shape == (0, 3) and video.frames[0].dtype == np.float32
+    clip = sample_clip(video, 4, 50)
+    assert (clip.frame_indices.tolist(), clip.frames_repeated) == ([1, 4, 4, 4], 3)
+    left = clip.points[..., 0].min(1) * KINECT_V2[0] / 2.5 + KINECT_V2[2] - 230
+    assert np.allclose(left, clip.frame_indices, atol=2)
 
 
 def test_a_video_without_a_single_point_and_a_folder_without_a_frame_are_refused(tmp_path):
     nothing = read_folder(write_video(tmp_path, "S001C001P001R001A001", [person(points=False)] * 3))
-    with pytest.raises(DataError, match="frame 0 has no points.*S001C001P001R001A001"):
+    with pytest.raises(EmptyVideoError, match="no frame has a point.*S001C001P001R001A001"):
         sample_clip(nothing, 3, 10)
     with pytest.raises(DataError, match="no frame MDepth.*Mend"):
         read_folder(write_video(tmp_path, "S001C001P001R001A002", []))

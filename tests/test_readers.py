@@ -18,13 +18,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+import torch
 from conftest import damage
 
-from cross4d_lib.clips import sample_clip
+from cross4d_lib.clips import Video, sample_clip
+from cross4d_lib.correspondence import patch_index
 from cross4d_lib.datasets import load_dataset, load_source
 from cross4d_lib.datasets.base import Entry
-from cross4d_lib.datasets.depth_video import FOCAL_PIXELS, MAX_PIXELS, back_project
+from cross4d_lib.datasets.depth_video import FOCAL_PIXELS, MAX_PIXELS, back_project, back_project_video
 from cross4d_lib.errors import ConfigError, DataError
+from cross4d_lib.render import render, stray_points
 
 MSR, UTD = load_source("msr-action3d"), load_source("utd-mhad")
 KEYS = {"msr-action3d": "depth", "utd-mhad": "d_depth"}
@@ -151,26 +154,26 @@ def test_a_video_of_one_frame_and_a_file_of_several_arrays_are_read(tmp_path):
     assert_same_video(read_bytes_as(MSR, stream.getvalue(), tmp_path), read_bytes_as(MSR, bin_bytes(depth), tmp_path))
 
 
-def test_frames_without_points_stay_and_sampling_one_says_so(tmp_path):
-    """Dropping them would shift time; the clip that needs one names video and frame instead."""
+def test_frames_without_points_stay_empty_and_a_clip_shows_their_neighbours(tmp_path):
+    """Dropping them would shift time."""
     depth = moving_patch()
     depth[3] = 0
     for data in (bin_bytes(depth), mat_bytes(depth)):
         video = read_bytes_as(MSR, data, tmp_path)
         assert [len(frame) for frame in video.frames] == [192, 192, 192, 0, 192]
         assert video.frames[3].shape == (0, 3) and video.frames[3].dtype == np.float32
-    with pytest.raises(DataError, match="frame 3 has no points.*a01_s01_e01"):
-        sample_clip(video, 5, 50)
+    clip = sample_clip(video, 5, 50)
+    assert clip.frame_indices.tolist() == [0, 1, 2, 2, 4] and clip.frames_repeated == 1
 
 
 def test_msr_finds_its_files_below_the_root_whatever_their_extension_and_ignores_others(tmp_path):
-    """Found recursively, parsed, split by subject, one entry an id with the .bin preferred; the content decides the
-    form."""
+    """Found recursively, parsed, split by subject, one entry an id, of one folder the .bin preferred; the content
+    decides the form."""
     depth = moving_patch()
     deep = tmp_path / "Depth" / "more"
     deep.mkdir(parents=True)
     (deep / "a01_s01_e01_sdepth.mat").write_bytes(mat_bytes(depth))
-    (tmp_path / "a01_s01_e01_sdepth.bin").write_bytes(bin_bytes(depth + 1))
+    (deep / "a01_s01_e01_sdepth.bin").write_bytes(bin_bytes(depth + 1))
     (tmp_path / "a20_s06_e03_sdepth.BIN").write_bytes(mat_bytes(depth))  # a .mat under the other's extension
     (tmp_path / "a02_s10_e02_sdepth.mat").write_bytes(bin_bytes(depth))
     others = ["a01_s01_e02_skeleton.txt", "notes.mat", "._a01_s01_e01_sdepth.bin", "a01_s02_e01_sdepth.bin.part"]
@@ -227,6 +230,47 @@ def test_missing_folder_empty_folder_and_unknown_split_say_what_to_do(tmp_path, 
         load_dataset("msr-action3d")
     with pytest.raises(ConfigError, match="no split 'validation'"):
         load_dataset("utd-mhad", "validation", root=tmp_path)
+
+
+# -------------------------------------------------------------------------------------------- stray pixels
+
+
+def on_the_subject(video, kept, frames=8, points=1024):
+    """What the render of a clip shows of the subject: patches that hold one of its points a frame, and the share of its
+    points that are visible. kept(points (T, N, 3)) : which are the subject's."""
+    clip = sample_clip(video, frames, points)
+    view, mine = render(clip.points), torch.from_numpy(kept(clip.points))
+    patches = torch.where(mine, patch_index(view), -1)
+    return np.mean([len(set(row.tolist()) - {-1}) for row in patches]), view.visible[mine].float().mean().item()
+
+
+def walking_person(frames=12):
+    """(F, 240, 320) uint16: a person 1.8 m tall and 2.6 m away that crosses a part of an empty background."""
+    depth = np.zeros((frames, 240, 320), np.uint16)
+    v, u = np.mgrid[:240, :320]
+    for f in range(frames):
+        across, down = (u - 140 - 3 * f) / 28, (v - 125) / 95
+        body = across**2 + down**2 < 1
+        depth[f][body] = (520 - 30 * np.sqrt(1 - across[body] ** 2 - down[body] ** 2)).astype(np.uint16)
+    return depth
+
+
+def assert_strays_change_nothing(depth):
+    """16 pixels at 9.7 m in a corner of every frame, and speckle in one frame only: the subject stays as large."""
+    subject = lambda points: points[..., 2] < 6
+    clean = on_the_subject(Video(back_project_video(depth, 0.00512), "v"), subject)
+    corner, speckle = depth.copy(), depth.copy()
+    corner[:, 2:6, 2:6] = 1900
+    places = np.random.default_rng(0).integers(0, 240, (2, 60))
+    speckle[depth.shape[0] // 2, places[0], places[1]] = np.random.default_rng(1).integers(1500, 60_000, 60)
+    for strays in (corner, speckle):
+        assert strays.sum() > depth.sum()
+        patches, visible = on_the_subject(Video(back_project_video(strays, 0.00512), "v"), subject)
+        assert patches == pytest.approx(clean[0], abs=1) and visible == pytest.approx(clean[1], abs=0.02)
+
+
+def test_a_few_stray_pixels_leave_the_subject_as_large_as_it_is():
+    assert_strays_change_nothing(walking_person())
 
 
 # -------------------------------------------------------------------------------------------- refusals
@@ -359,20 +403,20 @@ def peak_while_reading(source, data, folder):
     return peak
 
 
-def damaged_inside(plain, dice):
+def damaged_inside(plain, rng):
     """Damage to the array before it was compressed, so that the compression itself is sound."""
-    return compress_array(plain[:128] + damage(plain[128:], dice))
+    return compress_array(plain[:128] + damage(plain[128:], rng))
 
 
 DEPTH = moving_patch()
 DAMAGED_FORMS = {
-    "msr .bin": (MSR, lambda dice: damage(bin_bytes(DEPTH), dice)),
-    "msr .mat": (MSR, lambda dice: damage(MSR_PLAIN, dice)),
-    "msr .mat, compressed": (MSR, lambda dice: damage(MSR_PACKED, dice)),
-    "msr .mat, inside": (MSR, lambda dice: damaged_inside(MSR_PLAIN, dice)),
-    "utd": (UTD, lambda dice: damage(UTD_PLAIN, dice)),
-    "utd, compressed": (UTD, lambda dice: damage(GOOD_UTD, dice)),
-    "utd, inside": (UTD, lambda dice: damaged_inside(UTD_PLAIN, dice)),
+    "msr .bin": (MSR, lambda rng: damage(bin_bytes(DEPTH), rng)),
+    "msr .mat": (MSR, lambda rng: damage(MSR_PLAIN, rng)),
+    "msr .mat, compressed": (MSR, lambda rng: damage(MSR_PACKED, rng)),
+    "msr .mat, inside": (MSR, lambda rng: damaged_inside(MSR_PLAIN, rng)),
+    "utd": (UTD, lambda rng: damage(UTD_PLAIN, rng)),
+    "utd, compressed": (UTD, lambda rng: damage(GOOD_UTD, rng)),
+    "utd, inside": (UTD, lambda rng: damaged_inside(UTD_PLAIN, rng)),
 }
 MSR_PLAIN, MSR_PACKED = (mat_bytes(DEPTH, compressed=c) for c in (False, True))
 UTD_PLAIN = mat_bytes(DEPTH, "d_depth", compressed=False)
@@ -447,3 +491,15 @@ def test_real_msr_videos_are_people_and_equal_scipy_s_reading(real_msr, tmp_path
 def test_real_msr_clips_are_full_size(real_msr):
     clip = load_dataset("msr-action3d", "test", root=real_msr, limit=20)[0]
     assert clip.points.shape == (24, 2048, 3) and np.isfinite(clip.points).all()
+
+
+def test_stray_pixels_in_real_msr_videos_leave_the_person_as_large_as_it_is(real_msr):
+    for entry in MSR.entries(real_msr)[::100]:
+        if Path(entry.handle).suffix == ".mat":
+            assert_strays_change_nothing(scipy.io.loadmat(entry.handle)["depth"].transpose(2, 0, 1))
+
+
+def test_no_real_msr_clip_has_a_stray_point(real_msr):
+    """What the rule of stray points rests on: it takes nothing from recordings that were cut out carefully."""
+    clips = load_dataset("msr-action3d", root=real_msr, frames=24, points=512, limit=60)
+    assert not any(stray_points(torch.from_numpy(clip.points)).any() for clip in clips)

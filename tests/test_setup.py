@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PIN = re.compile(r"^([\w-]+)==(\d[\w.]*)$")
-MACHINE_PATH = re.compile(r"(?<![\w.~$})-])/(home|root|work|tmp|Users)/")
+MACHINE_PATH = re.compile(r"/(?<![\w.~$})-]/)(home|root|work|tmp|Users)/")
 
 
 def lines_of(name):
@@ -156,6 +156,16 @@ def test_the_readmes_commands_are_targets():
 def test_continuous_integration_runs_the_readmes_command():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK) and "make test" in script.read_text().splitlines()
+
+
+@pytest.mark.parametrize("target", ["check", "test"])
+def test_lint_comes_before_the_tests(target, tmp_path):
+    (tmp_path / "bin").mkdir()
+    for name in ("bin/python", ".cross4d-installed"):
+        (tmp_path / name).touch()
+    plan = make("-n", target, f"VENV={tmp_path}").stdout
+    steps = [plan.index(step) for step in ("-m ruff format --check", "-m ruff check", "-m mypy", "-m pytest")]
+    assert steps == sorted(steps) and ('-m "not slow"' in plan) == (target == "check")
 
 
 def test_licence():

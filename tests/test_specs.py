@@ -24,6 +24,7 @@ from cross4d_lib.experiments import spec as specs
 from cross4d_lib.experiments.profiles import load_profile
 from cross4d_lib.experiments.row import Row, read_row
 from cross4d_lib.experiments.spec import PretrainingSpec, RunSpec, build_spec, data_digest, teacher_digest
+from cross4d_lib.pretexts import CONTROLS
 
 PAPER, QUICK = load_profile("paper"), load_profile("quick")
 MAIN, ANIMALS = "synthetic-actions", "synthetic-animals"
@@ -214,8 +215,9 @@ def test_a_spec_names_its_task():
     spec = build_spec(QUICK, MAIN, "dense", 2, task="correspondence", **{"task.data.dataset": ANIMALS})
     assert str(spec) == f"dense on {MAIN}, {QUICK.teacher}, correspondence on {ANIMALS}, seed 2"
     assert str(build_spec(QUICK, MAIN, "random", 0)) == f"random on {MAIN}, seed 0"
-    broadcast = build_spec(QUICK, MAIN, "control", 0, **{"pretext.control": "broadcast"})
-    assert str(broadcast) == f"control on {MAIN}, {QUICK.teacher}, broadcast, seed 0"
+    for name in CONTROLS:  # the default one, too
+        spec = build_spec(QUICK, MAIN, "control", 0, pretext={"control": name})
+        assert str(spec) == f"control on {MAIN}, {QUICK.teacher}, {name}, seed 0"
 
 
 # ------------------------------------------------------------------------------------------------ 5. rows

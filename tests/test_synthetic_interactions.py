@@ -41,7 +41,7 @@ def test_a_video_is_a_pure_function_of_its_arguments():
 
     asked = [(0, 1, 1, 1), (15, 7, 2, 3), (0, 1, 2, 1)]
     first = {args: make_video(*args, frames=[0, 9]) for args in asked}
-    for remembered in (interactions.make_performance, interactions.set_stage, interactions._make_frame):
+    for remembered in (interactions.make_performance, interactions.set_stage):
         remembered.cache_clear()  # as a new process would
     again = {args: make_video(*args, frames=[0, 9]) for args in reversed(asked)}
     assert all(same(first[args], again[args]) for args in asked)

@@ -39,7 +39,7 @@ def forget():
     """Drop what the generator remembers, as a new process would."""
     from cross4d_lib.datasets.synthetic import scenes
 
-    for remembered in (scenes.make_scene, scenes._before_camera, scenes._make_frame):
+    for remembered in (scenes.make_scene, scenes._before_camera):
         remembered.cache_clear()
 
 

@@ -32,7 +32,7 @@ from torch.nn.functional import normalize
 
 from cross4d_lib import build_targets, patch_index, render
 from cross4d_lib.errors import TargetError, TeacherError
-from cross4d_lib.experiments import PROFILES, load_profile, make_spec
+from cross4d_lib.experiments import PROFILES, build_spec, load_profile
 from cross4d_lib.targets import TargetStore
 from cross4d_lib.teachers import Features, Teacher, family_of, frozen, image_size, load_teacher
 from cross4d_lib.teachers.frozen import HALF_MEAN, HALF_STD, IMAGENET_MEAN, IMAGENET_STD
@@ -320,9 +320,12 @@ def test_a_folder_tells_its_size_and_family(saved):
 
 def test_runs_hold_their_teachers_size():
     quick = load_profile("quick")
-    sizes = {name: make_spec(quick, "synthetic-actions", "dense", 0, teacher=name).size for name in quick.teachers}
+    size = lambda name, **more: (
+        build_spec(quick, "synthetic-actions", "dense", 0, targets={"teacher": name, **more}).targets.size
+    )
+    sizes = {name: size(name) for name in quick.teachers}
     assert sizes == {name: image_size(name, quick.size) for name in quick.teachers} and len(set(sizes.values())) == 3
-    assert make_spec(quick, "synthetic-actions", "dense", 0, teacher="dinov3-tiny/untrained", size=96).size == 96
+    assert size("dinov3-tiny/untrained", size=96) == 96
     for profile in PROFILES.values():
         assert profile.teachers[0] == profile.teacher
         assert all(family_of(name) for name in profile.teachers)

@@ -33,8 +33,8 @@ from cross4d_lib import cli, load_dataset, load_teacher
 from cross4d_lib.datasets.synthetic import interactions
 from cross4d_lib.datasets.synthetic.subjects import make_subject
 from cross4d_lib.errors import ConfigError, DataError, TeacherError
-from cross4d_lib.experiments import load_profile, make_spec
-from cross4d_lib.report.tables import method_of, shown_teacher
+from cross4d_lib.experiments import build_spec, load_profile
+from cross4d_lib.experiments.lines import line_of
 from cross4d_lib.teacher_training.contrasts import build_image_model, contrast, draw_foreground, draw_views, spread
 from cross4d_lib.teacher_training.disturb import clothe_points, lost_points, measure_depth
 from cross4d_lib.teacher_training.pool import (
@@ -687,13 +687,9 @@ def test_a_teacher_of_a_readers_data_says_so_everywhere(tmp_path, depth_videos):
         and label_of("cross4d-tiny") == ""
     )
     assert "IN-DOMAIN" not in load_teacher(f"{out}/untrained").description
-    spec = make_spec(load_profile("quick"), "synthetic-actions", "dense", 0, teacher=str(out))
-    assert method_of(spec) == "dense (IN-DOMAIN teacher)"
-    assert method_of(replace(spec, teacher="cross4d-tiny/untrained")) == "dense (UNTRAINED teacher)"
-    assert (
-        shown_teacher({"teacher": "here", "teacher_mark": "IN-DOMAIN"}) == "here (IN-DOMAIN)"
-        and shown_teacher({"teacher": "cross4d-tiny"}) == "cross4d-tiny"
-    )
+    for name, label in ((str(out), "IN-DOMAIN"), ("cross4d-tiny/untrained", "UNTRAINED"), ("cross4d-tiny", "")):
+        spec = build_spec(load_profile("quick"), "synthetic-actions", "dense", 0, targets={"teacher": name})
+        assert line_of(spec).teacher == label
 
 
 def test_no_label_is_read_from_a_readers_data(depth_videos):
@@ -802,7 +798,7 @@ def test_a_teacher_of_a_datasets_own_clips_is_found_by_its_name(tmp_path, monkey
     it, and a run's name does not change with what lies there, for a reader of the rows has not got it."""
     name, spec = (
         "in-domain/msr-action3d",
-        lambda: make_spec(load_profile("quick"), "synthetic-actions", "dense", 0, teacher="in-domain/msr-action3d"),
+        lambda: build_spec(load_profile("quick"), "synthetic-actions", "dense", 0, targets={"teacher": name}),
     )
     monkeypatch.setenv("CROSS4D_CACHE", str(tmp_path))
     before = spec().key
@@ -821,4 +817,4 @@ def test_a_teacher_of_a_datasets_own_clips_is_found_by_its_name(tmp_path, monkey
     assert load_teacher(name).revision == load_teacher(str(teacher_folder)).revision and load_teacher(name).name == name
     assert load_teacher(f"{name}/untrained").description.endswith("UNTRAINED (random weights)")
     assert label_of(name) == "IN-DOMAIN" and label_of(f"{name}/untrained") == "UNTRAINED" and spec().key == before
-    assert method_of(spec()) == "dense (IN-DOMAIN teacher)"
+    assert line_of(spec()).teacher == "IN-DOMAIN"

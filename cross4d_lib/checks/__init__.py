@@ -25,6 +25,27 @@ def exercise(name: str):
     return register
 
 
+def whole(answer: object, what: str) -> None:
+    """The answer must be a whole number of something."""
+    assert isinstance(answer, int), f"Give a whole number of {what}."
+
+
+def close(case: str, given, wanted: float, hint: str = "", tolerance: float = 1e-6) -> None:
+    """A number must be the wanted one. case : what it is the answer to, as the start of a sentence."""
+    given = float(given)
+    assert abs(given - wanted) <= tolerance, f"{case} it is {wanted:.4g}, yours is {given:.4g}. {hint}".rstrip()
+
+
+def avoid(given, wrong: float, wanted: float, hint: str, tolerance: float = 1e-6) -> None:
+    """A number must not be that of a common mistake, unless the mistake gives the wanted one too."""
+    assert abs(float(given) - wrong) > tolerance or abs(wrong - wanted) <= tolerance, hint
+
+
+def shaped(given, wanted: tuple[int, ...]) -> None:
+    """An array or tensor must have the wanted shape."""
+    assert tuple(given.shape) == tuple(wanted), f"The shape is {tuple(wanted)}, yours is {tuple(given.shape)}."
+
+
 def names(notebook: str) -> list[str]:
     """Names of a notebook's exercises, e.g. ``names("02")``."""
     import_module(f".nb{notebook}", __name__)

@@ -5,7 +5,7 @@ import torch
 from ..encoders import Point4D, count_parameters
 from ..encoders.layers import Block
 from ..points import farthest_point_sample
-from . import exercise
+from . import avoid, close, exercise, whole
 
 
 def some_points(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -15,7 +15,7 @@ def some_points(*shape: int, seed: int = 0) -> torch.Tensor:
 @exercise("04.crossing")
 def crossing(answer):
     """At how many tokens do attention products and linear layers cost the same at C = 192? (an int)"""
-    assert isinstance(answer, int), "Give a whole number of tokens."
+    whole(answer, "tokens")
     assert 4 * answer**2 * 192 == 24 * answer * 192**2 and answer, "Put C = 192 into 4 M² C = 24 M C² and solve for M."
 
 
@@ -26,12 +26,10 @@ def worst_distance(answer):
     points = some_points(60)
     for samples in (1, 5, 20):
         wanted = torch.cdist(points, points[farthest_point_sample(points, samples)]).min(1).values.max().item()
-        given = float(answer(points, samples))
-        assert given >= 0, f"A distance is not negative; yours is {given:.3f}."
-        assert abs(given - wanted**2) > 1e-4 or abs(given - wanted) < 1e-4, "That is the squared distance."
-        assert abs(given - wanted) < 1e-4, (
-            f"With {samples} samples it is {wanted:.3f}, yours is {given:.3f}. For each point the smallest distance to a sample, then the largest of these."
-        )
+        given = answer(points, samples)
+        avoid(given, wanted**2, wanted, "That is the squared distance.", 1e-4)
+        hint = "For each point the smallest distance to a sample, then the largest of these."
+        close(f"With {samples} samples", given, wanted, hint, 1e-4)
 
 
 @exercise("04.block_parameters")
@@ -41,7 +39,8 @@ def block_parameters(answer):
         given, wanted = int(answer(dim)), count_parameters(Block(dim, 1, 4))
         assert given != 12 * dim * dim, "The matrices are all there. Now count the biases and the two LayerNorms."
         assert given == wanted, (
-            f"A block of width {dim} has {wanted:,} parameters, yours {given:,}. A linear layer a -> b has a·b weights and b biases, a LayerNorm twice its width."
+            f"A block of width {dim} has {wanted:,} parameters, yours {given:,}. A linear layer a -> b has a·b weights "
+            "and b biases, a LayerNorm twice its width."
         )
 
 
@@ -53,12 +52,8 @@ def receptive_field(answer):
     points = some_points(4, 50, seed=1)
     groups = encoder.group(points[None])
     for f in (0, 2):
-        middle = groups["near_second"][0, f]
-        wanted = len(groups["near_first"][0, f, middle].unique())
-        given = int(answer(encoder, points, f))
-        assert given != groups["near_first"][0, f, middle].numel() or given == wanted, (
-            "Count every point once: two tokens may share it."
-        )
-        assert given == wanted, (
-            f"In frame {f} of a test clip it is {wanted} points, yours is {given}. near_second leads from tokens to centres of the first level, near_first from these to points."
-        )
+        near = groups["near_first"][0, f, groups["near_second"][0, f]]
+        wanted, given = len(near.unique()), answer(encoder, points, f)
+        avoid(given, near.numel(), wanted, "Count every point once: two tokens may share it.")
+        hint = "near_second leads from tokens to centres of the first level, near_first from these to points."
+        close(f"In frame {f} of a test clip", given, wanted, hint)

@@ -4,7 +4,7 @@ import torch
 
 from ..teachers.published import nearest_multiple
 from ..teachers.video import window_starts
-from . import exercise
+from . import exercise, shaped
 
 
 @exercise("07.render_size")
@@ -27,24 +27,22 @@ def on_grid(answer):
         features = torch.arange(2 * grid * grid * 3, dtype=torch.float32).view(2, grid, grid, 3)
         tokens = torch.cat([torch.full((2, 1 + registers, 3), -1.0), features.flatten(1, 2)], 1)
         given = answer(tokens, registers, size, patch)
-        assert given.shape == features.shape, f"The shape is {tuple(features.shape)}, yours {tuple(given.shape)}."
+        shaped(given, features.shape)
         assert not (given < 0).any(), "A class token or a register is among your patches: skip 1 + registers."
         assert torch.equal(given, features), "The order is wrong. Patches come row by row, from left to right."
 
 
 @exercise("07.of_frames")
 def of_frames(answer):
-    """A function of temporal tokens (T', h, w, D), tubelet and number of frames: (T, h, w, D), frame f from token f //
+    """A function of temporal tokens (T', h, w, D), tubelet and frames: (T, h, w, D), frame f from token f //
     tubelet."""
     for count, tubelet, frames in ((3, 2, 6), (3, 2, 5), (2, 4, 7), (1, 2, 1)):
         tokens = torch.arange(count, dtype=torch.float32).view(-1, 1, 1, 1).expand(count, 2, 2, 3)
         given = answer(tokens, tubelet, frames)
-        assert given.shape == (frames, 2, 2, 3), (
-            f"{frames} frames were asked for, the shape is ({frames}, 2, 2, 3), yours {tuple(given.shape)}."
-        )
-        read = given[:, 0, 0, 0].int().tolist()
-        assert read == [f // tubelet for f in range(frames)], (
-            f"Tubelets of {tubelet}: frame f reads token f // {tubelet}; yours read {read}."
+        shaped(given, (frames, 2, 2, 3))
+        taken = given[:, 0, 0, 0].int().tolist()
+        assert taken == [f // tubelet for f in range(frames)], (
+            f"Tubelets of {tubelet}: frame f is token f // {tubelet}; yours are {taken}."
         )
 
 
@@ -52,14 +50,10 @@ def of_frames(answer):
 def windows(answer):
     """A function of frames and window length: first frames of the windows, the last of which ends with the clip."""
     for frames, length in ((16, 16), (24, 16), (32, 16), (10, 4)):
-        given = list(answer(frames, length))
-        assert all(0 <= start <= frames - length for start in given), (
-            f"A window of {length} from {given} leaves a clip of {frames} frames."
-        )
-        covered = {f for start in given for f in range(start, start + length)}
-        assert covered == set(range(frames)), (
-            f"Frames {sorted(set(range(frames)) - covered)} of {frames} are in no window."
-        )
-        assert given == window_starts(frames, length), (
-            f"For {frames} frames in windows of {length}: {window_starts(frames, length)}, yours {given}. One after another, no more than are needed; the last ends with the clip."
-        )
+        given, wanted = list(answer(frames, length)), window_starts(frames, length)
+        case = f"{frames} frames in windows of {length}, yours start at {given}:"
+        assert all(0 <= start <= frames - length for start in given), f"{case} one leaves the clip."
+        left_out = set(range(frames)) - {f for start in given for f in range(start, start + length)}
+        assert not left_out, f"{case} frames {sorted(left_out)} are in none."
+        hint = "One after another, no more than are needed; the last ends with the clip."
+        assert given == wanted, f"{case} it is {wanted}. {hint}"

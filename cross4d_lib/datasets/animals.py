@@ -23,8 +23,10 @@ import numpy as np
 
 from ..clips import Video
 from ..errors import DataError
+from ..files import file_digest
 from . import deforming_things4d as dt4d
-from .base import Entry, file_digest
+from .base import Entry
+from .data_files import read_bytes
 
 NAME = "animals"
 PARTS = ("head", "ear", "neck", "torso", "tail") + tuple(
@@ -70,7 +72,7 @@ def part_files(entry: Entry) -> tuple[Path, Path]:
         raise DataError(
             "no folder of parts beside the animals",
             entry.handle.path,
-            f"put animals-parts beside the folder animals, or load {dt4d.NAME!r} from that folder, which needs no parts",
+            f"put animals-parts beside the folder animals, or load {dt4d.NAME!r} from that folder: it needs no parts",
         )
     return parts / f"{entry.subject}.npy", parts / f"{entry.subject}.names.json"
 
@@ -78,17 +80,12 @@ def part_files(entry: Entry) -> tuple[Path, Path]:
 def read_parts(labels: Path, names: Path, vertices: int) -> np.ndarray:
     """The part of every vertex, (V,) int64, indices into PARTS. Raises DataError on files that are none, or of another
     mesh."""
-    for path in (labels, names):
-        if not path.is_file() or path.stat().st_size > MAX_PARTS_BYTES:
-            raise DataError("no such file of parts, or one too large", path, EXPORT)
+    text = [read_bytes(path, MAX_PARTS_BYTES, "file of parts", EXPORT) for path in (labels, names)][1]
     try:
-        joints = np.array(
-            np.load(labels, mmap_mode="r", allow_pickle=False)
-        )  # mapped: a shape larger than the file is refused
-        known = {int(number): part_of(name) for number, name in json.loads(names.read_text()).items()}
-    except (
-        Exception
-    ) as error:  # a header of .npy is Python's own notation, and damage to it has as many names as Python has errors
+        # mapped: a shape larger than the file is refused
+        joints = np.array(np.load(labels, mmap_mode="r", allow_pickle=False))
+        known = {int(number): part_of(name) for number, name in json.loads(text).items()}
+    except Exception as error:  # a header of .npy is Python's own notation: damage to it raises anything
         raise DataError(f"damaged ({type(error).__name__}: {error})", labels, EXPORT) from error
     if joints.shape != (vertices,) or joints.dtype.kind not in "iu":
         raise DataError(

@@ -17,12 +17,10 @@ import numpy as np
 
 from ..decisions import ANIMAL_VIEW
 from ..errors import DataError
+from .data_files import ACCESS, FETCH, check_content
 
 HEADER_BYTES = 12
-MAX_BYTES = (
-    2**30
-)  # the 1,772 animations of the release have 50 frames on average and some thousand vertices: some megabytes
-FETCH = "fetch the file again"
+MAX_BYTES = 2**30  # an animation of the release has 50 frames and some thousand vertices on average: some megabytes
 
 # Proper rotations that bring a mesh with that axis up to x left of the animal, y up, z ahead of it.
 UPRIGHT = {
@@ -38,25 +36,21 @@ def read_header(path: Path) -> tuple[int, int, int]:
     try:
         size = path.stat().st_size
         with open(path, "rb") as stream:
-            head = stream.read(HEADER_BYTES)
+            head = stream.read(512)
     except OSError as error:
-        raise DataError(
-            f"the file cannot be read: {error.strerror}", path, "check that it exists and may be read"
-        ) from error
+        raise DataError(f"the file cannot be read: {error.strerror}", path, ACCESS) from error
+    check_content(head, path)
     if len(head) < HEADER_BYTES:
         raise DataError(f"{size} bytes are too short for a header", path, FETCH)
-    frames, vertices, triangles = struct.unpack("<3i", head)
+    frames, vertices, triangles = struct.unpack_from("<3i", head)
     if frames < 1 or vertices < 3 or triangles < 1:
         raise DataError(
             f"{frames} frames of {vertices} vertices and {triangles} triangles are no animation", path, FETCH
         )
     promised = HEADER_BYTES + 12 * (frames * vertices + triangles)
     if size != promised:
-        raise DataError(
-            f"{'truncated' if size < promised else 'too long'}: the header promises {promised:,} bytes, the file has {size:,}",
-            path,
-            FETCH,
-        )
+        fault = "truncated" if size < promised else "too long"
+        raise DataError(f"{fault}: the header promises {promised:,} bytes, the file has {size:,}", path, FETCH)
     if size > MAX_BYTES:
         raise DataError(f"{size:,} bytes are more than any animation has", path, "cut or simplify it")
     return frames, vertices, triangles

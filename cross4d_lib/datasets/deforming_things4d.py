@@ -30,9 +30,10 @@ from pathlib import Path
 from ..clips import Video
 from ..decisions import ANIMAL_VIEW
 from ..errors import DataError
+from ..files import file_digest
 from .anime import before_camera, read_anime, read_header, up_axis
-from .base import Entry, Source, by_hash, dataset_root, file_digest
-from .depth_video import find_files
+from .base import Entry, Source, by_hash
+from .data_files import dataset_root, find_clips
 
 NAME = "deforming-things4d"
 FILE_NAME = r"([^_.][^_]*)_(.+)\.anime"
@@ -111,14 +112,13 @@ def share(count: int, parts: int) -> int:
 def find_animations(folder: Path) -> list[Entry]:
     """Every animation, sorted by id, its label the category's place in the alphabet, its subject the identity."""
     released = folder / "animals"
-    files: dict[str, tuple[str, str, Path]] = {}
-    for match, path in find_files(released if released.is_dir() else folder, FILE_NAME):
-        files.setdefault(path.stem, (match[1], match[2], path))
-    first_files = {identity: path for identity, _, path in reversed(files.values())}
+    files = find_clips(released if released.is_dir() else folder, FILE_NAME, lambda match: "_".join(match.groups()))
+    first_files = {match[1]: path for match, path in reversed(files.values())}
     up, apart = up_axis(first_files.values()), test_identities(first_files)
     categories = sorted({category_of(identity) for identity in first_files})
     found = []
-    for clip_id, (identity, action, path) in sorted(files.items()):
+    for clip_id, (match, path) in files.items():
+        identity, action = match.groups()
         category = category_of(identity)
         animation = Animation(path, category, motion_of(action), up, test_identity=identity in apart)
         found.append(Entry(clip_id, categories.index(category), identity, animation))

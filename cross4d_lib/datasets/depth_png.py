@@ -11,7 +11,8 @@ import numpy as np
 from numba import njit
 
 from ..errors import DataError
-from .depth_video import FETCH, ElementReader
+from .data_files import FETCH
+from .depth_video import ElementReader
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

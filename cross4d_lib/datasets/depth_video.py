@@ -9,7 +9,6 @@ process (a segmentation fault) on some damaged files.
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from functools import lru_cache
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from .data_files import FETCH, read_bytes
 
 # Kinect v1, fitted to MSR-Action3D's published skeletons on 320 x 240 maps (median residual 0.25 pixel).
 FOCAL_PIXELS, FOCAL_COLUMNS = 285.63, 320
@@ -28,38 +28,15 @@ MAX_DEPTH = 65_535  # 16 bits
 
 Lens = tuple[float, float, float, float]  # fx, fy, cx, cy in pixels
 
-FETCH = "fetch the file again"
-FIT = f"depth maps are 4:3, {MAX_COLUMNS} x {MAX_ROWS} or less, {MAX_PIXELS:,} pixels a video or less: cut or scale it, or {FETCH}"
+FIT = (
+    f"depth maps are 4:3, {MAX_COLUMNS} x {MAX_ROWS} or less, {MAX_PIXELS:,} pixels a video or less: "
+    f"cut or scale it, or {FETCH}"
+)
 
 
-# ---------------------------------------------------------------------------------------------- files
-
-
-def find_files(folder: Path, pattern: str) -> list[tuple[re.Match, Path]]:
-    """Every file below ``folder``, at any depth, whose whole name fits ``pattern`` (case ignored), sorted by path.
-
-    A file whose name does not fit is none of the dataset's and is passed over: skeletons and notes lie beside the
-    videos.
-    """
-    name = re.compile(pattern, re.IGNORECASE)
-    matches = ((name.fullmatch(path.name), path) for path in sorted(folder.rglob("*")))
-    return [(match, path) for match, path in matches if match and path.is_file()]
-
-
-def read_bytes(path: Path) -> bytes:
-    """The file's content. Raises DataError when it cannot be read, is empty, or is larger than any depth video we
-    accept."""
-    try:
-        size = path.stat().st_size
-        if size == 0:
-            raise DataError("the file is empty", path, FETCH)
-        if size > 12 + 4 * MAX_PIXELS:  # a .bin of MAX_PIXELS
-            raise DataError(f"{size:,} bytes are more than any depth video has", path, FIT)
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"the file cannot be read: {error.strerror}", path, "check that it exists and may be read"
-        ) from error
+def read_depth(path: Path) -> bytes:
+    """The content of a file of depth maps. Raises DataError as ``read_bytes`` does."""
+    return read_bytes(path, 12 + 4 * MAX_PIXELS, "depth video", FIT)  # a .bin of MAX_PIXELS
 
 
 def check_size(frames: int, rows: int, columns: int, path: Path) -> None:
@@ -116,7 +93,7 @@ def is_mat(data: bytes) -> bool:
 
 
 class ElementReader:
-    """Reads a MAT element piece by piece and inflates no more than what is asked for, so no archive can fill the
+    """Reads a MAT element part by part and inflates no more than what is asked for, so no archive can fill the
     memory."""
 
     def __init__(self, data: bytes, compressed: bool, path: Path):
@@ -134,18 +111,18 @@ class ElementReader:
         return taken
 
     def _inflate(self, count: int) -> bytes:
-        pieces, missing = [], count
+        parts, missing = [], count
         while missing:
             try:
-                piece = self.inflater.decompress(self.pending, missing)
+                part = self.inflater.decompress(self.pending, missing)
             except zlib.error as error:
                 raise DataError(f"damaged compression ({error})", self.path, FETCH) from error
             self.pending = self.inflater.unconsumed_tail
-            if not piece:
+            if not part:
                 break
-            pieces.append(piece)
-            missing -= len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            parts.append(part)
+            missing -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def finish(self) -> None:
         """Raise DataError unless the compressed stream ends here (at most 7 bytes of padding later), its checksum

@@ -19,7 +19,6 @@ itself, and types other than plain numbers are refused.
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from pathlib import Path
 
 import h5py
@@ -27,9 +26,8 @@ import numpy as np
 
 from ..clips import Video
 from ..errors import DataError
-from .base import Entry, Source, by_hash, dataset_root
-from .depth_video import FETCH, find_files
-from .lazy import LazyFrames
+from .base import Entry, Source, by_hash, frames_and_labels
+from .data_files import ACCESS, FETCH, check_content, dataset_root, find_clips
 
 NAME = "hoi4d"
 FILE_NAME = r"(train\d)\.h5"
@@ -57,6 +55,11 @@ class Shard:
     def __init__(self, path: Path):
         self.path = path
         try:
+            with open(path, "rb") as stream:
+                check_content(stream.read(512), path)
+        except OSError as error:
+            raise DataError(f"the file cannot be read: {error.strerror}", path, ACCESS) from error
+        try:
             self.file = h5py.File(path, "r", locking=False, rdcc_nbytes=MAX_CHUNK_BYTES)
         except Exception as error:  # h5py turns what its C library finds into many kinds
             raise DataError(f"no HDF5 file, or a damaged one ({type(error).__name__}: {error})", path, FETCH) from error
@@ -77,7 +80,8 @@ class Shard:
         self.stamp = path.stat().st_size, self.shape
         if self.points.shape[3] != 3 or self.labels.shape != self.shape or not all(self.shape):
             raise DataError(
-                f"pcd has shape {self.points.shape}, semantic {self.labels.shape}; (S, F, N, 3) and (S, F, N) are expected",
+                f"pcd has shape {self.points.shape}, semantic {self.labels.shape}, "
+                "where (S, F, N, 3) and (S, F, N) are expected",
                 path,
                 EXPORT,
             )
@@ -107,9 +111,9 @@ class Shard:
             raise DataError(f"{key!r} holds {array.dtype} on {array.ndim} axes", self.path, EXPORT)
         if array.chunks and np.prod(array.chunks, dtype=object) * array.dtype.itemsize > MAX_CHUNK_BYTES:
             raise DataError(
-                f"{key!r} is stored in pieces of {array.chunks}",
+                f"{key!r} is stored in chunks of {array.chunks}",
                 self.path,
-                f"store it in pieces of {MAX_CHUNK_BYTES >> 20} MiB or less, a frame each at best",
+                f"store it in chunks of {MAX_CHUNK_BYTES >> 20} MiB or less, a frame each at best",
             )
         return array
 
@@ -139,12 +143,10 @@ def entries(root: Path | None = None) -> list[Entry]:
     handle = (file, sequence, whether it trains). Raises DataError when the folder is not there, or a file is no such
     file.
     """
-    found: dict[str, Path] = {}
-    for match, path in find_files(dataset_root(NAME, root), FILE_NAME):
-        found.setdefault(match[1].lower(), path)
+    found = find_clips(dataset_root(NAME, root), FILE_NAME, lambda match: match[1].lower())
     bare = [
         Entry(f"{shard}_{s:04}", -1, shard, (path, s))
-        for shard, path in found.items()
+        for shard, (_, path) in found.items()
         for s in range(Shard(path).shape[0])
     ]
     train = {entry.id for entry in by_hash(bare)[: len(bare) * 4 // 5]}
@@ -166,12 +168,8 @@ def read(entry: Entry) -> Video:
         raise DataError(
             f"no sequence {sequence} among {shard.shape[0]}", path, "load the dataset again: the file has changed"
         )
-    take = lru_cache(maxsize=2)(
-        lambda f: shard.frame(sequence, f)
-    )  # a frame's labels are asked for right after its points
-    return Video(
-        LazyFrames(take, (), 0, shard.shape[1]), entry.id, None, entry.subject, LazyFrames(take, (), 1, shard.shape[1])
-    )
+    points, labels = frames_and_labels(lambda f: shard.frame(sequence, f), shard.shape[1])
+    return Video(points, entry.id, None, entry.subject, labels)
 
 
 def fingerprint_of(entry: Entry) -> str:

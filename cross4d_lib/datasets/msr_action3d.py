@@ -6,11 +6,13 @@ Files ``aXX_sYY_eZZ_sdepth`` (action, subject, episode), in the original headere
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ..clips import Video
-from .base import Entry, Source, dataset_root
-from .depth_video import back_project_video, find_files, is_hdf5, is_mat, parse_bin, parse_mat, read_bytes
+from .base import Entry, Source
+from .data_files import dataset_root, find_clips
+from .depth_video import back_project_video, is_hdf5, is_mat, parse_bin, parse_mat, read_depth
 
 NAME = "msr-action3d"
 FILE_NAME = r"a(\d\d)_s(\d\d)_e(\d\d)_sdepth\.(bin|mat)"
@@ -46,17 +48,18 @@ CLASSES = (
 def entries(root: Path | None = None) -> list[Entry]:
     """The videos below ``root`` (or $CROSS4D_DATA/msr-action3d), sorted by id (``a01_s01_e01``).
 
-    A video present in both forms is read from its ``.bin``, the original. Files of other names, and of actions or
-    subjects the dataset does not have, are passed over. Raises DataError when the folder is not there.
+    Of a folder that holds a video in both forms, the ``.bin`` is read, the original. Files of other names, and of
+    actions or subjects the dataset does not have, are passed over. Raises DataError when the folder is not there, or
+    holds a video twice.
     """
-    found: dict[str, Entry] = {}
-    files = find_files(dataset_root(NAME, root), FILE_NAME)
-    for match, path in sorted(files, key=lambda file: file[1].suffix.lower() != ".bin"):
-        action, subject, episode = (int(number) for number in match.groups()[:3])
-        if 1 <= action <= len(CLASSES) and 1 <= subject <= 10:
-            video_id = f"a{action:02}_s{subject:02}_e{episode:02}"
-            found.setdefault(video_id, Entry(video_id, action - 1, f"s{subject:02}", path))
-    return sorted(found.values(), key=lambda entry: entry.id)
+    found = find_clips(dataset_root(NAME, root), FILE_NAME, clip_id, prefer=(".bin", ".mat"))
+    return [Entry(video_id, int(match[1]) - 1, f"s{match[2]}", path) for video_id, (match, path) in found.items()]
+
+
+def clip_id(match: re.Match) -> str | None:
+    """``a01_s01_e01``, or None where the dataset has no such action or subject."""
+    known = 1 <= int(match[1]) <= len(CLASSES) and 1 <= int(match[2]) <= 10
+    return "a{}_s{}_e{}".format(*match.groups()) if known else None
 
 
 def in_split(entry: Entry, split: str) -> bool:
@@ -67,7 +70,7 @@ def in_split(entry: Entry, split: str) -> bool:
 def read(entry: Entry) -> Video:
     """The video's points in metres, F arrays (n_f, 3). Raises DataError on a file that is neither form, or damaged."""
     path = Path(entry.handle)
-    data = read_bytes(path)
+    data = read_depth(path)
     depth = parse_mat(data, "depth", path) if is_mat(data) or is_hdf5(data) else parse_bin(data, path)
     return Video(back_project_video(depth, METRES_PER_UNIT), entry.id, entry.label, entry.subject)
 

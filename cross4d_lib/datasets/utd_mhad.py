@@ -6,11 +6,13 @@ background. Odd subjects train, even subjects test.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ..clips import Video
-from .base import Entry, Source, dataset_root
-from .depth_video import back_project_video, find_files, parse_mat, read_bytes
+from .base import Entry, Source
+from .data_files import dataset_root, find_clips
+from .depth_video import back_project_video, parse_mat, read_depth
 
 NAME = "utd-mhad"
 FILE_NAME = r"a(\d{1,2})_s(\d)_t(\d{1,2})_depth\.mat"
@@ -51,15 +53,16 @@ def entries(root: Path | None = None) -> list[Entry]:
     """The videos below ``root`` (or $CROSS4D_DATA/utd-mhad), sorted by id (``a01_s1_t1``: the action padded to sort).
 
     Files of other names, and of actions or subjects the dataset does not have, are passed over. Raises DataError when
-    the folder is not there.
+    the folder is not there, or holds a video twice.
     """
-    found: dict[str, Entry] = {}
-    for match, path in find_files(dataset_root(NAME, root), FILE_NAME):
-        action, subject, trial = (int(number) for number in match.groups())
-        if 1 <= action <= len(CLASSES) and 1 <= subject <= 8:
-            video_id = f"a{action:02}_s{subject}_t{trial}"
-            found.setdefault(video_id, Entry(video_id, action - 1, f"s{subject}", path))
-    return sorted(found.values(), key=lambda entry: entry.id)
+    found = find_clips(dataset_root(NAME, root), FILE_NAME, clip_id)
+    return [Entry(video_id, int(match[1]) - 1, f"s{match[2]}", path) for video_id, (match, path) in found.items()]
+
+
+def clip_id(match: re.Match) -> str | None:
+    """``a01_s1_t1``, or None where the dataset has no such action or subject."""
+    action, subject, trial = map(int, match.groups())
+    return f"a{action:02}_s{subject}_t{trial}" if 1 <= action <= len(CLASSES) and 1 <= subject <= 8 else None
 
 
 def in_split(entry: Entry, split: str) -> bool:
@@ -71,7 +74,7 @@ def read(entry: Entry) -> Video:
     """The video's points in metres, F arrays (n_f, 3). Raises DataError on a file that is no such ``.mat``, or
     damaged."""
     path = Path(entry.handle)
-    depth = parse_mat(read_bytes(path), "d_depth", path)
+    depth = parse_mat(read_depth(path), "d_depth", path)
     return Video(back_project_video(depth, METRES_PER_UNIT), entry.id, entry.label, entry.subject)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import torch
 
-from ..allocator import keep_freed_memory
 from ..datasets import ClipDataset
 from ..encoders import Encoder, Tokens
 from ..precision import autocast
@@ -49,7 +48,6 @@ def read_clips(
     """What ``read(clip numbers, points (B, T, N, 3), tokens)`` answers for each batch of a dataset, the encoder frozen
     and in evaluation mode."""
     device = next(encoder.parameters()).device
-    keep_freed_memory()
     was_training = encoder.training
     encoder.eval()
     rows = []

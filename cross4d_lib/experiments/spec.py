@@ -257,7 +257,9 @@ class RunSpec(PretrainingSpec):
     def __str__(self) -> str:
         elsewhere = self.dataset != self.measured_on
         task = f"{self.task.name} on {self.measured_on}" if elsewhere or self.task.name != "probe" else ""
-        control = (self.pretext.settings if self.pretext else {}).get("control", "")
+        control = (
+            getattr(pretext_config(self.pretext.name, **self.pretext.settings), "control", "") if self.pretext else ""
+        )
         words = (f"{self.pretext_name} on {self.dataset}", self.teacher, control, task, f"seed {self.seed}")
         return ", ".join(filter(None, words))
 

@@ -24,11 +24,11 @@ from ..encoders import Encoder
 from ..evaluation import (
     TAUS,
     ProbeResult,
-    bootstrap_interval,
     both_pools,
     coordinates,
     correspondence,
     encoder_features,
+    interval,
     leave_subjects_out,
     pooled_features,
     probe_all,
@@ -163,11 +163,11 @@ def temporal(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipData
     for name, result in results.items():
         for gap in result.acc:
             clips = result.at(gap)
-            low, high = bootstrap_interval(clips)
+            sure = interval([clips], test.subjects)
             metrics[f"{name}, gap {gap}"] = Correspondence(
                 accuracy=float(clips.mean()),
-                low=low,
-                high=high,
+                low=sure.low,
+                high=sure.high,
                 curve=rounded(result.acc[gap].mean(0)),
                 per_clip=rounded(clips),
             )

@@ -62,7 +62,7 @@ def pretext_needs(name: str) -> frozenset[str]:
     return _PRETEXTS[name].needs
 
 
-def build_pretext(name: str, encoder: Encoder, data, seed: int = 0, **settings) -> tuple[Pretext, object]:
+def build_pretext(name: str, encoder: Encoder, data, seed: int = 0, **settings) -> tuple[Pretext, Any]:
     """A pretext with fresh weights drawn from ``seed``, and the data its batches are drawn from.
 
     Raises ConfigError on an unknown name or setting, and when the data lack what the pretext needs.

@@ -77,6 +77,7 @@ class CosinePretext(Pretext):
     """
 
     needs = frozenset({"targets"})
+    mean: torch.Tensor
 
     def __init__(self, config, encoder: Encoder, data):
         super().__init__(config, encoder, data)

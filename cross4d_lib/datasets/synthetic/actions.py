@@ -1,4 +1,4 @@
-"""``synthetic-actions``: the embedded STAND-IN for MSR-Action3D, made on the fly, nothing to download.
+"""``synthetic-actions``: the embedded STAND-IN for MSR-Action3D, generated on the fly, nothing to download.
 
 A parametric body with 20 joints performs MSR-Action3D's 20 actions before a simulated Kinect; 10 subjects, 3 episodes
 each, cross-subject split, and a body-part label on every point, which the real dataset does not have.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 from ...clips import Video
 from ...errors import ConfigError
 from ..base import Entry, Source
-from ..lazy import LazyFrames
+from . import frame_by_frame, generated_fingerprint
 from .body import PARTS, Capsules, apply_pose, clothe, rotation
 from .depth_camera import DepthCamera, photograph
 from .motions import ACTIONS, channels_of, perform
@@ -69,7 +69,7 @@ def make_video(
     every other number is another body). seed : another world of bodies and noise. size_scale : multiplies the body's
     size.
     yaw : degrees, seen from another side, on top of the subject's own few degrees. frames : indices of the frames to
-    make (see ``video_length``), None for all; a frame looks the same whichever others are made. camera : None for the
+    generate (see ``video_length``), None for all; a frame looks the same whichever others are. camera : None for the
     default.
 
     Returns a Video in camera coordinates, metres; label ``action``; point_labels index PARTS. Raises ConfigError on an
@@ -98,20 +98,12 @@ def make_video(
 
 
 def video_length(action: int, subject: int, episode: int, seed: int = 0) -> int:
-    """How many frames ``make_video`` makes for these arguments; cheap, nothing is rendered."""
+    """How many frames ``make_video`` returns for these arguments; cheap, nothing is rendered."""
     return len(make_poses(action, make_subject(subject, seed), subject, episode, seed))
 
 
-@lru_cache(maxsize=8)  # a frame's labels are asked for right after its points
-def _make_frame(action: int, subject: int, episode: int, f: int) -> tuple[np.ndarray, np.ndarray]:
-    video = make_video(action, subject, episode, frames=[f])
-    return video.frames[0], video.point_labels[0]
-
-
 def _read(entry: Entry) -> Video:
-    """The video of an entry: what ``make_video`` makes, frame by frame."""
-    points, labels = (LazyFrames(_make_frame, entry.handle, part, video_length(*entry.handle)) for part in (0, 1))
-    return Video(points, entry.id, entry.label, entry.subject, labels)
+    return frame_by_frame(make_video, entry, video_length(*entry.handle))
 
 
 def _entries(root: Path | None) -> list[Entry]:
@@ -124,16 +116,21 @@ def _entries(root: Path | None) -> list[Entry]:
     ]
 
 
+def _in_split(entry: Entry, split: str) -> bool:
+    """Cross-subject: subjects 1-5 train, 6-10 test."""
+    return (entry.handle[1] <= SUBJECTS // 2) == (split == "train")
+
+
 SOURCE = Source(
     name="synthetic-actions",
     classes=CLASSES,
     splits=("train", "test"),
     entries=_entries,
-    in_split=lambda entry, split: (entry.handle[1] <= SUBJECTS // 2) == (split == "train"),
+    in_split=_in_split,
     read=_read,
     expected={"train": 300, "test": 300, "all": 600},
     citation="A stand-in made by this library, after MSR-Action3D (Li, Zhang and Liu, CVPR Workshops 2010).",
     stand_in=True,
     point_classes=PARTS,
-    fingerprint_of=lambda entry: f"{GENERATOR_VERSION}/{entry.id}",
+    fingerprint_of=partial(generated_fingerprint, GENERATOR_VERSION),
 )

@@ -1,4 +1,4 @@
-"""``synthetic-animals``: the embedded STAND-IN for DeformingThings4D's animals, made on the fly, nothing to download.
+"""``synthetic-animals``: the embedded STAND-IN for DeformingThings4D's animals, generated on the fly: no download.
 
 Twelve animals x 6 individuals x 8 gaits and acts, 24 frames each: the whole surface as one moving mesh, so that every
 point is known in every frame, with a part label per vertex. ``synthetic-animals`` labels the animal,
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 from ...clips import Video
 from ...errors import ConfigError
 from ..base import Entry, Source
+from . import generated_fingerprint
 from .animals_acts import ACTS
 from .animals_body import PARTS
 from .animals_builds import BUILDS
@@ -135,8 +136,18 @@ def _in_split(entry: Entry, split: str) -> bool:
     return (entry.id in held_out()) == (split == "test")
 
 
-def _fingerprint(entry: Entry) -> str:
-    return f"{GENERATOR_VERSION}/{entry.id}"
+def _read(entry: Entry) -> Video:
+    """The animation, labelled as its entry is: by animal, or by what it does."""
+    return replace(make_video(*entry.handle), label=entry.label)
+
+
+def _action_entries(root: Path | None = None) -> list[Entry]:
+    """The same videos, labelled by what the animal does."""
+    return [replace(entry, label=entry.handle[2]) for entry in _entries(root)]
+
+
+def _in_action_split(entry: Entry, split: str) -> bool:
+    return _in_split(entry, f"{split}-identities")
 
 
 SOURCE = Source(
@@ -145,20 +156,19 @@ SOURCE = Source(
     splits=("train", "test", "train-identities", "test-identities"),
     entries=_entries,
     in_split=_in_split,
-    read=lambda entry: make_video(*entry.handle),
+    read=_read,
     expected={"all": 576, "train": 456, "test": 120, "train-identities": 384, "test-identities": 192},
     citation="A stand-in made by this library, after DeformingThings4D (Li et al., ICCV 2021).",
     stand_in=True,
     point_classes=PARTS,
-    fingerprint_of=_fingerprint,
+    fingerprint_of=partial(generated_fingerprint, GENERATOR_VERSION),
 )
 ACTIONS = replace(
     SOURCE,
     name="synthetic-animals-actions",
     classes=ACTIONS_OF,
     splits=("train", "test"),
-    entries=lambda root=None: [replace(e, label=e.handle[2]) for e in _entries(root)],
-    in_split=lambda entry, split: _in_split(entry, f"{split}-identities"),
-    read=lambda entry: replace(make_video(*entry.handle), label=entry.handle[2]),
+    entries=_action_entries,
+    in_split=_in_action_split,
     expected={"all": 576, "train": 384, "test": 192},
 )

@@ -81,16 +81,16 @@ def graze_angles(skeleton: Skeleton) -> tuple[float, float]:
     """How far the neck and then the whole body have to go down until the muzzle reaches the floor, degrees."""
     b = skeleton.animal.build
     at = lambda bone: skeleton.joints[BONES.index(bone)]
-    root, pieces = at("neck 1"), np.diff([at(f"neck {i}") for i in (1, 2, 3)] + [at("head")], axis=0)
+    root, segments = at("neck 1"), np.diff([at(f"neck {i}") for i in (1, 2, 3)] + [at("head")], axis=0)
     snout = b.head[0]
     for body in range(0, 70 if b.hop else 46, 3):
         for neck in range(0, 60 if b.hop else 121, 4):
             z = skeleton.height * (1 - stoop(b)) + np.hypot(root[0], root[2]) * np.sin(
                 np.arctan2(root[2], root[0]) - np.radians(body)
             )
-            for i, piece in enumerate(pieces):
-                angle = max(np.arctan2(piece[2], piece[0]) - np.radians(body + neck * (i + 1) / 3), -np.pi / 2)
-                z += np.linalg.norm(piece) * np.sin(angle)
+            for i, segment in enumerate(segments):
+                angle = max(np.arctan2(segment[2], segment[0]) - np.radians(body + neck * (i + 1) / 3), -np.pi / 2)
+                z += np.linalg.norm(segment) * np.sin(angle)
             if z - snout * np.sin(np.radians(58)) < b.head[3]:
                 return float(neck), float(body)
     return (60.0, 70.0) if b.hop else (120.0, 45.0)

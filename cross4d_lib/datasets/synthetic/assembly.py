@@ -43,7 +43,7 @@ class Block:
 
 
 class Assembly:
-    """Collects pieces of F frames in world coordinates."""
+    """Collects Rods and Blocks of F frames in world coordinates."""
 
     def __init__(self, frames: int):
         self.frames = frames
@@ -71,24 +71,24 @@ class Assembly:
             )
         )
 
-    def add(self, pieces, place: Place, part: int, moving: Place | None = None) -> None:
+    def add(self, shapes, place: Place, part: int, moving: Place | None = None) -> None:
         """Pieces of a thing at ``place``; those marked moving at ``moving``."""
-        for piece in pieces:
-            axes, origin = moving if piece.moving else place
+        for shape in shapes:
+            axes, origin = moving if shape.moving else place
             put = lambda point, axes=axes, origin=origin: axes @ np.asarray(point, float) + origin
-            if isinstance(piece, Rod):
+            if isinstance(shape, Rod):
                 self.rod(
-                    put(piece.a),
-                    put(piece.b),
-                    piece.radius_a,
-                    piece.radius_b,
+                    put(shape.a),
+                    put(shape.b),
+                    shape.radius_a,
+                    shape.radius_b,
                     part,
-                    axes @ np.asarray(piece.flat),
-                    piece.flatness,
+                    axes @ np.asarray(shape.flat),
+                    shape.flatness,
                 )
             else:
                 self._blocks.append(
-                    (piece.kind, axes @ np.asarray(piece.axes, float).T, put(piece.at), piece.size, part)
+                    (shape.kind, axes @ np.asarray(shape.axes, float).T, put(shape.at), shape.size, part)
                 )
 
     def capsules(self) -> Capsules:

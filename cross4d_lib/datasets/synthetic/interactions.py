@@ -1,4 +1,4 @@
-"""``synthetic-interactions``: the embedded STAND-IN for NTU RGB+D 60, made on the fly, nothing to download.
+"""``synthetic-interactions``: the embedded STAND-IN for NTU RGB+D 60, generated on the fly, nothing to download.
 
 The bodies of ``synthetic-actions`` do ten things alone and eight in pairs before three cameras at once. 12 people (none
 of them a subject of ``synthetic-actions``), two repetitions; cross-subject and cross-view splits; a body-part label on
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from ...clips import Video
 from ...errors import ConfigError
 from ..base import Entry, Source
-from ..lazy import LazyFrames
+from . import frame_by_frame, generated_fingerprint
 from .actions import CAMERA_HEIGHT, CAMERA_TILT
 from .assembly import Assembly, Block, Place, Rod, pick, see
 from .body import JOINTS, PARTS, Capsules, Posed, apply_pose, clothe, rotation, unit
@@ -190,7 +190,7 @@ def reach(
 
 
 def props(performance: Performance, name: str) -> tuple[list, np.ndarray]:
-    """The things in a performance: pieces in their own coordinates, and where they are in the room (F, 3)."""
+    """The things in a performance: shapes in their own coordinates, and where they are in the room (F, 3)."""
     size = performance.subjects[0].height / 1.72
     hands = [
         performance.joints(n)[:, JOINTS.index("left hand" if s.left_handed else "right hand")]
@@ -241,9 +241,9 @@ def set_stage(action: int, subject: int, repetition: int, seed: int = 0) -> tupl
         ends, flat = body.ends @ axes.T + origin, body.flat_axis @ axes.T
         for p in range(len(body.part)):
             stage.rod(ends[:, p, 0], ends[:, p, 1], *body.radii[p], int(body.part[p]), flat[:, p], body.flatness[p])
-    pieces, where = props(performance, CLASSES[action])
+    shapes, where = props(performance, CLASSES[action])
     stage.add(
-        pieces,
+        shapes,
         (np.broadcast_to(performance.places[0][0], (performance.frames, 3, 3)), where),
         POINT_CLASSES.index("object"),
     )
@@ -270,7 +270,7 @@ def make_video(
 
     action : index into CLASSES. subject, repetition : any integers >= 1 (the dataset uses subjects 1-12, repetitions
     1-2). camera : 1, 2 or 3; the three show the same performance. seed : another world. frames : indices of the frames
-    to make, None for all; a frame looks the same whichever others are made. sensor : None for the default.
+    to generate, None for all; a frame looks the same whichever others are. sensor : None for the default.
 
     Returns a Video in camera coordinates, metres; label ``action``; point_labels index POINT_CLASSES. Raises
     ConfigError on an action, subject, camera or frame that does not exist.
@@ -293,21 +293,12 @@ def make_video(
     return Video(clouds, _name(action, subject, repetition, camera), action, f"s{subject:02d}", labels)
 
 
-@lru_cache(maxsize=8)  # a frame's labels are asked for right after its points
-def _make_frame(action: int, subject: int, repetition: int, camera: int, f: int) -> tuple[np.ndarray, np.ndarray]:
-    video = make_video(action, subject, repetition, camera, frames=[f])
-    return video.frames[0], video.point_labels[0]
-
-
 def _name(action: int, subject: int, repetition: int, camera: int) -> str:
     return f"a{action + 1:02d}_s{subject:02d}_r{repetition:02d}_c{camera}"
 
 
 def _read(entry: Entry) -> Video:
-    """The video of an entry: what ``make_video`` makes, frame by frame."""
-    length = make_performance(*entry.handle[:3]).frames
-    points, labels = (LazyFrames(_make_frame, entry.handle, part, length) for part in (0, 1))
-    return Video(points, entry.id, entry.label, entry.subject, labels)
+    return frame_by_frame(make_video, entry, make_performance(*entry.handle[:3]).frames)
 
 
 def _entries(root: Path | None) -> list[Entry]:
@@ -341,5 +332,5 @@ SOURCE = Source(
     citation="A stand-in made by this library, after NTU RGB+D (Shahroudy et al., CVPR 2016).",
     stand_in=True,
     point_classes=POINT_CLASSES,
-    fingerprint_of=lambda entry: f"{GENERATOR_VERSION}/{entry.id}",
+    fingerprint_of=partial(generated_fingerprint, GENERATOR_VERSION),
 )

@@ -1,4 +1,4 @@
-"""``synthetic-scenes``: the embedded STAND-IN for HOI4D, made on the fly, nothing to download.
+"""``synthetic-scenes``: the embedded STAND-IN for HOI4D, generated on the fly, nothing to download.
 
 Somebody at a table does one of seven things to one of nine kinds of thing, seen by a depth camera at the person's head.
 20 rooms, each with its own table, background, camera, hand and things; the last four are the test set. Every point
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from ...clips import Video
 from ...errors import ConfigError
 from ..base import Entry, Source
-from ..lazy import LazyFrames
+from . import frame_by_frame, generated_fingerprint
 from .assembly import Assembly, Block, Place, pick, see, standing
 from .body import Capsules, unit
 from .depth_camera import DepthCamera, photograph
@@ -102,15 +102,15 @@ def make_scene(action: int, room: int, episode: int, seed: int = 0) -> Scene:
             "make_scene",
             f"action 0..{len(ACTIONS) - 1}, room >= 0, episode >= 0",
         )
-    at_home, moment = np.random.default_rng([seed, 11, room]), np.random.default_rng([seed, 12, action, room, episode])
-    furniture = make_furniture(at_home)
-    eye = np.array([at_home.normal(0, 0.03), at_home.uniform(0.42, 0.50), at_home.uniform(-0.48, -0.42)])
+    of_room, moment = np.random.default_rng([seed, 11, room]), np.random.default_rng([seed, 12, action, room, episode])
+    furniture = make_furniture(of_room)
+    eye = np.array([of_room.normal(0, 0.03), of_room.uniform(0.42, 0.50), of_room.uniform(-0.48, -0.42)])
     hand_size, sleeve, tempo = (
-        at_home.uniform(0.92, 1.10),
-        float(at_home.choice([0.0, 0.0, 0.008, 0.016])),
-        float(np.exp(at_home.normal(0, 0.12))),
+        of_room.uniform(0.92, 1.10),
+        float(of_room.choice([0.0, 0.0, 0.008, 0.016])),
+        float(np.exp(of_room.normal(0, 0.12))),
     )
-    mirrored = bool(at_home.random() < 0.15)
+    mirrored = bool(of_room.random() < 0.15)
 
     name = ACTIONS[action]
     thing = make_thing(kind_of(action, room, episode), moment)
@@ -178,9 +178,9 @@ def set_stage(scene: Scene) -> Assembly:
     for label, block in scene.furniture:
         stage.add([block], standing(scene.frames, (0, 0, 0)), label)
     for thing, place in scene.others:
-        stage.add(thing.pieces, place, POINT_CLASSES.index(thing.kind))
+        stage.add(thing.shapes, place, POINT_CLASSES.index(thing.kind))
     stage.add(
-        scene.thing.pieces,
+        scene.thing.shapes,
         acted.thing,
         POINT_CLASSES.index(scene.thing.kind),
         moving_place(scene.thing, acted.thing, acted.opening),
@@ -227,8 +227,8 @@ def make_video(
 
     action : index into ACTIONS. room, episode : any integers >= 0 (the dataset uses rooms 1-20, episodes 1-4). seed :
     another world.
-    frames : indices of the frames to make, None for all; a frame looks the same whichever others are made. camera :
-    None for CAMERA.
+    frames : indices of the frames to generate, None for all; a frame looks the same whichever others are. camera : None
+    for CAMERA.
 
     Returns a Video in camera coordinates, metres; label ``action``; point_labels index POINT_CLASSES. Raises
     ConfigError on an action, room, episode or frame that does not exist.
@@ -247,20 +247,12 @@ def make_video(
     return Video(clouds, _name(action, room, episode), action, f"r{room:02d}", labels)
 
 
-@lru_cache(maxsize=8)  # a frame's labels are asked for right after its points
-def _make_frame(action: int, room: int, episode: int, f: int) -> tuple[np.ndarray, np.ndarray]:
-    video = make_video(action, room, episode, frames=[f])
-    return video.frames[0], video.point_labels[0]
-
-
 def _name(action: int, room: int, episode: int) -> str:
     return f"a{action + 1:02d}_r{room:02d}_e{episode:02d}"
 
 
 def _read(entry: Entry) -> Video:
-    """The video of an entry: what ``make_video`` makes, frame by frame."""
-    points, labels = (LazyFrames(_make_frame, entry.handle, part, make_scene(*entry.handle).frames) for part in (0, 1))
-    return Video(points, entry.id, entry.label, entry.subject, labels)
+    return frame_by_frame(make_video, entry, make_scene(*entry.handle).frames)
 
 
 def _entries(root: Path | None) -> list[Entry]:
@@ -273,17 +265,22 @@ def _entries(root: Path | None) -> list[Entry]:
     ]
 
 
+def _in_split(entry: Entry, split: str) -> bool:
+    """By room: 1-16 train, 17-20 test."""
+    return (entry.handle[1] <= TRAIN_ROOMS) == (split == "train")
+
+
 SOURCE = Source(
     name="synthetic-scenes",
     classes=ACTIONS,
     splits=("train", "test"),
     entries=_entries,
-    in_split=lambda entry, split: (entry.handle[1] <= TRAIN_ROOMS) == (split == "train"),
+    in_split=_in_split,
     read=_read,
     expected={"train": 448, "test": 112, "all": 560},
     citation="A stand-in made by this library, after HOI4D (Liu et al., CVPR 2022).",
     stand_in=True,
     point_classes=POINT_CLASSES,
     ignored=(0,),
-    fingerprint_of=lambda entry: f"{GENERATOR_VERSION}/{entry.id}",
+    fingerprint_of=partial(generated_fingerprint, GENERATOR_VERSION),
 )

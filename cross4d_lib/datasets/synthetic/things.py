@@ -1,7 +1,7 @@
 """The things on the table of ``synthetic-scenes``: their shapes, how a hand takes them, and what of them moves.
 
 Part of the STAND-IN ``synthetic-scenes`` (see ``scenes.py``). A thing's own coordinates: right, up, away from the
-person, metres, its foot at 0. It is made of the pieces of ``assembly.py``.
+person, metres, its foot at 0. It is made of the shapes of ``assembly.py``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ KINDS = ("mug", "bottle", "bowl", "box", "ball", "kettle", "laptop", "drawer", "
 
 @dataclass(frozen=True)
 class Thing:
-    """kind : one of KINDS. pieces : Rods and Blocks. grip : where the hand takes it (3,). width : of what the hand
+    """kind : one of KINDS. shapes : Rods and Blocks. grip : where the hand takes it (3,). width : of what the hand
     closes around, metres. hold : "side" (palm towards the thing), "top" (palm down) or "edge" (fingertips on a lid or
     handle).
-    hinge : a point (3,) of the axis, along right, about which the moving pieces turn by ``travel`` degrees; None: they
+    hinge : a point (3,) of the axis, along right, about which the moving shapes turn by ``travel`` degrees; None: they
     slide ``travel`` metres towards the person. reach : half its width. mouth : where it pours from (3,)."""
 
     kind: str
-    pieces: tuple
+    shapes: tuple
     grip: tuple
     width: float
     hold: str
@@ -72,12 +72,12 @@ def _mug(vary) -> Thing:
 
 def _bottle(vary) -> Thing:
     r, h, neck = vary(0.032, 0.039), vary(0.13, 0.17), vary(0.05, 0.07)
-    pieces = (
+    shapes = (
         Block(TUBE, (r, h / 2, r), (0, h / 2, 0)),
         Block(TUBE, (r, 0.02, 0.45 * r), (0, h + 0.02, 0)),
         Block(TUBE, (0.42 * r, neck / 2, 0.38 * r), (0, h + 0.03 + neck / 2, 0)),
     )
-    return Thing("bottle", pieces, (0, 0.55 * h, 0), 2 * r, "side", r, mouth=(-0.3 * r, h + neck + 0.03, 0))
+    return Thing("bottle", shapes, (0, 0.55 * h, 0), 2 * r, "side", r, mouth=(-0.3 * r, h + neck + 0.03, 0))
 
 
 def _bowl(vary) -> Thing:
