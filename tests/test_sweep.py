@@ -38,8 +38,9 @@ from cross4d_lib.evaluation import (
     paired_bootstrap,
     pooled_features,
     probe_features,
+    zscore,
 )
-from cross4d_lib.evaluation.probe import converged_probe_features, in_row_space, standardise
+from cross4d_lib.evaluation.probes import converged_probe_features, in_row_space
 from cross4d_lib.experiments import PROFILES, RunSpec, load_profile, make_spec, run, task_clips
 from cross4d_lib.experiments.run import pretrained_encoder
 from cross4d_lib.experiments.sweep import sweep_axes, sweep_points
@@ -106,7 +107,7 @@ def test_each_subject_is_scored_by_the_others():
 
 def test_the_span_of_the_training_clips_is_enough():
     features, labels, names = people(dim=200)
-    train, test = standardise(features[:36], features[36:])
+    train, test = zscore(features[:36], features[36:])
     less = in_row_space(train, test)
     assert (
         less[0].shape == (36, 36)

@@ -24,11 +24,11 @@ from ..encoders import Encoder
 from ..evaluation import (
     TAUS,
     ProbeResult,
-    bootstrap_interval,
     both_pools,
     coordinates,
     correspondence,
     encoder_features,
+    interval,
     leave_subjects_out,
     pooled_features,
     probe_all,
@@ -162,11 +162,11 @@ def temporal(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipData
     for name, result in results.items():
         for gap in result.acc:
             clips = result.at(gap)
-            low, high = bootstrap_interval(clips)
+            sure = interval([clips], test.subjects)
             metrics[f"{name}, gap {gap}"] = {
                 "accuracy": float(clips.mean()),
-                "low": low,
-                "high": high,
+                "low": sure.low,
+                "high": sure.high,
                 "curve": [round(float(a), 4) for a in result.acc[gap].mean(0)],
                 "per_clip": [round(float(a), 4) for a in clips],
             }

@@ -12,7 +12,9 @@ from torch import nn
 from ..clips import Clip
 from ..encoders import Encoder
 from ..errors import ConfigError
-from ..evaluation.segmentation import LabelledTokens, Segmenter
+from ..evaluation.features import moments
+from ..evaluation.finetune import Segmenter
+from ..evaluation.segmentation import LabelledTokens
 from ..points import nearest_neighbours, nearest_point
 from ..precision import autocast
 from .colours import fit_pca_rgb, similarity
@@ -57,10 +59,10 @@ def frozen_segmenter(encoder: Encoder, head: nn.Linear, standardized_on: Labelle
         segmenter = Segmenter(encoder, head.out_features)
     segmenter.head = deepcopy(head)
     if standardized_on is not None:
-        flat = standardized_on.features.flatten(0, 1)
+        mean, deviation = moments(standardized_on.features)
         with torch.no_grad():
-            segmenter.head.weight /= flat.std(0).clamp_min(1e-8)
-            segmenter.head.bias -= segmenter.head.weight @ flat.mean(0)
+            segmenter.head.weight /= deviation
+            segmenter.head.bias -= segmenter.head.weight @ mean
     return segmenter.to(next(encoder.parameters()).device)
 
 

@@ -33,8 +33,7 @@ from ..correspondence import patch_index, point_features
 from ..datasets import ClipDataset, load_dataset
 from ..encoders import Point4D
 from ..errors import ConfigError, Cross4DError
-from ..evaluation import probe_all
-from ..evaluation.probe import one_thread, standardise
+from ..evaluation import one_thread, probe_all, zscore
 from ..experiments.run import default_device, device_name, provenance
 from ..render import mean_grey, render
 from ..targets import build_targets
@@ -123,7 +122,7 @@ def read_parts(fit: tuple, held: tuple, patches: int) -> dict[str, float]:
 
     scores = {}
     tables = {
-        "": [part.numpy() for part in standardise(*(torch.as_tensor(x[0]) for x in (fit, held)))],
+        "": [part.numpy() for part in zscore(*(torch.as_tensor(x[0]) for x in (fit, held)))],
         "/place": [np.eye(patches)[x[1]] for x in (fit, held)],
     }
     for suffix, (x, z) in tables.items():
