@@ -28,7 +28,7 @@ from torch import nn
 from cross4d_lib.augment import augment
 from cross4d_lib.correspondence import at_points
 from cross4d_lib.datasets import load_dataset
-from cross4d_lib.decisions import AUGMENTATION, CONVERGED_PENALTIES, POINT_TOKENS
+from cross4d_lib.decisions import AUGMENTATION, CONVERGED_PENALTIES, POINT_TOKENS, PROBE_RATE
 from cross4d_lib.errors import ConfigError, DataError
 from cross4d_lib.evaluation import finetune as room
 from cross4d_lib.evaluation import interval, miou, segment_all, segment_converged, segment_finetuned, segment_frozen
@@ -132,6 +132,21 @@ def test_what_tokens_linearly_hold_is_read_and_noise_is_not():
     assert result.miou == result.macc == result.oa == 1.0 and head.weight.shape == (CLASSES, 6)
     noise = segment_frozen(labelled(hold=False), labelled(8, seed=1, hold=False), CLASSES, epochs=30)[0]
     assert abs(noise.oa - 1 / 3) < 0.24
+
+
+def test_the_head_is_trained_by_plain_adam():
+    """Eight clips are one batch, and all of their points are seen: the weights of a loop of the optimiser alone."""
+    tokens = labelled(8)
+    _, head = segment_frozen(tokens, TEST, CLASSES, seed=3, epochs=12)
+    torch.manual_seed(3)
+    plain = nn.Linear(6, CLASSES)
+    optimiser = torch.optim.Adam(plain.parameters(), PROBE_RATE)
+    own = at_points(tokens.features, tokens.index.long(), tokens.weights)
+    for _ in range(12):
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(plain(own).flatten(0, 2), tokens.labels.flatten()).backward()
+        optimiser.step()
+    torch.testing.assert_close(head.weight, plain.weight, rtol=0, atol=1e-4, check_stride=False)
 
 
 def test_standardising_helps_where_scales_differ():

@@ -3,11 +3,12 @@ whether they have collapsed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from threadpoolctl import threadpool_limits
+from torch import nn
 
 from ..datasets import ClipDataset
 from ..encoders import Encoder, Tokens
@@ -44,21 +45,30 @@ def both_pools(tokens: Tokens) -> torch.Tensor:
 POOLS = {"mean": mean_pool, "frames": frame_pool, "both": both_pools}
 
 
+@contextmanager
+def inference(model: nn.Module) -> Iterator[torch.device]:
+    """The model in evaluation mode, without gradients, in the precision of its device, which is given; its mode is
+    restored."""
+    device, was_training = next(model.parameters()).device, model.training
+    model.eval()
+    try:
+        with torch.inference_mode(), autocast(device):
+            yield device
+    finally:
+        model.train(was_training)
+
+
 def read_clips(
     encoder: Encoder, dataset: ClipDataset, read: Callable[[range, torch.Tensor, Tokens], object], batch: int = 16
 ) -> list:
     """What ``read(clip numbers, points (B, T, N, 3), tokens)`` answers for each batch of a dataset, the encoder frozen
     and in evaluation mode."""
-    device = next(encoder.parameters()).device
-    was_training = encoder.training
-    encoder.eval()
     rows = []
-    with torch.inference_mode(), autocast(device):
+    with inference(encoder) as device:
         for start in range(0, len(dataset), batch):
             clips = range(start, min(start + batch, len(dataset)))
             points = torch.stack([torch.as_tensor(dataset[i].points) for i in clips]).to(device)
             rows.append(read(clips, points, encoder(points)))
-    encoder.train(was_training)
     return rows
 
 

@@ -15,8 +15,8 @@ from ..datasets import ClipDataset
 from ..decisions import TUNE_EPOCHS
 from ..encoders import Encoder
 from ..errors import ConfigError
-from ..precision import autocast
 from ..training import Training, train
+from .features import inference
 from .segmentation import BATCH, SegmentationResult, confusion, label_loss, point_labels
 
 
@@ -105,7 +105,5 @@ def segment_finetuned(
 
 def predict(segmenter: Segmenter, dataset: ClipDataset, i: int) -> torch.Tensor:
     """The class of every point of clip i, (T, N) int64 on the CPU."""
-    device = next(segmenter.parameters()).device
-    segmenter.eval()
-    with torch.inference_mode(), autocast(device):
+    with inference(segmenter) as device:
         return segmenter(torch.as_tensor(dataset[i].points)[None].to(device))[0].argmax(-1).cpu()

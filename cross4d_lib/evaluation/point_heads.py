@@ -87,9 +87,8 @@ def segment_frozen(
     """
     if standardize:
         train_tokens, test_tokens = _zscored(train_tokens, test_tokens)
-    options = Training(
-        epochs, BATCH, PROBE_RATE, weight_decay=0.0, warmup=0.0, clip=math.inf, precision="float32", seed=seed
-    )
+    constant = {"weight_decay": 0.0, "warmup": 0.0, "decay": False, "clip": math.inf}  # plain Adam
+    options = Training(epochs, BATCH, PROBE_RATE, **constant, precision="float32", seed=seed)
     with torch.random.fork_rng(devices=[]), one_thread():
         torch.manual_seed(seed)
         model = PointHead(train_tokens.features.shape[-1], classes)

@@ -12,11 +12,10 @@ from torch import nn
 from ..clips import Clip
 from ..encoders import Encoder
 from ..errors import ConfigError
-from ..evaluation.features import moments
+from ..evaluation.features import inference, moments
 from ..evaluation.finetune import Segmenter
 from ..evaluation.segmentation import LabelledTokens
 from ..points import nearest_neighbours, nearest_point
-from ..precision import autocast
 from .colours import fit_pca_rgb, similarity
 from .evidence import NEIGHBOURS, TokenFrames, token_features
 
@@ -68,12 +67,8 @@ def frozen_segmenter(encoder: Encoder, head: nn.Linear, standardized_on: Labelle
 
 def point_probabilities(clip: Clip, segmenter: Segmenter) -> np.ndarray:
     """Softmax over the classes at every point, (T, N, K) float32; its argmax is the prediction."""
-    device = next(segmenter.parameters()).device
-    was_training = segmenter.training
-    segmenter.eval()
-    with torch.inference_mode(), autocast(device):
+    with inference(segmenter) as device:
         scores = segmenter(torch.as_tensor(clip.points)[None].to(device))[0]
-    segmenter.train(was_training)
     return scores.float().softmax(-1).cpu().numpy()
 
 
