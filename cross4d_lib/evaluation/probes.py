@@ -1,13 +1,10 @@
-"""The linear probe of Sec. 4.1 and two others beside it, because the probe moves the answer as much as the pretext
-does.
+"""The linear probe of Sec. 4.1 and two others, since the probe moves the accuracy as much as the pretext does.
 
-- ``linear_probe(standardize=False)``: the paper's. A linear head on mean-pooled features, 300 epochs, no
-standardisation.
+- ``linear_probe(standardize=False)``: the paper's. A linear head on mean-pooled features, 300 epochs, not standardised.
 - ``linear_probe(standardize=True)``: the same on z-scored features (Table 11).
-- ``converged_probe``: multinomial logistic regression on z-scored features, L-BFGS until it converges (Newton's method,
-in
-  the span of the training clips, where features outnumber them), its regularisation chosen by leaving training subjects
-  out. No training length to argue about, and the test subjects choose nothing.
+- ``converged_probe``: multinomial logistic regression on z-scored features, L-BFGS until it converges (where features
+  outnumber clips, Newton's method in the span of the training clips), its penalty chosen by leaving training subjects
+  out. It has no training length, and the test subjects choose nothing.
 """
 
 from __future__ import annotations

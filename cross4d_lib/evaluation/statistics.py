@@ -19,7 +19,7 @@ three seeds or more).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import t
@@ -133,7 +133,7 @@ def compare(
     )
     against = any(other.sign == -found.sign != 0 for other in secondary)
     verdict = "mixed" if against else {1: "supported", -1: "reversed", 0: "undecided"}[found.sign]
-    return Comparison(**{**vars(found), "verdict": verdict})
+    return replace(found, verdict=verdict)
 
 
 def _members(groups: Sequence | None, clips: int) -> np.ndarray:
