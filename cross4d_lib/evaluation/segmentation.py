@@ -155,7 +155,7 @@ def label_tokens(encoder: Encoder, dataset: ClipDataset) -> LabelledTokens:
 def label_loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of scores (..., K) over the points that carry a label (...); 0 where none does."""
     total = F.cross_entropy(scores.float().flatten(0, -2), labels.flatten(), ignore_index=IGNORED, reduction="sum")
-    return total / all_rows((labels != IGNORED).sum()[None]).float().mean().clamp_min(1)
+    return total / all_rows((labels != IGNORED).sum()[None].float()).mean().clamp_min(1)
 
 
 def confusion(predicted: torch.Tensor, labels: torch.Tensor, classes: int) -> np.ndarray:
