@@ -20,7 +20,7 @@ from .features import (
     pooled_features,
     zscore,
 )
-from .finetune import Segmenter, segment_finetuned
+from .finetune import segment_finetuned
 from .point_heads import segment_all, segment_converged, segment_frozen
 from .probes import (
     ProbeResult,
@@ -32,7 +32,7 @@ from .probes import (
     probe_features,
 )
 from .readability import readability
-from .segmentation import SegmentationResult, miou
+from .segmentation import SegmentationResult, Segmenter, miou
 from .statistics import (
     VERDICTS,
     Comparison,

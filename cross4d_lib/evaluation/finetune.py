@@ -10,27 +10,13 @@ import torch
 from torch import nn
 
 from ..augment import augment
-from ..correspondence import at_points, token_neighbours
 from ..datasets import ClipDataset
 from ..decisions import TUNE_EPOCHS
 from ..encoders import Encoder
 from ..errors import ConfigError
 from ..training import Training, train
 from .features import inference
-from .segmentation import BATCH, SegmentationResult, confusion, label_loss, point_labels
-
-
-class Segmenter(nn.Module):
-    """Encoder and linear head, trained together (Table 17). points (B, T, N, 3) -> scores (B, T, N, K)."""
-
-    def __init__(self, encoder: Encoder, classes: int):
-        super().__init__()
-        self.encoder, self.head = encoder, nn.Linear(encoder.dim, classes)
-
-    def forward(self, points: torch.Tensor) -> torch.Tensor:
-        tokens = self.encoder(points)
-        index, weights = token_neighbours(tokens.centres, tokens.frame, points)
-        return at_points(self.head(tokens.features), index, weights)
+from .segmentation import BATCH, SegmentationResult, Segmenter, confusion, label_loss, point_labels
 
 
 @dataclass(frozen=True)

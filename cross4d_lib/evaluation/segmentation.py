@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from ..correspondence import token_neighbours
+from ..correspondence import at_points, token_neighbours
 from ..datasets import ClipDataset
 from ..distributed import all_rows
 from ..encoders import Encoder, Tokens
@@ -167,3 +168,16 @@ def confusion(predicted: torch.Tensor, labels: torch.Tensor, classes: int) -> np
         .view(classes, classes)
         .numpy()
     )
+
+
+class Segmenter(nn.Module):
+    """Encoder and linear head, trained together (Table 17). points (B, T, N, 3) -> scores (B, T, N, K)."""
+
+    def __init__(self, encoder: Encoder, classes: int):
+        super().__init__()
+        self.encoder, self.head = encoder, nn.Linear(encoder.dim, classes)
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        tokens = self.encoder(points)
+        index, weights = token_neighbours(tokens.centres, tokens.frame, points)
+        return at_points(self.head(tokens.features), index, weights)

@@ -12,10 +12,9 @@ from torch import nn
 from ..clips import Clip
 from ..encoders import Encoder
 from ..errors import ConfigError
-from ..evaluation.features import inference, moments
-from ..evaluation.finetune import Segmenter
-from ..evaluation.segmentation import LabelledTokens
+from ..evaluation.segmentation import LabelledTokens, Segmenter
 from ..points import nearest_neighbours, nearest_point
+from ..precision import autocast
 from .colours import fit_pca_rgb, similarity
 from .evidence import NEIGHBOURS, TokenFrames, token_features
 
@@ -58,17 +57,21 @@ def frozen_segmenter(encoder: Encoder, head: nn.Linear, standardized_on: Labelle
         segmenter = Segmenter(encoder, head.out_features)
     segmenter.head = deepcopy(head)
     if standardized_on is not None:
-        mean, deviation = moments(standardized_on.features)
+        flat = standardized_on.features.flatten(0, 1)
         with torch.no_grad():
-            segmenter.head.weight /= deviation
-            segmenter.head.bias -= segmenter.head.weight @ mean
+            segmenter.head.weight /= flat.std(0).clamp_min(1e-8)
+            segmenter.head.bias -= segmenter.head.weight @ flat.mean(0)
     return segmenter.to(next(encoder.parameters()).device)
 
 
 def point_probabilities(clip: Clip, segmenter: Segmenter) -> np.ndarray:
     """Softmax over the classes at every point, (T, N, K) float32; its argmax is the prediction."""
-    with inference(segmenter) as device:
+    device = next(segmenter.parameters()).device
+    was_training = segmenter.training
+    segmenter.eval()
+    with torch.inference_mode(), autocast(device):
         scores = segmenter(torch.as_tensor(clip.points)[None].to(device))[0]
+    segmenter.train(was_training)
     return scores.float().softmax(-1).cpu().numpy()
 
 
