@@ -20,16 +20,21 @@ def medians(repeats: int, *calls, clock=time.perf_counter) -> list[float]:
     return [statistics.median(record) for record in times]
 
 
+def clock_for(device):
+    """A clock in seconds: one CPU thread counts its own time alone, which other processes disturb little."""
+    return time.process_time if device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
+
+
 def seconds_of(call, device, budget: float, least: int = 3) -> list[float]:
     """Seconds of each call, repeated for ``budget`` seconds and ``least`` times at least; one call before warms up."""
-    times, end = [], None
+    times, end, clock = [], None, clock_for(device)
     while end is None or len(times) < least or time.perf_counter() < end:
-        start = time.perf_counter()
+        start = clock()
         call()
         if device.type == "cuda":
             torch.cuda.synchronize()
         if end is not None:
-            times.append(time.perf_counter() - start)
+            times.append(clock() - start)
         end = end or time.perf_counter() + budget
     return times
 
