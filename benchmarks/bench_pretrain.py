@@ -7,7 +7,7 @@ All in one run, so that the numbers belong together, and one line each:
 - the machine's rate of square matrix products, the best of several, in float32 and in bfloat16;
 - dense pretraining at the clip and encoder size of each profile: clips/s through ``pretrain`` itself, on random clips
   whose grouping is stored, and its share of the machine = 3 x FLOPs of a forward pass (backward counts twice) x clips/s
-  / the rate of products in the same precision;
+  / the rate of products in the same precision; products with zeros that the library leaves out count as done;
 - attention, forward and backward, at the tokens and heads of each: ``scaled_dot_product_attention`` against the
   products and softmax written out. ``encoders/layers.py`` takes what is faster;
 - the same pretraining where freed memory goes back to the system (see ``cross4d_lib/allocator.py``).
