@@ -86,7 +86,7 @@ def pretraining(size: str, precision: str, device, seconds: float) -> tuple[floa
         pretrain(encoder, store, epochs=number, after_epoch=lambda epoch, row: times.append(clock()), **options)
         return statistics.median(b - a for a, b in zip(times[1:], times[2:]))
 
-    rate = BATCH[size] / steps(max(3, round(seconds / steps(3))))
+    rate = BATCH[size] / steps(max(3, round(seconds / steps(2))))
     return rate, 3 * flops * rate
 
 
