@@ -19,8 +19,8 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 
 import numpy as np
 import torch
+from timing import start_as_cross4d_does
 
-from cross4d_lib.allocator import keep_freed_memory
 from cross4d_lib.datasets import load_dataset
 from cross4d_lib.encoders import Point4D
 from cross4d_lib.evaluation import features, probe_all
@@ -39,7 +39,6 @@ def main():
     parser.add_argument("--json", metavar="PATH", help="also write the accuracies there")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    keep_freed_memory()
     p = load_profile(arguments.profile)
     train, test = (
         load_dataset(p.dataset, split=split, frames=p.frames, points=p.points, stride=p.stride, limit=p.clips)
@@ -77,4 +76,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    start_as_cross4d_does(main)

@@ -10,7 +10,7 @@ All in one run, so that the numbers belong together, and one line each:
   / the rate of products in the same precision; products with zeros that the library leaves out count as done;
 - attention, forward and backward, at the tokens and heads of each: ``scaled_dot_product_attention`` against the
   products and softmax written out. ``encoders/layers.py`` takes what is faster;
-- the same pretraining where freed memory goes back to the system (see ``cross4d_lib/allocator.py``).
+- the same pretraining where freed memory goes back to the system (see MEMORY in ``cross4d_lib/cli.py``).
 
 With one CPU thread the clock counts the process's own time, so that other processes disturb little.
 """
@@ -27,9 +27,8 @@ from types import SimpleNamespace
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 import torch
-from timing import SIDE, clock_for, medians, product_rate
+from timing import MEMORY, SIDE, clock_for, medians, product_rate, start_as_cross4d_does
 
-from cross4d_lib.allocator import keep_freed_memory
 from cross4d_lib.encoders import Point4D, count_flops
 from cross4d_lib.experiments import load_profile
 from cross4d_lib.experiments.run import default_device
@@ -114,7 +113,8 @@ def attention(size: str, precision: str, device, repeats: int = 3) -> tuple[str,
 def as_libc_frees(size: str, precision: str, seconds: float) -> float:
     """Clips/s of ``pretraining`` in a process that gives freed memory back: a user's own setting switches ours off."""
     command = [sys.executable, __file__, "--sizes", size, "--seconds", str(seconds), "--speed-alone", precision]
-    out = subprocess.run(command, env=os.environ | {"GLIBC_TUNABLES": ""}, capture_output=True, text=True, check=True)
+    environment = {name: value for name, value in os.environ.items() if name not in MEMORY} | {"GLIBC_TUNABLES": ""}
+    out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return float(out.stdout)
 
 
@@ -127,7 +127,6 @@ def main():
     parser.add_argument("--speed-alone", metavar="PRECISION", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    keep_freed_memory()
     device, seconds = default_device(), arguments.seconds
     if arguments.speed_alone:
         return print(pretraining(arguments.sizes[0], arguments.speed_alone, device, seconds)[0])
@@ -161,4 +160,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    start_as_cross4d_does(main)
