@@ -8,8 +8,8 @@ holds for both sides: frames are shared out among as many threads for the peer a
 use too, read the single-threaded rows; the load is printed.
 
 Rows: farthest point sampling against fpsample, grouping (both levels of a hierarchy) against scipy's cKDTree, the two
-together (FPS once, its prefix for the second level) in clips/s, torch's ways to gather and its maximum over neighbours,
-forward and backward.
+together (FPS once, its prefix for the second level) in clips/s, torch's ways to gather and to take the maximum of a
+linear map over neighbours, forward and backward.
 """
 
 import argparse
@@ -106,21 +106,24 @@ def gather_rows(repeats: int):
 
 
 def max_rows(repeats: int):
-    """The largest of each neighbourhood's answers (ours) against torch.max, forward and backward, at the course's two
-    levels."""
-    for m, c in [(128, 64), (32, 128)]:
-        answers = torch.randn(96, m, 16, c, requires_grad=True)
-        gradient = torch.randn(96, m, c)
-        ways = [max_of_linear, lambda values: values.max(dim=-2).values]
-        forward = [lambda way=way, values=answers: way(values) for way in ways]
-        backward = [
-            lambda way=way, values=answers, given=gradient: torch.autograd.grad(way(values), values, given)[0]
-            for way in ways
-        ]
-        for pair in (forward, backward):
-            assert torch.equal(*(call() for call in pair))
-        yield f"max over k of 96x{m}x16x{c}", "torch.max", medians(repeats, *forward)
-        yield "  and its backward", "torch.max", medians(repeats, *backward)
+    """A linear map and the maximum over neighbours (ours) against torch's two calls, forward alone and with backward,
+    at the course's two levels."""
+
+    def torchs(values, weight, bias):
+        return torch.nn.functional.linear(values, weight, bias).max(dim=-2).values
+
+    for m, h, c in [(128, 64, 64), (32, 128, 128)]:
+        for dtype in (torch.float32, torch.bfloat16):
+            inputs = [torch.randn(shape, dtype=dtype) for shape in ((96, m, 16, h), (c, h), (c,))]
+            for tensor in inputs:
+                tensor.requires_grad_()
+            gradient = torch.randn(96, m, c, dtype=dtype)
+            ways = max_of_linear, torchs
+            forward = [lambda way=way: way(*inputs) for way in ways]
+            backward = [lambda way=way: torch.autograd.grad(way(*inputs), inputs, gradient) for way in ways]
+            name = f"max of linear 96x{m}x16, {h}->{c}, {str(dtype)[6:]}"
+            yield name, "torch", medians(repeats, *forward)
+            yield "  and its backward", "torch", medians(repeats, *backward)
 
 
 def main():

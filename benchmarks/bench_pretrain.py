@@ -1,214 +1,163 @@
 """How fast is pretraining, and what share of what this machine can multiply does it use?
 
-    python benchmarks/bench_pretrain.py [--json PATH] [--sizes course paper] [--seconds 10] [--threads N]
+    python benchmarks/bench_pretrain.py [--sizes quick course paper] [--seconds 5] [--threads 1] [--json PATH]
 
-All in one run, so that the numbers belong together: the machine's rate of square matrix products (the best of several,
-in the precision that training takes), then for the course's and the paper's clip and encoder:
+All in one run, so that the numbers belong together, and one line each:
 
-- pretraining clips/s: forward, backward and optimiser through ``pretrain`` itself, on random clips whose grouping is
-cached;
-  its share of the machine = 3 x FLOPs of a forward pass (backward counts twice) x clips/s / the measured rate.
-- the same in another process that frees memory as the C library does by itself (see ``cross4d_lib/allocator.py``): the
-ratio.
-- grouping clips/s: farthest point sampling and both levels of neighbours, which the cache saves every epoch.
-- the target store of synthetic clips under the shipped teacher: seconds a clip to build, ms a clip to read back, ms to
-put a
-  batch together, MB for 100 clips as they lie on disk.
+- the machine's rate of square matrix products, the best of several, in float32 and in bfloat16;
+- dense pretraining at the clip and encoder size of each profile: clips/s through ``pretrain`` itself, on random clips
+  whose grouping is stored, and its share of the machine = 3 x FLOPs of a forward pass (backward counts twice) x clips/s
+  / the rate of products in the same precision; products with zeros that the library leaves out count as done;
+- attention, forward and backward, at the tokens and heads of each: ``scaled_dot_product_attention`` against the
+  products and softmax written out. ``encoders/layers.py`` takes what is faster;
+- the same pretraining where freed memory goes back to the system (see MEMORY in ``cross4d_lib/cli.py``).
 
-Peak memory is the process's so far. On a machine that others use too the rates are low and swing; the load is printed.
+With one CPU thread the clock counts the process's own time, so that other processes disturb little.
 """
 
 import argparse
 import json
 import os
-import resource
+import statistics
 import subprocess
 import sys
-import tempfile
 import time
+from types import SimpleNamespace
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 import torch
-from timing import SIDE, product_rate, seconds_of
+from timing import MEMORY, SIDE, clock_for, medians, product_rate, start_as_cross4d_does
 
-from cross4d_lib.datasets import load_dataset
-from cross4d_lib.encoders import Point4D, count_flops, count_parameters
+from cross4d_lib.encoders import Point4D, count_flops
 from cross4d_lib.experiments import load_profile
 from cross4d_lib.experiments.run import default_device
-from cross4d_lib.targets import Batch, TargetStore, build_targets
-from cross4d_lib.teachers import load_teacher
-from cross4d_lib.training import has_half, pretrain
+from cross4d_lib.precision import PRECISIONS, precision_of
+from cross4d_lib.training import pretrain
 
-BATCH = {"course": 16, "paper": 4}  # clips a step on a CPU; a GPU takes the profile's
-STORED = {"course": 8, "paper": 4}  # clips in the store
+BATCH = {"quick": 8, "course": 16, "paper": 8}  # clips a step
+
+
+class RandomBatch(SimpleNamespace):
+    """Clips, their grouping, targets (B, M, d_p), and which tokens have one (B, M): what dense pretraining asks for."""
+
+    def merged(self, merge: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.targets, self.visible
+
+    def to(self, device):
+        return self
 
 
 class RandomStore:
-    """Stands in for a TargetStore: one batch of random clips with their grouping, random targets, about half of them
-    visible."""
+    """Stands in for a TargetStore of one batch of random clips."""
 
-    key = "random"
+    key, views = "random", 1
 
-    def __init__(self, encoder: Point4D, clips: int, frames: int, points: int, dim: int, device):
-        cloud = torch.randn(clips, frames, points, 3)
-        grouping = encoder.cpu().group(cloud)
-        tokens = grouping["point"].shape[1]
-        visible = torch.rand(clips, tokens) < 0.5
-        summaries = {name: torch.randn(clips, dim) for name in ("class", "mean")}
-        self.clips, self.dim, self.mean = clips, dim, {name: torch.zeros(dim) for name in ("dense", *summaries)}
-        self.whole = Batch(
-            cloud, grouping, torch.randn(clips, tokens, dim) * visible[..., None], visible, summaries
-        ).to(device)
+    def __init__(self, encoder: Point4D, profile, clips: int, device):
+        points = torch.randn(clips, profile.frames, profile.points, 3)
+        grouping = {name: index.to(device) for name, index in encoder.group(points).items()}
+        shape = grouping["point"].shape
+        targets, visible = torch.randn(*shape, profile.dim, device=device), torch.rand(shape, device=device) < 0.5
+        self.whole = RandomBatch(points=points.to(device), grouping=grouping, targets=targets, visible=visible)
+        self.dim, self.clips, self.mean = profile.dim, clips, {"dense": torch.zeros(profile.dim)}
 
     def __len__(self) -> int:
         return self.clips
 
-    def batch(self, indices, device=None) -> Batch:
+    def __getitem__(self, i: int) -> int:
+        return i
+
+    def collate(self, items) -> RandomBatch:
         return self.whole
 
 
-def pretraining(size: str, device, budget: float, rates: dict[str, float]) -> dict:
-    """Steps of pretraining: clips/s and share of the machine. One epoch is one step."""
-    profile = load_profile(size)
+def pretraining(size: str, precision: str, device, seconds: float) -> tuple[float, float]:
+    """Clips/s and floating-point operations/s of pretraining: the median of its steps, an epoch each."""
+    profile, clock = load_profile(size), clock_for(device)
     encoder = Point4D(**profile.encoder)
     flops = count_flops(encoder, profile.frames, profile.points)["all"]
-    clips = profile.batch if device.type == "cuda" else BATCH[size]
-    store = RandomStore(encoder, clips, profile.frames, profile.points, profile.dim, device)
+    store, times = RandomStore(encoder, profile, BATCH[size], device), []
     encoder.to(device)
-    warm = pretrain(encoder, store, epochs=2)
-    log = pretrain(encoder, store, epochs=max(3, round(budget * warm.clips_per_second / clips)))
-    rate = rates["bfloat16" if has_half(device) else "float32"]
-    return {
-        "parameters": count_parameters(encoder),
-        "forward_flops": flops,
-        "batch": clips,
-        "steps": len(log.epochs),
-        "clips_per_second": log.clips_per_second,
-        "share_of_machine": 3 * flops * log.clips_per_second / rate,
-    }
+
+    def steps(number: int) -> float:
+        times[:] = [clock()]
+        options = {"batch": BATCH[size], "precision": precision}
+        pretrain(encoder, store, epochs=number, after_epoch=lambda epoch, row: times.append(clock()), **options)
+        return statistics.median(b - a for a, b in zip(times[1:], times[2:]))
+
+    rate = BATCH[size] / steps(max(3, round(seconds / steps(2))))
+    return rate, 3 * flops * rate
 
 
-def as_libc_frees(size: str, budget: float) -> float:
-    """Clips/s of ``pretraining`` where freed memory goes back to the system: an empty setting of the user's switches
-    ours off."""
-    program = f"import torch, bench_pretrain as b; torch.set_num_threads({torch.get_num_threads()}); print(b.pretraining({size!r}, torch.device('cpu'), {budget}, dict(float32=1, bfloat16=1))['clips_per_second'])"
-    environment = os.environ | {
-        "GLIBC_TUNABLES": "",
-        "PYTHONPATH": os.pathsep.join([os.path.dirname(os.path.abspath(__file__)), *sys.path]),
-    }
-    return float(
-        subprocess.run(
-            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-        ).stdout
-    )
-
-
-def grouping(size: str, device, budget: float) -> float:
-    """Clips a second of sampling and neighbours, one clip after another."""
+def attention(size: str, precision: str, device, repeats: int = 3) -> tuple[str, float]:
+    """The shape, and how many times as fast fused attention is as the written-out one, forward and backward."""
     profile = load_profile(size)
-    encoder, cloud = Point4D(**profile.encoder), torch.randn(1, profile.frames, profile.points, 3, device=device)
-    times = seconds_of(lambda: encoder.group(cloud), device, budget)
-    return len(times) / sum(times)
-
-
-def store(size: str, device) -> dict:
-    """A real target store of synthetic clips: time to build, to read and to make a batch of, and its size."""
-    profile, clips = load_profile(size), STORED[size]
-    dataset = load_dataset(
-        "synthetic-actions", frames=profile.frames, points=profile.points, stride="uniform", limit=clips
+    config = Point4D.Config(**profile.encoder)
+    shape = 2, config.heads, profile.frames * config.tokens, config.dim // config.heads
+    q, k, v = (torch.randn(shape, device=device, dtype=getattr(torch, precision), requires_grad=True) for _ in "qkv")
+    gradient = torch.randn_like(q)
+    ways = (
+        torch.nn.functional.scaled_dot_product_attention,
+        lambda q, k, v: torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1), -1) @ v,
     )
-    made = seconds_of(
-        lambda: [dataset[i] for i in range(clips)], torch.device("cpu"), 0, 1
-    )  # after the first call they are in memory
-    assert made[0] < 1
-    teacher, encoder = load_teacher("cross4d-tiny", device=device), Point4D(**profile.encoder)
-    teacher(torch.rand(2, 3, profile.size, profile.size, device=device))  # warm
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        built = build_targets(
-            dataset, teacher, profile.dim, profile.size, encoder=encoder, cache=folder, progress=False
-        )
-        build = (time.perf_counter() - start) / clips
-        reread = TargetStore(built.path)
-        read = min(seconds_of(lambda: [reread.read(i) for i in range(clips)], torch.device("cpu"), 0)) / clips
-        batch = min(seconds_of(lambda: reread.batch([i % clips for i in range(16)], device), device, 0.5))
-        return {
-            "build_s_per_clip": build,
-            "read_ms_per_clip": 1e3 * read,
-            "batch_of_16_ms": 1e3 * batch,
-            "MB_per_100_clips": built.measured_bytes() / clips * 100 / 1e6,
-        }
+
+    def both(way):
+        torch.autograd.grad(way(q, k, v), (q, k, v), gradient)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    fused, written = medians(repeats, *(lambda way=way: both(way) for way in ways), clock=clock_for(device))
+    return f"{shape[1]} heads, {shape[2]:,} tokens", written / fused
 
 
-def peak_memory_mb() -> float:
-    """Most memory the process has held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+def as_libc_frees(size: str, precision: str, seconds: float) -> float:
+    """Clips/s of ``pretraining`` in a process that gives freed memory back: a user's own setting switches ours off."""
+    command = [sys.executable, __file__, "--sizes", size, "--seconds", str(seconds), "--speed-alone", precision]
+    environment = {name: value for name, value in os.environ.items() if name not in MEMORY} | {"GLIBC_TUNABLES": ""}
+    out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return float(out.stdout)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", metavar="PATH", help="also write the rows there")
     parser.add_argument("--sizes", nargs="+", choices=list(BATCH), default=list(BATCH))
-    parser.add_argument(
-        "--seconds", type=float, default=10, help="of training a size; the other measures take a fifth each"
-    )
-    parser.add_argument("--threads", type=int, help="torch threads, all cores unless told")
+    parser.add_argument("--seconds", type=float, default=5, help="time for each of the measurements")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--json", metavar="PATH", help="also write the rows there")
+    parser.add_argument("--speed-alone", metavar="PRECISION", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    device, budget = default_device(), arguments.seconds
-    rates = {
-        str(dtype).removeprefix("torch."): product_rate(device, dtype, budget / 5)
-        for dtype in (torch.float32, torch.bfloat16)
-    }
-    machine = {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "cores": len(os.sched_getaffinity(0)),
-        "threads": torch.get_num_threads(),
-        "load": os.getloadavg()[0],
-        "torch": torch.__version__,
-        "trains_in": "bfloat16" if has_half(device) else "float32",
-        "product_flops_per_second": rates,
-    }
-    print(
-        f"{machine['device']}, {machine['cores']} cores, {machine['threads']} threads, load {machine['load']:.1f}, torch {machine['torch']}, trains in {machine['trains_in']}"
-    )
-    print(
-        f"products {SIDE} x {SIDE}: "
-        + ", ".join(f"{rate / 1e9:,.0f} GFLOP/s in {name}" for name, rate in rates.items())
-        + "\n"
-    )
-    rows = []
+    torch.set_num_threads(arguments.threads)
+    device, seconds = default_device(), arguments.seconds
+    if arguments.speed_alone:
+        return print(pretraining(arguments.sizes[0], arguments.speed_alone, device, seconds)[0])
+    rates = {precision: product_rate(device, getattr(torch, precision), seconds / 5) for precision in PRECISIONS}
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{arguments.threads} CPU thread(s)"
+    print(f"{name}, load {os.getloadavg()[0]:.1f}, torch {torch.__version__}, trains in {precision_of(device)}")
+    print(f"products {SIDE} x {SIDE}: " + ", ".join(f"{p} {rate / 1e9:,.0f} GFLOP/s" for p, rate in rates.items()))
+    rows, start = [], time.perf_counter()
     for size in arguments.sizes:
-        profile = load_profile(size)
-        row = {"size": size, "clip": f"{profile.frames} x {profile.points}", **pretraining(size, device, budget, rates)}
-        row |= {
-            "grouping_clips_per_second": grouping(size, device, budget / 5),
-            **store(size, device),
-            "peak_memory_MB": peak_memory_mb(),
-        }
-        if device.type == "cpu":
-            row["times_as_libc_frees"] = row["clips_per_second"] / as_libc_frees(size, budget)
-        if device.type == "cuda":
-            row["peak_gpu_memory_MB"] = torch.cuda.max_memory_allocated(device) / 1e6
-        rows.append(row)
-    for name in rows[0]:
-        print(
-            f"{name.replace('_', ' '):28s}"
-            + "".join(
-                f"{row[name]:>16,.2f}"
-                if isinstance(row[name], float)
-                else f"{row[name]:>16,}"
-                if isinstance(row[name], int)
-                else f"{row[name]:>16s}"
-                for row in rows
+        row = {"size": size, "batch": BATCH[size], "rates": rates}
+        for precision, rate in rates.items():
+            clips, flops = pretraining(size, precision, device, seconds)
+            shape, fused = attention(size, precision, device)
+            row[precision] = {"clips_per_second": clips, "share": flops / rate, "fused_attention": fused}
+            print(
+                f"{size:7s} {precision:9s} {clips:8.2f} clips/s, {flops / rate:4.0%} of the product rate;"
+                f" fused attention x {fused:.2f} ({shape})"
             )
-        )
+        speed_up = row["bfloat16"]["clips_per_second"] / row["float32"]["clips_per_second"]
+        print(f"{size:7s} bfloat16 trains x {speed_up:.2f}")
+        rows.append(row)
+    if device.type == "cpu":
+        size = "course" if "course" in arguments.sizes else arguments.sizes[0]
+        precision = precision_of(device)
+        kept = pretraining(size, precision, device, seconds)[0] / as_libc_frees(size, precision, seconds)
+        print(f"{size:7s} freed memory kept trains x {kept:.2f}")
+    print(f"{time.perf_counter() - start:.0f} s")
     if arguments.json:
         with open(arguments.json, "w") as file:
-            json.dump({"machine": machine, "rows": rows}, file, indent=1)
+            json.dump(rows, file, indent=1)
 
 
 if __name__ == "__main__":
-    main()
+    start_as_cross4d_does(main)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from math import gcd
 
 import numba
 import numpy as np
@@ -115,7 +116,8 @@ def max_of_linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
     On the CPU torch's maximum looks at one number at a time, and its backward multiplies a gradient that is zero at
     k - 1 of k neighbours; compiled loops do without both for float32 and bfloat16 (benchmarks/bench_points.py).
     """
-    if values.device.type == "cpu" and values.dtype in BITS and 0 < values.shape[-2] < 2**15:  # k fits into int16
+    known = values.dtype in BITS and torch.get_autocast_dtype("cpu") in BITS
+    if values.device.type == "cpu" and known and 0 < values.shape[-2] < 2**15:  # k fits into int16
         largest = _MaxOfLinear.apply(values, weight)
     else:
         largest = torch.nn.functional.linear(values, weight).max(dim=-2).values
@@ -137,12 +139,12 @@ class _MaxOfLinear(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
-        values, weight, which = ctx.saved_tensors  # the weight's gradient is summed clip by clip, whatever the threads
-        clips = len(values) if values.dim() > 2 else 1
-        split = lambda rows: rows.reshape(clips, len(which) // max(1, clips), *rows.shape[1:]).contiguous()
-        rows = split(values.reshape(len(which), *values.shape[-2:]))  # (clips, R / clips, k, H)
-        to_values, to_weight = torch.empty_like(rows), torch.zeros(clips, *weight.shape)
-        weights = weight.detach().float().expand(clips, *weight.shape)
+        values, weight, which = ctx.saved_tensors
+        groups = gcd(len(which), 32)  # the weight's gradient is summed group by group, however many threads there are
+        split = lambda rows: rows.reshape(groups, len(which) // groups, *rows.shape[1:]).contiguous()
+        rows = split(values.reshape(len(which), *values.shape[-2:]))  # (groups, R / groups, k, H)
+        to_values, to_weight = torch.empty_like(rows), torch.zeros(groups, *weight.shape)
+        weights = weight.detach().float().expand(groups, *weight.shape)
         parts = split(gradient.reshape(which.shape)), split(which), rows, weights, to_values, to_weight
         _share(_max_of_linear_backward_kernel, *map(_bits, parts))
         return to_values.reshape(values.shape).to(ctx.dtype), to_weight.sum(0).to(weight.dtype)

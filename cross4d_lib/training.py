@@ -49,6 +49,7 @@ class Training:
     seed: int = 0
     workers: int = 0  # processes that load batches
     augment: bool = False  # move clips as in fine-tuning (Sec. 4.1); never in the paper's pretraining
+    decay: bool = True  # of the rate, by half a cosine to 0; False: constant after the warm-up
 
     def __post_init__(self):
         if self.epochs < 1 or self.batch < 1 or self.workers < 0:
@@ -73,11 +74,14 @@ class TrainingLog:
         return self.clips / self.seconds if self.seconds else 0.0
 
 
-def learning_rate(step: int, steps: int, rate: float, warmup: float) -> float:
-    """Linear from 0 to ``rate`` over the first ``warmup`` share of the steps, then a half cosine to 0 at the end."""
+def learning_rate(step: int, steps: int, rate: float, warmup: float, decay: bool = True) -> float:
+    """Linear from 0 to ``rate`` over the first ``warmup`` share of the steps, then a half cosine to 0 at the end, or
+    ``rate`` throughout without ``decay``."""
     rise = max(1, round(warmup * steps))
     if step < rise:
         return rate * (step + 1) / rise
+    if not decay:
+        return rate
     return rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
@@ -220,7 +224,7 @@ class Session:
         """One optimiser step; its losses are added to the epoch's sums, weighed by the items of the whole batch."""
         o = self.options
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(step, self.steps, o.rate, o.warmup)
+            group["lr"] = learning_rate(step, self.steps, o.rate, o.warmup, o.decay)
         with autocast(self.device, self.precision):
             losses = self.wrapped(batch.to(self.device) if hasattr(batch, "to") else batch)
         self.optimiser.zero_grad(set_to_none=True)

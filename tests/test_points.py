@@ -296,6 +296,19 @@ def test_threads_change_nothing(torch_threads):
     assert all(torch.equal(a, b) for a, b in zip(alone, together))
 
 
+def test_threads_change_no_gradient(torch_threads):
+    values, weight, bias = (
+        torch.randn(2, 48, 4, 8, requires_grad=True),
+        torch.randn(6, 8, requires_grad=True),
+        torch.ones(6),
+    )
+    gradient, found = torch.randn(2, 48, 6), []
+    for threads in (1, 3):
+        torch_threads(threads)
+        found.append(torch.autograd.grad(max_of_linear(values, weight, bias), (values, weight), gradient))
+    assert all(torch.equal(a, b) for a, b in zip(*found))
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*use of fork\\(\\) may lead to deadlocks:DeprecationWarning")
 def test_a_forked_process_does_not_wait_for_its_parents_threads(torch_threads):

@@ -5,11 +5,13 @@ Claims proved:
    CUDA devices that emulate it and other devices have not.
 2. autocast computes products in the precision asked for, by default in that of the device, leaves an enclosing bfloat16
    region when float32 is asked for, and refuses other names.
+3. Attention is fused, but for bfloat16 on a CPU, and is softmax(q k^T / sqrt(d)) v either way.
 """
 
 import pytest
 import torch
 
+from cross4d_lib.encoders.layers import attend
 from cross4d_lib.errors import ConfigError
 from cross4d_lib.precision import autocast, has_bfloat16, precision_of
 
@@ -72,3 +74,15 @@ def test_autocast_obeys(monkeypatch):
             assert (ones @ ones).dtype == torch.float32
     with pytest.raises(ConfigError, match="half"):
         autocast("cpu", "half")
+
+
+@pytest.mark.parametrize("precision, fused", [(torch.float32, 1), (torch.bfloat16, 0)])
+def test_attention(monkeypatch, precision, fused):
+    q, k, v = torch.randn(3, 2, 2, 10, 8, dtype=torch.float64)
+    expected = torch.softmax(q @ k.transpose(-2, -1) / 8**0.5, -1) @ v
+    calls, original = [], torch.nn.functional.scaled_dot_product_attention
+    recorded = lambda *tensors: calls.append(1) or original(*tensors)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", recorded)
+    found = attend(*(tensor.to(precision) for tensor in (q, k, v)))
+    assert found.dtype == precision and len(calls) == fused
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=5e-2 if precision == torch.bfloat16 else 1e-5)

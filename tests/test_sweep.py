@@ -31,8 +31,9 @@ from cross4d_lib.evaluation import (
     mean_pool,
     pooled_features,
     probe_features,
+    zscore,
 )
-from cross4d_lib.evaluation.probe import converged_probe_features, in_row_space, standardise
+from cross4d_lib.evaluation.probes import converged_probe_features, in_row_space
 from cross4d_lib.experiments import PROFILES, build_spec, load_profile, pretrained_encoder, run, run_lists, task_clips
 from cross4d_lib.experiments.sweep import sweep_axes, sweep_points
 
@@ -97,7 +98,7 @@ def test_each_subject_is_scored_by_the_others():
 
 def test_the_span_of_the_training_clips_is_enough():
     features, labels, names = people(dim=200)
-    train, test = standardise(features[:36], features[36:])
+    train, test = zscore(features[:36], features[36:])
     less = in_row_space(train, test)
     assert (
         less[0].shape == (36, 36)

@@ -116,6 +116,10 @@ def test_the_learning_rate_at_its_landmarks(steps):
     assert 0 < rates[-1] < 0.01 * rate and learning_rate(steps, steps, rate, 0.05) == pytest.approx(0, abs=1e-12)
 
 
+def test_the_learning_rate_without_decay_stays():
+    assert [learning_rate(step, 100, 2.0, 0.02, decay=False) for step in (0, 1, 2, 50, 99)] == [1.0, 2.0, 2.0, 2.0, 2.0]
+
+
 def test_the_learning_rate_of_runs_too_short_to_warm_up():
     assert learning_rate(0, 1, 1.0, 0.05) == 1.0 and learning_rate(0, 3, 1.0, 0.0) == 1.0
 

@@ -1,7 +1,5 @@
 """What a frozen encoder is worth."""
 
-from .collapse import direction_spread, effective_rank
-from .converged import segment_all, segment_converged
 from .correspondence import (
     GAPS,
     TAUS,
@@ -11,8 +9,20 @@ from .correspondence import (
     encoder_features,
     token_coordinates,
 )
-from .features import POOLS, both_pools, frame_pool, mean_pool, pooled_features
-from .probe import (
+from .features import (
+    POOLS,
+    both_pools,
+    direction_spread,
+    effective_rank,
+    frame_pool,
+    mean_pool,
+    one_thread,
+    pooled_features,
+    zscore,
+)
+from .finetune import segment_finetuned
+from .point_heads import segment_all, segment_converged, segment_frozen
+from .probes import (
     ProbeResult,
     converged_probe,
     leave_subjects_out,
@@ -22,17 +32,13 @@ from .probe import (
     probe_features,
 )
 from .readability import readability
-from .segmentation import SegmentationResult, Segmenter, miou, segment_finetuned, segment_frozen
+from .segmentation import SegmentationResult, Segmenter, miou
 from .statistics import (
     VERDICTS,
     Comparison,
     Interval,
-    bootstrap_interval,
     compare,
-    grouped_bootstrap,
     interval,
-    paired_bootstrap,
-    paired_seeds,
 )
 
 __all__ = [
@@ -46,7 +52,6 @@ __all__ = [
     "ProbeResult",
     "SegmentationResult",
     "Segmenter",
-    "bootstrap_interval",
     "both_pools",
     "compare",
     "converged_probe",
@@ -56,14 +61,12 @@ __all__ = [
     "effective_rank",
     "encoder_features",
     "frame_pool",
-    "grouped_bootstrap",
     "interval",
     "leave_subjects_out",
     "linear_probe",
     "mean_pool",
     "miou",
-    "paired_bootstrap",
-    "paired_seeds",
+    "one_thread",
     "pooled_features",
     "probe_all",
     "probe_all_features",
@@ -74,4 +77,5 @@ __all__ = [
     "segment_finetuned",
     "segment_frozen",
     "token_coordinates",
+    "zscore",
 ]

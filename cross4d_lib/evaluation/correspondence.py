@@ -20,7 +20,7 @@ from ..datasets import ClipDataset
 from ..decisions import CORRESPONDENCE_LIKENESS, CORRESPONDENCE_QUERIES
 from ..encoders import Encoder
 from ..errors import ConfigError, DataError
-from ..precision import autocast
+from .features import inference
 
 TAUS = tuple(round(0.005 * k, 3) for k in range(1, 21))  # of the curve; Table 16's is .02
 GAPS = (8, 15)
@@ -46,10 +46,8 @@ def encoder_features(encoder: Encoder, k: int = 3) -> Features:
     """Features of a frozen encoder at the points: those of the k nearest tokens, weighted (k = 1: of the nearest)."""
 
     def features(clip: Clip) -> torch.Tensor:
-        device = next(encoder.parameters()).device
-        points = torch.as_tensor(clip.points)[None].to(device)
-        encoder.eval()
-        with torch.inference_mode(), autocast(device):
+        with inference(encoder) as device:
+            points = torch.as_tensor(clip.points)[None].to(device)
             tokens = encoder(points)
         index, weights = token_neighbours(tokens.centres, tokens.frame, points, k)
         return at_points(tokens.features.float(), index, weights)[0].cpu()

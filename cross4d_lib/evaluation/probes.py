@@ -1,48 +1,57 @@
-"""The linear probe of Sec. 4.1 and two others beside it, because the probe moves the answer as much as the pretext
-does.
+"""The linear probe of Sec. 4.1 and two others, since the probe moves the accuracy as much as the pretext does.
 
-- ``linear_probe(standardize=False)``: the paper's. A linear head on mean-pooled features, 300 epochs, no
-standardisation.
+- ``linear_probe(standardize=False)``: the paper's. A linear head on mean-pooled features, 300 epochs, not standardised.
 - ``linear_probe(standardize=True)``: the same on z-scored features (Table 11).
-- ``converged_probe``: multinomial logistic regression on z-scored features, L-BFGS until it converges (Newton's method,
-in
-  the span of the training clips, where features outnumber them), its regularisation chosen by leaving training subjects
-  out. No training length to argue about, and the test subjects choose nothing.
+- ``converged_probe``: multinomial logistic regression on z-scored features, L-BFGS until it converges (where features
+  outnumber clips, Newton's method in the span of the training clips), its penalty chosen by leaving training subjects
+  out. It has no training length, and the test subjects choose nothing.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch import nn
 
 from ..datasets import ClipDataset
 from ..decisions import PROBE_RATE
 from ..encoders import Encoder
 from ..errors import ConfigError
-from .features import pooled_features
-from .statistics import bootstrap_interval
+from .features import one_thread, pooled_features, zscore
+from .statistics import interval
 
 EPOCHS, BATCH = 300, 64
 FOLDS = 5
-PENALTIES = tuple(10.0**k for k in range(-4, 3))  # C of the logistic regression, strongest first
+PENALTIES = tuple(10.0**k for k in range(-4, 3))  # C of the logistic regression, from the largest penalty on
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """accuracy, its 95 % bootstrap interval over test clips, per_clip (n,) bool correct or not, predictions and labels
-    (n,), and what was selected (``{"C": ...}``) for the converged probe."""
+    """Predicted and true classes of the test clips (n,), what was ``selected`` on training clips (``{"C": ...}`` for
+    the converged probe), and the ``subjects`` of the test clips, where they are known."""
 
-    accuracy: float
-    interval: tuple[float, float]
-    per_clip: np.ndarray
     predictions: np.ndarray
     labels: np.ndarray
-    selected: dict
+    selected: dict = field(default_factory=dict)
+    subjects: list[str] | None = None
+
+    @property
+    def per_clip(self) -> np.ndarray:
+        """Correct or not, (n,) bool."""
+        return self.predictions == self.labels
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.per_clip.mean())
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """Of the accuracy, 95 %, over subjects and their clips; without other seeds of the encoder."""
+        found = interval(self.per_clip[None], self.subjects)
+        return found.low, found.high
 
     @property
     def clips_evaluated(self) -> int:
@@ -66,32 +75,25 @@ class ProbeResult:
         return rows
 
 
-def _result(predictions: np.ndarray, labels: np.ndarray, selected: dict) -> ProbeResult:
-    correct = predictions == labels
-    return ProbeResult(float(correct.mean()), bootstrap_interval(correct), correct, predictions, labels, selected)
-
-
 def linear_probe(
     encoder: Encoder, train: ClipDataset, test: ClipDataset, standardize: bool = False, seed: int = 0
 ) -> ProbeResult:
     """The paper's linear probe (Sec. 4.1; ``standardize=True``: Table 11's other column) on a frozen encoder."""
-    return probe_features(
-        pooled_features(encoder, train), train.labels, pooled_features(encoder, test), test.labels, standardize, seed
-    )
+    x, z = pooled_features(encoder, train), pooled_features(encoder, test)
+    return replace(probe_features(x, train.labels, z, test.labels, standardize, seed), subjects=test.subjects)
 
 
 def converged_probe(encoder: Encoder, train: ClipDataset, test: ClipDataset) -> ProbeResult:
     """Logistic regression run to convergence; C chosen by leaving training subjects out. Deterministic."""
-    return converged_probe_features(
-        pooled_features(encoder, train), train.labels, train.subjects, pooled_features(encoder, test), test.labels
-    )
+    x, z = pooled_features(encoder, train), pooled_features(encoder, test)
+    return replace(converged_probe_features(x, train.labels, train.subjects, z, test.labels), subjects=test.subjects)
 
 
 def probe_all(encoder: Encoder, train: ClipDataset, test: ClipDataset, seed: int = 0) -> dict[str, ProbeResult]:
     """All three probes on one pass over the clips: {"linear", "standardized", "converged"}."""
-    return probe_all_features(
-        pooled_features(encoder, train), train.labels, train.subjects, pooled_features(encoder, test), test.labels, seed
-    )
+    x, z = pooled_features(encoder, train), pooled_features(encoder, test)
+    found = probe_all_features(x, train.labels, train.subjects, z, test.labels, seed)
+    return {name: replace(result, subjects=test.subjects) for name, result in found.items()}
 
 
 def probe_all_features(
@@ -130,25 +132,7 @@ def leave_subjects_out(
             features[inside], labels[inside], known, features[~inside], labels[~inside], seed
         ).items():
             predictions.setdefault(name, np.full(len(labels), -1))[~inside] = result.predictions
-    return {name: _result(said, labels, {}) for name, said in predictions.items()}
-
-
-@contextmanager
-def one_thread():
-    """A probe is thousands of tiny products: threads cost more than they bring, up to fifty times on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def standardise(train: torch.Tensor, test: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """z-score both (n, C) with the training clips' mean and deviation."""
-    mean, deviation = train.mean(0), train.std(0).clamp_min(1e-8)
-    return (train - mean) / deviation, (test - mean) / deviation
+    return {name: ProbeResult(found, labels, subjects=subjects) for name, found in predictions.items()}
 
 
 def in_row_space(train: torch.Tensor, test: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -186,7 +170,7 @@ def probe_features(
     """The trained linear head on given features (n, C). The last epoch counts, never the best."""
     _check_labels(train, train_labels, test, test_labels)
     if standardize:
-        train, test = standardise(train, test)
+        train, test = zscore(train, test)
     y = torch.as_tensor(train_labels)
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
@@ -199,7 +183,7 @@ def probe_features(
             nn.functional.cross_entropy(head(train[rows]), y[rows]).backward()
             optimiser.step()
     with torch.no_grad():
-        return _result(head(test).argmax(1).numpy(), np.asarray(test_labels), {})
+        return ProbeResult(head(test).argmax(1).numpy(), np.asarray(test_labels))
 
 
 def folds(labels: np.ndarray, subjects: list[str]) -> np.ndarray:
@@ -225,7 +209,7 @@ def converged_probe_features(
     """The converged probe on given features. subjects : of the training clips; each is left out once to choose C (see
     ``folds``).
 
-    Ties go to the stronger penalty. Raises ConfigError when there is one training subject only, or one class only (also
+    Ties go to the smaller C. Raises ConfigError when there is one training subject only, or one class only (also
     after a subject has been left out).
     """
     from sklearn.linear_model import LogisticRegression
@@ -253,14 +237,14 @@ def converged_probe_features(
                 "converged probe",
                 "at least two classes among the clips of any but one subject",
             )
-        x, held = (part.numpy() for part in in_row_space(*standardise(train[inside], train[~inside])))
+        x, held = (part.numpy() for part in in_row_space(*zscore(train[inside], train[~inside])))
         for penalty in PENALTIES:
             scores[penalty] += float(
                 (fit(x, train_labels[inside], penalty).predict(held) == train_labels[~inside]).sum()
             )
     best = max(PENALTIES, key=lambda penalty: (scores[penalty], -penalty))
-    x, z = (part.numpy() for part in in_row_space(*standardise(train, test)))
-    return _result(
+    x, z = (part.numpy() for part in in_row_space(*zscore(train, test)))
+    return ProbeResult(
         fit(x, train_labels, best).predict(z),
         np.asarray(test_labels),
         {"C": best, "left-out accuracy": scores[best] / len(train_labels)},
