@@ -32,7 +32,8 @@ from cross4d_lib.clips import Clip
 from cross4d_lib.datasets import load_dataset
 from cross4d_lib.errors import ConfigError, DataError
 from cross4d_lib.evaluation import TAUS
-from cross4d_lib.evaluation.segmentation import label_tokens, segment_frozen
+from cross4d_lib.evaluation.point_heads import segment_frozen
+from cross4d_lib.evaluation.segmentation import label_tokens
 from cross4d_lib.experiments import Line
 from cross4d_lib.report.colours import fit_pca_rgb, similarity
 from cross4d_lib.report.figure_data import (
