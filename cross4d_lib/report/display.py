@@ -48,10 +48,11 @@ def side_by_side(name: str, teacher: str = "DINOv2-large") -> pd.DataFrame:
     """A table of the registry: the paper's columns, headed by their data, ``teacher`` and clip, and a column each
     dataset and profile that has rows, ``mean ± std [low, high]``. A cell with fewer seeds than others of its column
     says how many. Tables whose lines are not accuracies, mIoU or coverage (8, 9) are shown as they are."""
-    columns, stated, keys = {}, {}, []
-    for frame in tables_of(name).values():
-        if not (value := value_of(frame)):
-            return frame.drop(columns="line", errors="ignore").set_index(frame.columns[0])
+    columns, stated, keys, frames = {}, {}, [], tables_of(name)
+    if frames and not value_of(next(iter(frames.values()))):
+        return pd.concat(frames.values()).drop_duplicates().pipe(lambda frame: frame.set_index(frame.columns[0]))
+    for frame in frames.values():
+        value = value_of(frame)
         keys = [key for key in KEYS if key in frame]
         for _, part in frame.groupby(["data", "clip"], sort=False):
             lines = part.to_dict("records")

@@ -97,7 +97,9 @@ def measured(rows: Rows, key: str) -> dict:
     values, name = np.array([metric.value for metric in metrics]), next(iter(type(metrics[0]).model_fields))
     if isinstance(metrics[0], Coverage):
         return {name: values.mean()}
-    sure = interval([counted(row, key) for row in every], every[0].subjects(key), statistic=statistic_of(every[0], key))
+    counts, groups = np.array([counted(row, key) for row in every]), every[0].subjects(key)
+    content = counts.tobytes(), counts.dtype, counts.shape
+    sure = _interval(*content, groups and tuple(groups), statistic_of(every[0], key))
     line = {name: values.mean(), "std": values.std(ddof=1) if len(values) > 1 else np.nan}
     line |= {"low": sure.low, "high": sure.high}
     if isinstance(metrics[0], Segmentation):
