@@ -158,7 +158,7 @@ class Session:
             {"params": [p for p in trained if p.ndim > 1], "weight_decay": options.weight_decay},
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimiser = torch.optim.AdamW(groups, lr=options.rate)
+        optimiser = torch.optim.AdamW(groups, lr=options.rate, fused=True)
         self.wrapped, self.optimiser = self.accelerator.prepare(model, optimiser)
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         self.order = BatchOrder(len(data), options.batch, options.seed, rank, processes)

@@ -25,13 +25,11 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from ..correspondence import patch_index, point_features
 from ..datasets import ClipDataset, load_dataset
 from ..errors import ConfigError, Cross4DError
+from ..evaluation import one_thread, zscore
 from ..files import write_text
 from ..render import mean_grey, render
 from ..teachers import UNTRAINED, Teacher, folder_of, label_of, load_teacher
@@ -84,10 +82,10 @@ def depth_data() -> str:
 def predictions(x, labels, z, penalty: float, iterations: int, z_score: bool = True) -> np.ndarray:
     """Logistic regression fitted on x (n, D) and labels (n,); its predictions for z (m, D). penalty : scikit-learn's
     C."""
-    steps = [StandardScaler()] if z_score else []
-    with threadpool_limits(1):  # small products: threads cost more than they bring
-        model = make_pipeline(*steps, LogisticRegression(C=penalty, max_iter=iterations)).fit(x, labels)
-        return model.predict(z)
+    if z_score:
+        x, z = zscore(torch.as_tensor(x), torch.as_tensor(z))
+    with one_thread():
+        return LogisticRegression(C=penalty, max_iter=iterations).fit(x, labels).predict(z)
 
 
 def point_rows(teacher: Teacher, dataset: ClipDataset, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
