@@ -109,7 +109,7 @@ def frame_indices(available: int, frames: int, stride: Stride = 1) -> tuple[np.n
 def whole_stride(stride) -> Stride:
     """A stride as an int, or "uniform". Raises ConfigError on anything else."""
     if isinstance(stride, str) and stride == "uniform":
-        return stride
+        return "uniform"
     return whole_number(stride, "stride", 'frame sampling; "uniform" spreads the frames over the whole video')
 
 
@@ -160,7 +160,8 @@ def _sample_surface(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Points (T, N, 3) float64 that stay on their place of the surface, and the label of the nearest corner (T, N) or
     None."""
-    corners, weights = surface_samples(video.frames[indices[0]], video.triangles, points, generator)
+    triangles = np.asarray(video.triangles)
+    corners, weights = surface_samples(video.frames[indices[0]], triangles, points, generator)
     cloud = np.empty((len(indices), points, 3))
     for f, source in enumerate(indices):
         vertices = video.frames[source]
@@ -205,13 +206,14 @@ def sample_clip(video: Video, frames: int, points: int, stride: Stride = 1, seed
     else:
         cloud = np.empty((len(indices), points, 3))
         labels = np.empty((len(indices), points), np.int64) if video.point_labels is not None else None
-        shown, empty = indices.copy(), set()
+        shown = indices.copy()
+        empty: set[int] = set()
         for f, wanted in enumerate(indices):
             shown[f], frame = _nearest_with_points(video, int(wanted), empty)
             chosen, repeated = point_indices(len(frame), points, generator)
             points_repeated += repeated
             cloud[f] = frame[chosen]
-            if labels is not None:
+            if labels is not None and video.point_labels is not None:
                 labels[f] = video.point_labels[shown[f]][chosen]
         own = (
             len(indices) if stride == "uniform" else len(indices) - frames_repeated

@@ -142,7 +142,8 @@ VISIBILITY = _decide(
     "owns at least one pixel",
     "",
     "Eq. 3",
-    "the z-buffer's own answer, no tolerance to tune; considered: depth within a tolerance of the buffer at the point's "
+    "the z-buffer's own answer, no tolerance to tune; considered: depth within a tolerance of the buffer at the "
+    "point's "
     "own pixel",
 )
 
@@ -185,7 +186,8 @@ CENTRE_TARGETS = _decide(
     True,
     "",
     "Eq. 5",
-    "the mean over the training set's targets is subtracted: it holds most of their energy, and uncentred cosine is nearly solved by a constant",
+    "the mean over the training set's targets is subtracted: it holds most of their energy, and uncentred cosine is "
+    "nearly solved by a constant",
 )
 GLOBAL_TARGET = _decide(
     "global target",
@@ -227,7 +229,8 @@ GEOMETRY_WEIGHTS = _decide(
     (5.0, 2.5, 3.3),
     "",
     "ours",
-    "over the visible points of 15 clips of synthetic-actions the kinds deviate by .20, .39, .30: weighted, each by about 1, so that none decides the cosine alone",
+    "over the visible points of 15 clips of synthetic-actions the kinds deviate by .20, .39, .30: weighted, each by "
+    "about 1, so that none decides the cosine alone",
 )
 CAMERA_YAWS = _decide(
     "several cameras",
@@ -271,8 +274,10 @@ MEDIAN_TO_RMS = _decide(
     1.126,
     "x the median distance of the first frame's points from their median",
     "Sec. 3.2",
-    "the factor makes it the root-mean-square radius of a normal cloud. Medians: stray points decide nothing. The first "
-    "frame: a prefix or a subsample of a clip has the reference of the whole; fitted to all frames, a forecast would see "
+    "the factor makes it the root-mean-square radius of a normal cloud. Medians: stray points decide nothing. The "
+    "first "
+    "frame: a prefix or a subsample of a clip has the reference of the whole; fitted to all frames, a forecast would "
+    "see "
     "the extent of the future",
 )
 TIME_UNIT = _decide(
@@ -280,7 +285,8 @@ TIME_UNIT = _decide(
     12,
     "frames of the clip",
     "Sec. 3.2",
-    "24 frames span about 2, as space does. Counted, not stretched to the clip: dropped frames keep their times (Table 13)",
+    "24 frames span about 2, as space does. Counted, not stretched to the clip: dropped frames keep their times (Table "
+    "13)",
 )
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -330,7 +336,8 @@ CONVERGED_PENALTIES = _decide(
     (1e-1, 1e-2, 1e-3, 1e-4),
     "x |W|^2 / 2 beside the mean cross-entropy",
     "Table 6",
-    "chosen by leaving individuals of the training clips out; on real animals the answer falls off to both sides within this range",
+    "chosen by leaving individuals of the training clips out; on real animals the answer falls off to both sides "
+    "within this range",
 )
 TUNE_EPOCHS = _decide(
     "training of a fine-tuned segmenter",
@@ -351,7 +358,8 @@ CORRESPONDENCE_LIKENESS = _decide(
     "cosine",
     "",
     "Table 16",
-    "not stated; features as they are, as in the paper's probe; cosine after the clip's mean is taken off (\"centred\") is measured beside it",
+    "not stated; features as they are, as in the paper's probe; cosine after the clip's mean is taken off "
+    '("centred") is measured beside it',
 )
 CORRESPONDENCE_QUERIES = _decide(
     "queries in correspondence",

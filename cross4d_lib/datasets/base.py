@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Entry:
     id: str
     label: int
     subject: str
-    handle: object
+    handle: Any
 
 
 def content_digest(entry: Entry) -> str:
@@ -111,7 +112,7 @@ def frames_and_labels(both: Callable[[int], tuple], length: int) -> tuple[Frames
     return FramesOnDemand(lambda f: recent(f)[0], length), FramesOnDemand(lambda f: recent(f)[1], length)
 
 
-def clip_memory(memory: int | None) -> int:
+def clip_memory(memory: Any) -> int:
     """Bytes of clips that a dataset keeps, of ``memory``, else $CROSS4D_CLIP_MEMORY, else CLIP_MEMORY, all in MiB."""
     if memory is None:
         setting = os.environ.get("CROSS4D_CLIP_MEMORY") or str(CLIP_MEMORY)
