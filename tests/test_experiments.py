@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -434,3 +435,43 @@ def test_committed_rows_agree_where_two_tasks_share_one_encoder():
         for probe in PROBES:
             pooled = by_task["pooling"][run_of].metrics[f"mean/{probe}/scored"]
             assert pooled.correct == by_task["probe"][run_of].metrics[probe].correct, (run_of, probe)
+
+
+WORKER = """
+import multiprocessing, os, sys, time
+from cross4d_lib.experiments.queue import end_with_parent
+
+def work(out):
+    end_with_parent()
+    print(os.getpid(), file=open(out, "w"), flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(sys.argv[1],))
+    process.start()
+    process.join()
+"""
+
+
+@pytest.mark.slow
+def test_workers_end_when_their_queue_is_killed(tmp_path):
+    program, out = tmp_path / "program.py", tmp_path / "pid"
+    program.write_text(WORKER)
+    queue_process = subprocess.Popen([sys.executable, program, out], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        wait_for(lambda: out.is_file() and out.read_text().strip(), 120)
+        worker = int(out.read_text())
+        assert Path(f"/proc/{worker}").exists()
+    finally:
+        queue_process.kill()
+        queue_process.wait()
+    wait_for(lambda: not Path(f"/proc/{worker}").exists(), 30)
+
+
+def wait_for(condition, seconds):
+    """Raises TimeoutError when it does not come true within so many seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.05)

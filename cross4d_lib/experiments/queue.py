@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
+from multiprocessing.connection import wait
 
 import torch
 
@@ -55,7 +58,7 @@ def run_queue(profile: str, only: list[str] | None = None, jobs: int = 1, renew:
             try:
                 outcomes = future.result()
             except BrokenProcessPool as error:  # a process was killed, most often for memory
-                outcomes = [(None, f"{error} Mend: run the queue again with fewer jobs", 0.0)] * len(group)
+                outcomes = [(None, f"{error} Run the queue again with fewer jobs", 0.0)] * len(group)
             failed += sum(not _report(spec, *outcome) for spec, outcome in zip(group, outcomes))
     return failed
 
@@ -69,7 +72,16 @@ def sharing(specs: list[RunSpec]) -> list[list[RunSpec]]:
     return list(groups.values())
 
 
+@cache
+def end_with_parent() -> None:
+    """A worker whose queue was killed ends too, in the middle of its run: the next queue resumes it."""
+    if parent := multiprocessing.parent_process():
+        watch = lambda: (wait([parent.sentinel]), os._exit(1))
+        threading.Thread(target=watch, daemon=True).start()
+
+
 def _attempt_all(specs: list[RunSpec], threads: int) -> list[tuple[Row | None, str, float]]:
+    end_with_parent()
     return [_attempt(spec, threads) for spec in specs]
 
 
