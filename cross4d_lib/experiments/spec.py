@@ -143,11 +143,14 @@ def with_settings(values: object, config_of, default: str = "") -> object:
     if settings.keys() - vars(config).keys():
         config_of(name, **settings)  # refuses them
     try:
-        checked = TypeAdapter(type(config)).validate_python(settings)
+        checked = adapter(type(config)).validate_python(settings)
     except ValidationError as error:
         raise refused(error, name, f"see {type(config).__name__}") from None
     differing = {key: getattr(checked, key) for key in sorted(settings) if getattr(checked, key) != vars(config)[key]}
     return {**values, "name": name, "settings": json.loads(json.dumps(differing))}
+
+
+adapter = lru_cache(TypeAdapter)  # building one takes a millisecond, and a report builds thousands of specs
 
 
 class PretrainingSpec(Part):
