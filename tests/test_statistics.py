@@ -57,7 +57,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(monkeypatch, subject,
         values = world(rng, subject, clip, seed, rest)
         found = interval(values, GROUPS, seed=k)
         hits += found.low <= TRUTH <= found.high
-        drawn = room._draws([values], [1], GROUPS, mean_of_clips, np.random.default_rng(k))
+        drawn = room._draws([values], [1], GROUPS, mean_of_clips, k)
         plain_hits += np.quantile(drawn, 0.025) <= TRUTH <= np.quantile(drawn, 0.975)
     assert 0.95 - 0.029 <= hits / 500 <= 0.985
     assert plain is None or plain_hits / 500 < plain
@@ -115,7 +115,7 @@ def test_the_draws_are_those_of_a_plain_loop():
     rng = np.random.default_rng(4)
     groups = np.repeat([0, 1, 2, 3], [3, 5, 8, 12])
     values = rng.random((3, len(groups))) + 0.3 * groups
-    ours = room._draws([values], [1], groups, mean_of_clips, np.random.default_rng(0))
+    ours = room._draws([values], [1], groups, mean_of_clips, 0)
     loop = []
     for _ in range(2000):
         clips = np.concatenate([rng.choice(np.flatnonzero(groups == g), (groups == g).sum()) for g in rng.choice(4, 4)])

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import t
@@ -157,7 +158,7 @@ def _estimate(
     if not all(np.isfinite(part).all() for part in parts):
         raise ConfigError("a value that is not finite", "interval", "a number for every clip and seed")
     estimate = sum(sign * statistic(part.mean(1)).mean() for sign, part in zip(signs, parts))
-    drawn = _draws(parts, signs, member, statistic, np.random.default_rng(seed))
+    drawn = _draws(parts, signs, member, statistic, seed)
     ends = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - estimate
     width = max(_t_width(parts, signs, of, statistic) for of in (member, np.arange(len(member))))
     if not np.isfinite(width):  # one clip says nothing of others
@@ -167,25 +168,34 @@ def _estimate(
 
 
 def _draws(
-    parts: list[np.ndarray], signs: list[int], member: np.ndarray, statistic: Statistic, generator: np.random.Generator
+    parts: list[np.ndarray], signs: list[int], member: np.ndarray, statistic: Statistic, seed: int
 ) -> np.ndarray:
     """The estimate in RESAMPLES draws of subjects, clips within them, and the seeds of each part. -> (RESAMPLES,)"""
-    clips, sizes = len(member), np.bincount(member)
-    step, found = max(1, CELLS // clips), []
+    step, found = max(1, CELLS // len(member)), []
+    generator = np.random.default_rng((seed, 1))
     for start in range(0, RESAMPLES, step):
         count = min(step, RESAMPLES - start)
-        times = generator.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), count)  # (r, G)
-        weights = times[:, member].astype(float)  # (r, n)
-        for group in np.flatnonzero(sizes > 1):
-            size = sizes[group]
-            weights[:, member == group] = generator.multinomial(times[:, group] * size, np.full(size, 1 / size))
-        weights /= weights.sum(1, keepdims=True)
+        weights = _weights(member.astype(np.int64).tobytes(), count, seed, start)  # (r, n)
         total = np.zeros(count)
         for sign, part in zip(signs, parts):
             seeds = generator.multinomial(len(part), np.full(len(part), 1 / len(part)), count) / len(part)  # (r, S)
             total += sign * (seeds * statistic(np.stack([np.tensordot(weights, p, 1) for p in part], 1))).sum(1)
         found.append(total)
     return np.concatenate(found)
+
+
+@lru_cache(maxsize=8)
+def _weights(members: bytes, count: int, seed: int, start: int) -> np.ndarray:
+    """How much each clip counts in ``count`` draws of subjects and of clips within them, (r, n); rows sum to 1. Kept:
+    the comparisons of a table are on the same clips."""
+    member, generator = np.frombuffer(members, np.int64), np.random.default_rng((seed, 0, start))
+    sizes = np.bincount(member)
+    times = generator.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), count)  # (r, G)
+    weights = times[:, member].astype(float)  # (r, n)
+    for group in np.flatnonzero(sizes > 1):
+        size = sizes[group]
+        weights[:, member == group] = generator.multinomial(times[:, group] * size, np.full(size, 1 / size))
+    return weights / weights.sum(1, keepdims=True)
 
 
 def _t_width(parts: list[np.ndarray], signs: list[int], member: np.ndarray, statistic: Statistic) -> float:

@@ -18,7 +18,7 @@ import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
@@ -143,14 +143,17 @@ def with_settings(values: object, config_of, default: str = "") -> object:
     if settings.keys() - vars(config).keys():
         config_of(name, **settings)  # refuses them
     try:
-        checked = adapter(type(config)).validate_python(settings)
+        checked = adapter(config.__class__).validate_python(settings)
     except ValidationError as error:
         raise refused(error, name, f"see {type(config).__name__}") from None
     differing = {key: getattr(checked, key) for key in sorted(settings) if getattr(checked, key) != vars(config)[key]}
     return {**values, "name": name, "settings": json.loads(json.dumps(differing))}
 
 
-adapter = lru_cache(TypeAdapter)  # building one takes a millisecond, and a report builds thousands of specs
+@lru_cache
+def adapter(config: Any) -> TypeAdapter:
+    """Pydantic's validator of a Config: building one takes a millisecond, and a report builds thousands of specs."""
+    return TypeAdapter(config)
 
 
 class PretrainingSpec(Part):
