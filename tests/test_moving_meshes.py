@@ -29,7 +29,7 @@ from cross4d_lib.datasets.base import Entry
 from cross4d_lib.datasets.deforming_things4d import Animation, category_of, motion_of, split_hash
 from cross4d_lib.errors import DataError
 
-DT4D, ACTIONS, ANIMALS = (load_source(name) for name in ("deforming-things4d", "deforming-things4d-actions", "animals"))
+DT4D, ANIMALS = (load_source(name) for name in ("deforming-things4d", "animals"))
 
 # A crude animal, y up, looking along +z: feet on the ground, its left at +x, head before, tail behind. Vertices, then
 # triangles.

@@ -42,14 +42,6 @@ from cross4d_lib.report.paper import TABLE_8, TABLE_9
 CLOSE = {"atol": 2e-5, "rtol": 1e-4}  # float32 sums in another order, through a few layers
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def tiny(seed=0, **fields):
     torch.manual_seed(seed)
     return Point4D(

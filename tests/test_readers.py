@@ -30,7 +30,6 @@ from cross4d_lib.errors import ConfigError, DataError
 from cross4d_lib.render import render, stray_points
 
 MSR, UTD = load_source("msr-action3d"), load_source("utd-mhad")
-KEYS = {"msr-action3d": "depth", "utd-mhad": "d_depth"}
 
 
 def moving_patch(frames=5, rows=24, columns=32):

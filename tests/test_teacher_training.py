@@ -113,14 +113,6 @@ TOY_VIDEO = VideoRecipe(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def pool():
     """Eight clips of the four worlds."""

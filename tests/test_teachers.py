@@ -46,14 +46,6 @@ IMAGE = 56  # pixels: 4 x 4 patches of 14, or 8 x 8 of 7
 CLOSE = {"atol": 2e-5, "rtol": 1e-5}  # float32 sums in another order
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def save_model(folder, patch=14, seed=100, **settings):
     """A tiny random Dinov2 in a folder, as save_pretrained writes it. Returns the raw model."""
     torch.manual_seed(seed)
