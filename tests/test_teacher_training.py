@@ -456,7 +456,12 @@ LEARNING = replace(
 
 @pytest.mark.parametrize(
     "recipe",
-    [LEARNING, replace(TOY_VIDEO, schedule=replace(TOY_VIDEO.schedule, steps=300, rate=4e-3))],
+    [
+        LEARNING,
+        pytest.param(
+            replace(TOY_VIDEO, schedule=replace(TOY_VIDEO.schedule, steps=300, rate=4e-3)), marks=pytest.mark.slow
+        ),
+    ],
     ids=["image", "video"],
 )
 def test_losses_fall_and_nothing_collapses(pool, recipe):
