@@ -7,10 +7,9 @@ in the precision the teacher takes), then for each family's small member, with r
 need a download:
 
 - images/s over a clip of 24 frames at the size its patches divide, preprocessing and all, through
-``load_teacher(...)(images)``;
+  ``load_teacher(...)(images)``;
 - its share of the device = operations of an image x images/s / the measured rate. Operations are counted by hand: 24
-D^2 a
-  token and block, 4 tokens x D a token and block for attention (multiplication and addition are two).
+  D^2 a token and block, 4 tokens x D a token and block for attention (multiplication and addition are two).
 - peak memory: on a GPU what torch held at most for this teacher, on a CPU what the process has held so far.
 
 On a GPU, or with --paper, DINOv2-large follows at full size, and from its timed part what the target step of

@@ -20,6 +20,8 @@ from cross4d_lib import Point4D, load_dataset, load_teacher
 FRAMES, POINTS, SIZE, DIM = 3, 96, 42, 12  # of a clip, of its render (3 x 3 patches of 14 px), and d_p
 TINY = {"tokens": 6, "dim": 16, "depth": 1, "heads": 2, "neighbours": 8, "first_level": 2, "widths": (8, 16)}  # Point4D
 
+DAMAGED = [100, pytest.param(1000, marks=pytest.mark.slow)]  # files that a reader meets: a look, and a thorough one
+
 torch.set_num_threads(1)  # bit-for-bit claims hold for one thread count; and threads only slow such small tensors down
 
 

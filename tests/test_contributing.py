@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 AFTERWARDS = """
@@ -19,6 +21,7 @@ print(json.dumps({"loss": [row["loss"] for row in log.epochs], "shape": features
 """
 
 
+@pytest.mark.slow
 def test_the_additions_of_the_page_train():
     """In a process of its own: what is registered there is not here afterwards."""
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)

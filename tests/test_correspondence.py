@@ -2,19 +2,16 @@
 tokens around it.
 
 Claims proved:
-1. ``patch_index`` is the row-major patch of the point's own pixel, -1 exactly where the point is occluded, and refuses
-a
-   patch that does not divide the image.
+1. ``patch_index`` is the row-major patch of the point's own pixel, -1 exactly where the point is occluded, and
+   refuses a patch that does not divide the image.
 2. ``point_features`` reads exactly those patches; NaN where there is none.
 3. ``match_tokens`` is the brute-force nearest point of the token's own frame, the lower index where equally near; for
    Point4D it is the sampled point itself, even among repeated points.
 4. ``token_neighbours`` is the brute-force nearest tokens of the point's own frame, or of the nearest frame that has
-some (the
-   earlier of two), with shares 1/d^2 that sum to 1, whatever the unit; ``at_points`` is linear, so a linear head may
-   come before or after it, and gradients pass through it.
+   some (the earlier of two), with shares 1/d^2 that sum to 1, whatever the unit; ``at_points`` is linear, so a linear
+   head may come before or after it, and gradients pass through it.
 5. Several cameras are evenly spaced from the frontal one; what the first cannot see another can, and coverage is the
-share
-   of points that any of them sees.
+   share of points that any of them sees.
 """
 
 import math

@@ -340,6 +340,7 @@ def test_the_queue_does_what_is_missing_and_names_what_fails(tiny, results, monk
     assert rows.keys() == {spec.key for spec in first} and all(rows[key].date == date for key, date in stamp.items())
 
 
+@pytest.mark.slow
 def test_the_queue_over_processes(tiny, results, teacher_folder, processes, capsys, monkeypatch):
     """Two processes that share one target store; runs whose teacher is not there fail by name and stop nobody. The
     numbers are those of one process. (Forked from a server that has imported the library, which saves the test its

@@ -2,13 +2,12 @@
 
 Claims proved:
 1. The colours of a PCA are decided by its features alone: the same from rotated rows and mirrored solvers' signs, the
-same for
-   one cloud and for two halves of it (a shared PCA is shared), grey where there is no feature, never as bright as
-   paper.
+   same for one cloud and for two halves of it (a shared PCA is shared), grey where there is no feature, never as
+   bright as paper.
 2. The similarity map is the cosine, 1 at its anchor, nothing where there is no feature.
 3. Colours on the points are those of their own patch (Eq. 3) and of the nearest token of their own frame.
-4. Figures 1, 2 and 7 are drawn, with alt text, no text over the edge, the same bytes each time, and leave matplotlib's
-settings alone.
+4. Figures 1, 2 and 7 are drawn, with alt text, no text over the edge, the same bytes each time, and leave
+   matplotlib's settings alone.
 5. A viewer shows in notebooks with and without scripts, within 0.5 MB, and its int16 coordinates are the clip's.
 """
 

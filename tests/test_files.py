@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from cross4d_lib.datasets.base import dataset_root
+from cross4d_lib.datasets import dataset_root
 from cross4d_lib.errors import ConfigError
 from cross4d_lib.files import cache_folder, expanded, file_digest, sweep_drafts, write_text, write_whole
 

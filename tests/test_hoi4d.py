@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import damage
+from conftest import DAMAGED, damage
 
 from cross4d_lib.clips import sample_clip
 from cross4d_lib.datasets import hoi4d, load_dataset, load_source
@@ -302,13 +302,14 @@ def test_a_truncated_file_a_missing_sequence_and_bad_values_are_refused(tmp_path
         read_file(cut)
 
 
+@pytest.mark.parametrize("count", DAMAGED)
 @pytest.mark.parametrize("storage", [{}, {"compression": "gzip", "shuffle": True}], ids=["plain", "compressed"])
-def test_a_thousand_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, storage):
+def test_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, storage, count):
     """No crash of the C library, no other exception, no label outside the list. Each file is a new one: HDF5 hands out
     an open file again."""
     good = write_shard(tmp_path / "good.h5", 2, 3, 10, **storage).read_bytes()
-    refused, begin = 0, time.perf_counter()
-    for seed in range(1000):
+    refused, begin = 0, time.process_time()
+    for seed in range(count):
         path = tmp_path / f"{seed}.h5"
         path.write_bytes(damage(good, random.Random(seed)))
         try:
@@ -322,5 +323,5 @@ def test_a_thousand_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, s
                 assert points.shape == (len(labels), 3) and points.dtype == np.float32 and np.isfinite(points).all()
                 assert labels.dtype == np.int64 and 0 <= labels.min() and labels.max() < 49
         path.unlink()
-    assert 300 < refused <= 1000
-    assert time.perf_counter() - begin < 60
+    assert 0.3 * count < refused <= count
+    assert time.process_time() - begin < 60

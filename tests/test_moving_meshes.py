@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import damage
+from conftest import DAMAGED, damage
 
 from cross4d_lib.clips import sample_clip
 from cross4d_lib.datasets import load_dataset, load_source
@@ -29,7 +29,7 @@ from cross4d_lib.datasets.base import Entry
 from cross4d_lib.datasets.deforming_things4d import Animation, category_of, motion_of, split_hash
 from cross4d_lib.errors import DataError
 
-DT4D, ACTIONS, ANIMALS = (load_source(name) for name in ("deforming-things4d", "deforming-things4d-actions", "animals"))
+DT4D, ANIMALS = (load_source(name) for name in ("deforming-things4d", "animals"))
 
 # A crude animal, y up, looking along +z: feet on the ground, its left at +x, head before, tail behind. Vertices, then
 # triangles.
@@ -482,16 +482,16 @@ def test_no_header_makes_the_reader_allocate(tmp_path, case):
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("count", DAMAGED)
 @pytest.mark.parametrize("file", ["Horse_Walk.anime", "Horse.npy", "Horse.names.json"])
-def test_a_thousand_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, file):
-    """No other exception, no invalid video, within seconds. (A thousand animations; of the two files of parts, 500
-    each.)"""
+def test_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, file, count):
+    """No other exception, no invalid video, within seconds."""
     root = tmp_path / "animals"
     write_animation(root, "Horse_Walk")
     write_parts(root, "Horse")
     path = next(tmp_path.rglob(file))
     good, entry, parts = path.read_bytes(), ANIMALS.entries(root)[0], tmp_path / "animals-parts"
-    count, refused, begin = 1000 if file.endswith(".anime") else 500, 0, time.perf_counter()
+    refused, begin = 0, time.process_time()
     for seed in range(count):
         path.write_bytes(damage(good, random.Random(seed)))
         try:
@@ -515,7 +515,7 @@ def test_a_thousand_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, f
             refused += 1
             assert Path(error.where).parent in (path.parent, parts) and error.mend
     assert 0.3 * count < refused <= count
-    assert time.perf_counter() - begin < 30
+    assert time.process_time() - begin < 30
 
 
 def test_a_damaged_file_does_not_keep_the_others_from_being_found(tmp_path):

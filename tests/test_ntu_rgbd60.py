@@ -15,7 +15,7 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import damage
+from conftest import DAMAGED, damage
 from PIL import Image
 
 from cross4d_lib.clips import sample_clip
@@ -266,10 +266,11 @@ def test_a_file_larger_than_any_depth_map_is_not_read(tmp_path):
         read_folder(folder).frames[0]
 
 
-def test_a_thousand_damaged_pngs_give_points_or_a_data_error(tmp_path):
+@pytest.mark.parametrize("count", DAMAGED)
+def test_damaged_pngs_give_points_or_a_data_error(tmp_path, count):
     folder = write_video(tmp_path, "S001C001P001R001A001", [b"?"])
-    path, refused, begin = folder / "MDepth-00000001.png", 0, time.perf_counter()
-    for seed in range(1000):
+    path, refused, begin = folder / "MDepth-00000001.png", 0, time.process_time()
+    for seed in range(count):
         path.write_bytes(damage(GOOD, random.Random(seed)))
         try:
             points = read_folder(folder).frames[0]
@@ -280,5 +281,5 @@ def test_a_thousand_damaged_pngs_give_points_or_a_data_error(tmp_path):
             assert (
                 points.ndim == 2 and points.shape[1] == 3 and points.dtype == np.float32 and np.isfinite(points).all()
             )
-    assert 300 < refused <= 1000
-    assert time.perf_counter() - begin < 30
+    assert 0.3 * count < refused <= count
+    assert time.process_time() - begin < 30

@@ -2,19 +2,16 @@
 
 Claims proved:
 1. Size: 3.28 M parameters and, attention apart, 11.5 GFLOPs for 24 x 2048 points; the head 256 -> 384 has 98,688
-parameters.
+   parameters.
 2. The fast forward pass is the literal one: concat(offset, feature) - linear - GELU - linear - maximum - LayerNorm at
-every
-   centre, then a textbook pre-norm transformer. ``attend`` is torch's scaled dot product attention.
+   every centre, then a textbook pre-norm transformer. ``attend`` is torch's scaled dot product attention.
 3. Centres are input points, bit for bit, in input coordinates, ``tokens`` of them in every frame, in the order of
-frames.
+   frames.
 4. What changes nothing: a grouping given or computed (exactly); other clips in the batch; a power of two as unit
-(exactly);
-   any unit and place (up to rounding).
+   (exactly); any unit and place (up to rounding).
 5. The order of points, the first kept first: the same points are sampled in the same order with the same neighbours,
-always
-   exactly. Features are then exactly the same when the clip's mean and radius sum without rounding, which the order of
-   a sum cannot change; otherwise up to rounding.
+   always exactly. Features are then exactly the same when the clip's mean and radius sum without rounding, which the
+   order of a sum cannot change; otherwise up to rounding.
 6. What does change something: the order of frames, and, measured from one reference, only through the time.
 7. Sizes that do not fit are refused.
 """
@@ -43,14 +40,6 @@ from cross4d_lib.errors import ConfigError
 from cross4d_lib.report.paper import TABLE_8, TABLE_9
 
 CLOSE = {"atol": 2e-5, "rtol": 1e-4}  # float32 sums in another order, through a few layers
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def tiny(seed=0, **fields):

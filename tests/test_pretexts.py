@@ -5,7 +5,7 @@ Claims proved:
 2. An occluded token has no gradient, not even a small one; neither has a target. A batch that sees nothing costs 0.
 3. The loss is a mean over a set: the order of clips and tokens does not matter, and clips do not weigh by their place.
 4. Global is dense on one pooled token; lambda = 0 leaves the cosine alone; Eq. 5 centres targets and never the
-prediction.
+   prediction.
 5. The head has Table 9's 98,688 parameters at the paper's size, whatever the encoder and the teacher.
 """
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
-from conftest import damage
+from conftest import DAMAGED, damage
 
 from cross4d_lib.clips import Video, sample_clip
 from cross4d_lib.correspondence import patch_index
@@ -30,7 +30,6 @@ from cross4d_lib.errors import ConfigError, DataError
 from cross4d_lib.render import render, stray_points
 
 MSR, UTD = load_source("msr-action3d"), load_source("utd-mhad")
-KEYS = {"msr-action3d": "depth", "utd-mhad": "d_depth"}
 
 
 def moving_patch(frames=5, rows=24, columns=32):
@@ -422,15 +421,16 @@ MSR_PLAIN, MSR_PACKED = (mat_bytes(DEPTH, compressed=c) for c in (False, True))
 UTD_PLAIN = mat_bytes(DEPTH, "d_depth", compressed=False)
 
 
+@pytest.mark.parametrize("count", DAMAGED)
 @pytest.mark.parametrize("form", DAMAGED_FORMS)
-def test_a_thousand_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, form):
+def test_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, form, count):
     """No other exception, no invalid video, no allocation beyond a few copies of the file."""
     source, make = DAMAGED_FORMS[form]
     path = tmp_path / "video"
-    refused, peak, begin = 0, 0, time.perf_counter()
+    refused, peak, begin = 0, 0, time.process_time()
     tracemalloc.start()
     try:
-        for seed in range(1000):
+        for seed in range(count):
             path.write_bytes(make(random.Random(seed)))
             tracemalloc.reset_peak()
             try:
@@ -446,9 +446,11 @@ def test_a_thousand_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, f
             peak = max(peak, tracemalloc.get_traced_memory()[1])
     finally:
         tracemalloc.stop()
-    assert 300 < refused <= 1000  # most damage is seen; a flipped bit of a depth in an unchecked form cannot be
+    assert (
+        0.3 * count < refused <= count
+    )  # most damage is seen; a flipped bit of a depth in an unchecked form cannot be
     assert peak < 4 * 2**20
-    assert time.perf_counter() - begin < 30
+    assert time.process_time() - begin < 30
 
 
 # -------------------------------------------------------------------------------------------- the real dataset

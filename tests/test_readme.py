@@ -40,6 +40,7 @@ def test_every_linked_file_is_there():
     assert links and not [link for link in links if not (ROOT / link).exists()]
 
 
+@pytest.mark.slow
 def test_the_ten_lines_run(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("CROSS4D_CACHE", str(tmp_path))
     code = TEXT.split("```python")[1].split("```")[0]

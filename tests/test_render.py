@@ -4,8 +4,7 @@ Claims proved:
 1. The index map is, bit for bit, that of a rasteriser that asks every pixel which of the points whose disc covers it is
    nearest, the lower index where depths are equal; for any size, radius, number of points, and points beside or behind.
 2. ``visible`` is "owns at least one pixel" and nothing else; ``pixel`` is the floor of the projection; the image is 0
-exactly
-   where no point is, otherwise linear in depth from 1 (near) to SHADE_FAR (far), the same in three channels.
+   exactly where no point is, otherwise linear in depth from 1 (near) to SHADE_FAR (far), the same in three channels.
 3. The fitted camera holds every point of every frame inside the image, but for stray ones, which decide nothing.
    Scaling a clip by a power of two changes no bit of the rendering; any other unit, and translation (of float64 points
    by any distance), change pixel positions by rounding alone.

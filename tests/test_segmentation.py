@@ -1,17 +1,14 @@
 """A point's class is read from the tokens around it, and what is counted is what was right.
 
 Claims proved:
-1. mIoU, mAcc and OA are those of ten points counted by hand; ignored points are in none of the counts, a class that no
-test
-   point has is in none of the means; a row survives JSON.
+1. mIoU, mAcc and OA are those of ten points counted by hand; ignored points are in none of the counts, a class that
+   no test point has is in none of the means; a row survives JSON.
 2. The interval of mIoU is that of whole individuals and their clips.
 3. A linear head reads what tokens linearly hold, and nothing from noise; it sees the training clips alone; one seed
-gives one
-   result. Its scores at the points are those of a head on interpolated features.
+   gives one result. Its scores at the points are those of a head on interpolated features.
 4. Augmentation scales, turns about the vertical and jitters by what the decision says, about each clip's own centroid.
 5. The converged head is at the minimum that scikit-learn finds, wherever it starts; its penalty is chosen on training
-clips alone, by
-   individuals it has not seen; it reads what a short training has not reached yet.
+   clips alone, by individuals it has not seen; it reads what a short training has not reached yet.
 6. End-to-end training fits labelled clips, changes the encoder, and goes on after an interruption bit for bit.
 """
 

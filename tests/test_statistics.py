@@ -220,9 +220,9 @@ def test_one_clip_decides_nothing():
 def test_it_is_deterministic_and_fast():
     values = np.random.default_rng(8).random((5, 300)) < 0.6
     groups = np.arange(300) % 10
-    started = time.perf_counter()
+    started = time.process_time()
     found = interval(values, groups)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert found == interval(values.tolist(), [f"s{g}" for g in groups]) != interval(values, groups, seed=1)
     assert isinstance(compare({0: values[0]}, {0: values[1]}, groups), Comparison)
 

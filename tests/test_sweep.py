@@ -190,6 +190,7 @@ def test_the_longest_of_the_sweep_shares_the_encoder_of_table_1(embedded):
     assert longest.encoder_key == table1.encoder_key != longest.key
 
 
+@pytest.mark.slow
 def test_the_task_pooling(results):
     changes = {"encoder": {"depth": 1, "dim": 32, "heads": 1, "tokens": 8}, "task": {"name": "pooling"}}
     size = {"data": {"frames": 4, "points": 64, "clips": 60}}

@@ -507,7 +507,7 @@ def goes_on(clips, teacher, cache, finished):
     assert_same(reopened(store), finished)
 
 
-@pytest.mark.parametrize("write", [10, 42, 49, 59])
+@pytest.mark.parametrize("write", [*(pytest.param(n, marks=pytest.mark.slow) for n in (10, 49, 59)), 42])
 def test_a_build_killed_within_a_write_goes_on(clips, teacher, teacher_folder, finished, processes, tmp_path, write):
     """While the store is laid out with its first clip, and while later clips and their marks are written."""
     process = processes.Process(target=build_elsewhere, args=(Fixed(clips), teacher_folder, tmp_path, write))
@@ -565,7 +565,7 @@ def test_what_another_builder_finished_meanwhile_is_not_made_again(clips, teache
 # ----------------------------------------------
 
 
-@pytest.mark.parametrize("writes", [0, 20, 48, 59, 65])
+@pytest.mark.parametrize("writes", [*(pytest.param(n, marks=pytest.mark.slow) for n in (0, 48, 59)), 20, 65])
 def test_a_full_disk_is_reported_and_gone_on_from(clips, teacher, finished, cache, monkeypatch, writes):
     put, done = _local._put, []
 

@@ -1,16 +1,15 @@
 """Figures of the dense tasks show what they say.
 
 Claims proved:
-1. Figures 3, 4 and 5 and the plots of tables are drawn, with alt text, no text over the edge or over another, the same
-bytes each time.
+1. Figures 3, 4 and 5 and the plots of tables are drawn, with alt text, no text over the edge or over another, the
+   same bytes each time.
 2. Figure 5 has one PCA for all frames, and its twin compares every frame with the one point of the first frame shown;
-the ring
-   follows the surface only where points are tracked.
+   the ring follows the surface only where points are tracked.
 3. What is ignored is never scored: it is grey in every panel, and no share counts it.
 4. A frozen segmenter says what the encoder with its head said, z-scored or not.
 5. The plots hold the table's numbers: curves, cells, rows of a confusion matrix, dots.
 6. The player holds both clouds at one scale, the prediction moved sideways alone, within 0.5 MB, valid plotly without
-plotly.js.
+   plotly.js.
 """
 
 import base64

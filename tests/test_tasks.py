@@ -240,6 +240,7 @@ def check_segmentation(row, test):
     assert row.subjects("converged") == test.subjects
 
 
+@pytest.mark.slow
 def test_segmentation(tiny):
     spec = build_spec(tiny, MAIN, "random", 0, task="segmentation")
     row = run(spec, progress=False)
@@ -252,6 +253,7 @@ def test_segmentation(tiny):
     assert row.measures["commonest"]["class"] == train.source.point_classes[seen.argmax()]  # of the training clips
 
 
+@pytest.mark.slow
 def test_readability(tiny, cache):
     """From the targets, the student as it is in the cache, the same seed untrained, and the place; only tokens with a
     target are asked."""

@@ -2,20 +2,17 @@
 lie.
 
 Claims proved, on tiny random models that this file saves and on the published sizes:
-1. Patches and summary are those of the raw transformers model on normalised pixels, prefix tokens skipped: registers as
-many
-   as the configuration says, no class token for video. The grid is row by row: a lit patch changes its own feature
-   most.
+1. Patches and summary are those of the raw transformers model on normalised pixels, prefix tokens skipped: registers
+   as many as the configuration says, no class token for video. The grid is row by row: a lit patch changes its own
+   feature most.
 2. Frame f reads temporal token f // tubelet. Odd and single frames are a clip that stands still at its end. A window
-covers
-   exactly the frames it should. V-JEPA 2 on any grid has the rotary positions of a model built for that grid.
-3. Rendered size: ``image_size`` is always divided exactly, is told from a configuration alone, and is what a run's spec
-holds.
+   covers exactly the frames it should. V-JEPA 2 on any grid has the rotary positions of a model built for that grid.
+3. Rendered size: ``image_size`` is always divided exactly, is told from a configuration alone, and is what a run's
+   spec holds.
 4. Text and patches share one space where the checkpoint has the head for it, and only there.
 5. Published sizes: parameters counted, one real forward pass each, no network. What is reduced or untrained says so.
 6. Refusals: gated, no family, remote code, no weights of that name, too little memory, a wrong grid. Remote code runs
-only
-   when asked for by name. A teacher that fails half way leaves a store that knows what it lacks.
+   only when asked for by name. A teacher that fails half way leaves a store that knows what it lacks.
 7. ``cross4d-tiny`` is the teacher it was before there were families.
 """
 

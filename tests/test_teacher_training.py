@@ -113,14 +113,6 @@ TOY_VIDEO = VideoRecipe(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def pool():
     """Eight clips of the four worlds."""
@@ -464,7 +456,12 @@ LEARNING = replace(
 
 @pytest.mark.parametrize(
     "recipe",
-    [LEARNING, replace(TOY_VIDEO, schedule=replace(TOY_VIDEO.schedule, steps=300, rate=4e-3))],
+    [
+        LEARNING,
+        pytest.param(
+            replace(TOY_VIDEO, schedule=replace(TOY_VIDEO.schedule, steps=300, rate=4e-3)), marks=pytest.mark.slow
+        ),
+    ],
     ids=["image", "video"],
 )
 def test_losses_fall_and_nothing_collapses(pool, recipe):

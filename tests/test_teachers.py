@@ -1,22 +1,18 @@
 """Eq. 2: a teacher is exactly the frozen Hugging Face model behind it, and the projection keeps what the loss looks at.
 
 Claims proved:
-1. Patches are ``last_hidden_state[:, 1:]`` and the summary the class token of the raw Dinov2Model on normalised pixels,
-at
-   its own image size and, with bicubically interpolated positions, at any other multiple of the patch.
+1. Patches are ``last_hidden_state[:, 1:]`` and the summary the class token of the raw Dinov2Model on normalised
+   pixels, at its own image size and, with bicubically interpolated positions, at any other multiple of the patch.
 2. What an image's features are depends on nothing else: not on the batch it came in, nor on who asked first.
-3. A model that reads foreground only equals the full model where all is foreground; elsewhere it equals the full model
-run
-   on the foreground tokens alone, and its empty patches are 0.
+3. A model that reads foreground only equals the full model where all is foreground; elsewhere it equals the full
+   model run on the foreground tokens alone, and its empty patches are 0.
 4. No gradient ever. The revision changes with weights, settings and preprocessing, and with nothing else.
-``/untrained`` is
-   another model, fixed by its seed, that says what it is.
+   ``/untrained`` is another model, fixed by its seed, that says what it is.
 5. A teacher that cannot be loaded, images that do not fit it in shape, dtype or range, and options without such a value
    are refused with file, reason and mend; no network is tried when offline. A shipped teacher is byte for byte the one
    that ships.
 6. The random projection is one fixed matrix that nearly keeps angles (Johnson-Lindenstrauss); the PCA is orthonormal,
-has
-   fixed signs, and no projection of its size reconstructs better.
+   has fixed signs, and no projection of its size reconstructs better.
 
 The models are tiny, random and made here.
 """
@@ -48,14 +44,6 @@ from cross4d_lib.teachers.provenance import FILES
 ROOT = Path(__file__).parents[1]
 IMAGE = 56  # pixels: 4 x 4 patches of 14, or 8 x 8 of 7
 CLOSE = {"atol": 2e-5, "rtol": 1e-5}  # float32 sums in another order
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def save_model(folder, patch=14, seed=100, **settings):

@@ -2,15 +2,13 @@
 
 Claims proved:
 1. Features that name the point find it at every gap and tolerance; features that name another one find it as often as
-chance;
-   raw coordinates fail by as much as a translation by hand says.
-2. Accuracy and chance equal a plain loop over frames, points and tolerances; both only grow with the tolerance. Neither
-depends
-   on the unit, nor on where the cloud lies.
+   chance; raw coordinates fail by as much as a translation by hand says.
+2. Accuracy and chance equal a plain loop over frames, points and tolerances; both only grow with the tolerance.
+   Neither depends on the unit, nor on where the cloud lies.
 3. Only the first queries are asked, and all points answer.
 4. A dataset gives one line a clip; gaps beyond the clip and points without identity are refused by name.
-5. The encoder's features at the points are the weighted mean of its tokens'; the coordinates of tokens are those of the
-nearest.
+5. The encoder's features at the points are the weighted mean of its tokens'; the coordinates of tokens are those of
+   the nearest.
 """
 
 from dataclasses import replace

@@ -1,13 +1,11 @@
 """One training loop: AdamW, warm-up and cosine, exactly repeatable and exactly resumable.
 
 Claims proved:
-1. The learning rate rises linearly over the warm-up, is the given one at its end, half of it in the middle of the rest,
-and
-   nears 0; AdamW is run with it, decays matrices only, and never takes a gradient longer than the clip.
+1. The learning rate rises linearly over the warm-up, is the given one at its end, half of it in the middle of the
+   rest, and nears 0; AdamW is run with it, decays matrices only, and never takes a gradient longer than the clip.
 2. Same seed, same result, bit for bit; another seed, another one.
-3. Wherever a run stops (an exception, SIGKILL, also within the writing of a checkpoint), it goes on to the weights and
-the
-   log of a run that did not stop, bit for bit. A checkpoint of another run, or a damaged one, is refused.
+3. Wherever a run stops (an exception, SIGKILL, also within the writing of a checkpoint), it goes on to the weights
+   and the log of a run that did not stop, bit for bit. A checkpoint of another run, or a damaged one, is refused.
 4. Pretraining lowers its loss, touches nothing but the encoder, and runs in bfloat16 and float32.
 5. Ctrl-C ends a run between two steps; workers and several processes give what one gives.
 """

@@ -1,10 +1,9 @@
 """Depth videos: from bytes on disk to depth maps, and from depth maps to camera points.
 
 Two containers hold whole depth videos: the headered ``.bin`` of MSR-Action3D and MATLAB's version 5 ``.mat``. (One
-``.png`` a frame: ``depth_png.py``.)
-Whatever a file contains, reading it ends in a depth video or in a DataError that names the file: sizes promised by a
-header are checked before anything is allocated for them. The ``.mat`` reader is our own because scipy's crashes the
-process (a segmentation fault) on some damaged files.
+``.png`` a frame: ``depth_png.py``.) Whatever a file contains, reading it ends in a depth video or in a DataError that
+names the file: sizes promised by a header are checked before anything is allocated for them. The ``.mat`` reader is
+our own because scipy's crashes the process (a segmentation fault) on some damaged files.
 """
 
 from __future__ import annotations

@@ -145,9 +145,8 @@ class OverviewFrame:
     """What Figure 1 shows: the frozen side of one frame (``pipeline``) and the tokens of that frame beside it.
 
     centres : (m, 3). rgb : (m, 3), token features under a PCA of the clip's tokens. visible : (m,) bool, n*(j) is
-    visible.
-    features, targets : (m, k), a few entries of t_j and of y_j in units of their deviations; NaN where there is no
-    target.
+    visible. features, targets : (m, k), a few entries of t_j and of y_j in units of their deviations; NaN where there
+    is no target.
     """
 
     pipeline: PipelineFrame

@@ -67,10 +67,9 @@ def make_video(
 
     action : index into CLASSES. subject, episode : any integers >= 0 (the dataset uses subjects 1-10, episodes 1-3;
     every other number is another body). seed : another world of bodies and noise. size_scale : multiplies the body's
-    size.
-    yaw : degrees, seen from another side, on top of the subject's own few degrees. frames : indices of the frames to
-    generate (see ``video_length``), None for all; a frame looks the same whichever others are. camera : None for the
-    default.
+    size. yaw : degrees, seen from another side, on top of the subject's own few degrees. frames : indices of the
+    frames to generate (see ``video_length``), None for all; a frame looks the same whichever others are. camera :
+    None for the default.
 
     Returns a Video in camera coordinates, metres; label ``action``; point_labels index PARTS. Raises ConfigError on an
     action, subject, episode or frame that does not exist.

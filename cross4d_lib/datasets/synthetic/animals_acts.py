@@ -1,9 +1,8 @@
 """What an animal does on the spot: jump, eat, look around, attack, lie down. Shape over time u, 0 to 1 through the
 video.
 
-Part of the STAND-IN ``synthetic-animals`` (see ``animals.py``). The window a clip of 16 frames takes lies in the middle
-(u from
-0.17 to 0.83), so what tells one act from another happens there.
+Part of the STAND-IN ``synthetic-animals`` (see ``animals.py``). The window a clip of 16 frames takes lies in the
+middle (u from 0.17 to 0.83), so what tells one act from another happens there.
 """
 
 from __future__ import annotations

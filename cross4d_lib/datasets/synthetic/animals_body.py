@@ -81,8 +81,7 @@ BEND_SPRAWLED = {"front": np.array([-0.5, 1.0, 1.0]), "back": np.array([0.3, 1.0
 @dataclass(frozen=True)
 class Shapes:
     """P tapered capsules of the bind pose. ends : (P, 2, 3). radii : (P, 2). flat : (P, 3) unit direction of
-    flattening;
-    thickness : (P,) along it, 1 = round. bone, part : (P,) int64 indices into BONES and PARTS."""
+    flattening; thickness : (P,) along it, 1 = round. bone, part : (P,) int64 indices into BONES and PARTS."""
 
     ends: np.ndarray
     radii: np.ndarray

@@ -15,11 +15,10 @@ import numpy as np
 class Leg:
     """One kind of leg (left and right are mirror images). Metres and degrees.
 
-    bones : lengths of upper leg, lower leg, cannon (metacarpus or metatarsus: ankle to the ball of the foot) and toes.
-    radii : at hip, knee, ankle and foot. hip : distance of the hip joint from the body's middle plane; foot : of the
-    foot.
-    cannon : its angle when standing, 0 upright, negative with the ankle behind the foot (-75: walks on the whole sole).
-    stand : height of the hip when standing, as a share of the stretched leg.
+    bones : lengths of upper leg, lower leg, cannon (metacarpus or metatarsus: ankle to the ball of the foot) and
+    toes. radii : at hip, knee, ankle and foot. hip : distance of the hip joint from the body's middle plane; foot :
+    of the foot. cannon : its angle when standing, 0 upright, negative with the ankle behind the foot (-75: walks on
+    the whole sole). stand : height of the hip when standing, as a share of the stretched leg.
     """
 
     bones: tuple[float, float, float, float]
@@ -41,12 +40,11 @@ class Build:
 
     trunk_length : hip joint to shoulder joint. girth : radii (half the depth) at pelvis, loin and chest. wide : width
     over depth. sag : the loin's offset downwards. pitch : slope of a biped's back (a quadruped's follows from its
-    legs).
-    neck, head, ear, tail : (length, angle, radius at the root, radius at the tip); ear angle: 90 up, 0 sideways, below
-    0 hanging.
-    jaw : length of the lower jaw, 0 for a mouth that does not show. biped : the front legs are arms or wings.
-    hop : the hind legs move together. sprawl : the legs bend sideways. extras : names of what only this animal has.
-    rest_arm : a biped's arm or wing at rest: (upper, lower) angle from straight down, forwards positive.
+    legs). neck, head, ear, tail : (length, angle, radius at the root, radius at the tip); ear angle: 90 up, 0
+    sideways, below 0 hanging. jaw : length of the lower jaw, 0 for a mouth that does not show. biped : the front legs
+    are arms or wings. hop : the hind legs move together. sprawl : the legs bend sideways. extras : names of what only
+    this animal has. rest_arm : a biped's arm or wing at rest: (upper, lower) angle from straight down, forwards
+    positive.
     """
 
     trunk_length: float

@@ -19,11 +19,10 @@ from .animals_pose import Motion
 @dataclass(frozen=True)
 class Gait:
     """phases : of a stride at which front left, front right, back left, back right land. duty : share of the stride a
-    foot stands.
-    period : seconds a stride, for a leg of 1 m. excursion : metres a standing foot goes, in leg lengths. lift : of a
-    swinging foot, in leg lengths. bounce : of the body, in leg lengths, lowest in mid-stance; beats : bounces a stride.
-    pitch, flex : degrees, once a stride. nod : degrees of the neck. reach : the neck, lowered and stretched. tuck : a
-    swinging cannon bends, degrees."""
+    foot stands. period : seconds a stride, for a leg of 1 m. excursion : metres a standing foot goes, in leg lengths.
+    lift : of a swinging foot, in leg lengths. bounce : of the body, in leg lengths, lowest in mid-stance; beats :
+    bounces a stride. pitch, flex : degrees, once a stride. nod : degrees of the neck. reach : the neck, lowered and
+    stretched. tuck : a swinging cannon bends, degrees."""
 
     phases: tuple[float, float, float, float]
     duty: float

@@ -24,11 +24,9 @@ class Motion:
     surge, lift : (F,) metres the pelvis moves forward and up. pitch, roll : of the body about the pelvis. flex : the
     back bends up at the shoulders. bend : the back bends to the left. neck, head : pitch; neck_yaw, head_yaw. jaw :
     opens. ear : pitch of the ears. tail, tail_yaw : (F, 4) per bone. trunk : (F, 4). arms : (F, 2, 2) pitch of upper
-    and lower arm, forwards.
-    feet : (F, 4, 3) metres from where they stand: forward, outward, up. cannon : (F, 4) the ankle moves forward over
-    the foot.
-    toes : (F, 4) pitch. free, held : (F, 4) and (F, 4, 3): with ``free`` = 1 a foot leaves the ground to
-    ``held`` from its own hip, in leg lengths: forward, outward, up.
+    and lower arm, forwards. feet : (F, 4, 3) metres from where they stand: forward, outward, up. cannon : (F, 4) the
+    ankle moves forward over the foot. toes : (F, 4) pitch. free, held : (F, 4) and (F, 4, 3): with ``free`` = 1 a
+    foot leaves the ground to ``held`` from its own hip, in leg lengths: forward, outward, up.
     """
 
     surge: np.ndarray

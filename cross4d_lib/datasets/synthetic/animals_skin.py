@@ -29,9 +29,8 @@ EDGES = np.array(
 @dataclass(frozen=True)
 class Body:
     """An individual ready to move. vertices : (V, 3) float32 in the bind pose. triangles : (K, 3) int64, facing
-    outward.
-    labels : (V,) int64 into PARTS. weights : (V, B) float32, rows sum to 1. spread : (V, 4 B) float32, each weight
-    times the homogeneous vertex, so that posing all frames is one matrix product."""
+    outward. labels : (V,) int64 into PARTS. weights : (V, B) float32, rows sum to 1. spread : (V, 4 B) float32, each
+    weight times the homogeneous vertex, so that posing all frames is one matrix product."""
 
     skeleton: Skeleton
     vertices: np.ndarray

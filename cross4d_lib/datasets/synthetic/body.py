@@ -2,8 +2,8 @@
 
 Part of the STAND-IN ``synthetic-actions`` (see ``actions.py``). Arms and legs follow their end point (hand, foot) by
 analytic two-bone inverse kinematics, so that a pose is a handful of numbers a person can read. The surface is a union
-of
-*tapered capsules*: two spheres joined by a cone, optionally flattened along one direction (a chest is wide, not deep).
+of *tapered capsules*: two spheres joined by a cone, optionally flattened along one direction (a chest is wide, not
+deep).
 
 Body coordinates: x to the subject's right, y up, z forward, metres, the floor at y = 0. These axes are left-handed;
 ``actions.py`` maps them to a camera so that the subject's right appears on the right, as in the Kinect's mirrored

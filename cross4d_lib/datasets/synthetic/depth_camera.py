@@ -27,10 +27,10 @@ class DepthCamera:
     """Intrinsics in pixels, faults in pixels of the image or of disparity; ``DepthCamera.ideal()`` has no faults.
 
     disparity_step : of the stored disparity, pixels of this image (1/8 pixel at 640 columns, 1/16 here); 0 =
-    continuous.
-    baseline : projector to sensor, metres, also the width of the projector's shadow; 0 = no shadow.
+    continuous. baseline : projector to sensor, metres, also the width of the projector's shadow; 0 = no shadow.
     disparity_noise : standard deviation, in disparity steps. edge_noise : of the place a pixel looks at, pixels.
-    hole_level : a pixel is lost where a smooth standard normal field exceeds it. grain : size of smooth noise, pixels.
+    hole_level : a pixel is lost where a smooth standard normal field exceeds it. grain : size of smooth noise,
+    pixels.
     """
 
     width: int = 320

@@ -34,8 +34,7 @@ REST = np.array([0.28, 0.055, -0.15])  # where the hand waits
 @dataclass(frozen=True)
 class Play:
     """F frames of one performance, world coordinates. thing : Place of the thing acted on; opening (F,) of its lid or
-    drawer.
-    hand : Place; closed (F,); near (F,); width : of what it closes around."""
+    drawer. hand : Place; closed (F,); near (F,); width : of what it closes around."""
 
     thing: Place
     opening: np.ndarray
@@ -53,9 +52,8 @@ def key(
 
 
 def keys_of(action: str, goal: np.ndarray, height: float, tilt: float) -> list[tuple[float, np.ndarray]]:
-    """The key moments of an action. goal (3,) : where the thing is carried, from where it stood. height : of the lift,
-    metres.
-    tilt : degrees it is tipped to the left when pouring."""
+    """The key moments of an action. goal (3,) : where the thing is carried, from where it stood. height : of the
+    lift, metres. tilt : degrees it is tipped to the left when pouring."""
     over = np.array([0, height, 0])
     shut = 1.0 if action == "close" else 0.0
     reach = [key(0.2, 0, opening=shut), key(0.65, 0.7, opening=shut), key(0.35, 1, opening=shut)]

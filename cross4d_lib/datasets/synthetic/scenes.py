@@ -50,9 +50,9 @@ class Scene:
     """One performance before it is seen, world coordinates (right, up, away; metres; the table at height 0).
 
     thing, play : what is handled, and how. others : things that stand by, with their Places; for "pour" the first is
-    poured into.
-    furniture : (point class, Block) pairs. eye, target : (F, 3), the camera's place and what it looks at. elbow : (3,).
-    mirrored : the person is left-handed, and everything is seen in a mirror. hand_size, sleeve : see ``add_hand``.
+    poured into. furniture : (point class, Block) pairs. eye, target : (F, 3), the camera's place and what it looks
+    at. elbow : (3,). mirrored : the person is left-handed, and everything is seen in a mirror. hand_size, sleeve :
+    see ``add_hand``.
     """
 
     thing: Thing
@@ -226,9 +226,8 @@ def make_video(
     """One video, a pure function of its arguments: the same bytes in any order, process or run.
 
     action : index into ACTIONS. room, episode : any integers >= 0 (the dataset uses rooms 1-20, episodes 1-4). seed :
-    another world.
-    frames : indices of the frames to generate, None for all; a frame looks the same whichever others are. camera : None
-    for CAMERA.
+    another world. frames : indices of the frames to generate, None for all; a frame looks the same whichever others
+    are. camera : None for CAMERA.
 
     Returns a Video in camera coordinates, metres; label ``action``; point_labels index POINT_CLASSES. Raises
     ConfigError on an action, room, episode or frame that does not exist.

@@ -16,11 +16,10 @@ class Subject:
     """A body and its habits. Lengths and radii in metres; ``girth`` multiplies every radius.
 
     shoulder, hip : half the distance between the two shoulder (hip) joints. trunk : hip centre to shoulder centre.
-    sleeve, trouser : added to the radii of arms and legs; jacket : to the torso's; belly : added in front.
-    hair : "short", "long", "bun" or "hat". skirt : True covers the thighs with a cone.
-    tempo : multiplies the duration of every move. amplitude : multiplies how far a pose departs from rest. left_handed
-    : mirrors every action.
-    distance, offset, yaw : where the subject stands (metres from the camera, metres to the side) and looks (degrees).
+    sleeve, trouser : added to the radii of arms and legs; jacket : to the torso's; belly : added in front. hair :
+    "short", "long", "bun" or "hat". skirt : True covers the thighs with a cone. tempo : multiplies the duration of
+    every move. amplitude : multiplies how far a pose departs from rest. left_handed : mirrors every action. distance,
+    offset, yaw : where the subject stands (metres from the camera, metres to the side) and looks (degrees).
     """
 
     height: float

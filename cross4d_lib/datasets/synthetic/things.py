@@ -21,9 +21,9 @@ KINDS = ("mug", "bottle", "bowl", "box", "ball", "kettle", "laptop", "drawer", "
 class Thing:
     """kind : one of KINDS. shapes : Rods and Blocks. grip : where the hand takes it (3,). width : of what the hand
     closes around, metres. hold : "side" (palm towards the thing), "top" (palm down) or "edge" (fingertips on a lid or
-    handle).
-    hinge : a point (3,) of the axis, along right, about which the moving shapes turn by ``travel`` degrees; None: they
-    slide ``travel`` metres towards the person. reach : half its width. mouth : where it pours from (3,)."""
+    handle). hinge : a point (3,) of the axis, along right, about which the moving shapes turn by ``travel`` degrees;
+    None: they slide ``travel`` metres towards the person. reach : half its width. mouth : where it pours from
+    (3,)."""
 
     kind: str
     shapes: tuple
