@@ -409,6 +409,7 @@ def test_a_committed_row_is_whole_and_not_stale(path):
             assert row.subjects(next(iter(row.metrics))) == task_clips(row.spec)[row.task != "pooling"].subjects
 
 
+@pytest.mark.slow
 def test_a_golden_row_is_obtained_again(results):
     """A committed row by the code as it is now is run again; other machines may round a few clips across a border."""
     spec = build_spec(load_profile("quick"), "synthetic-actions", "dense", 0)
@@ -416,10 +417,12 @@ def test_a_golden_row_is_obtained_again(results):
     if not path.is_file():
         pytest.skip("no committed row by the code as it is now: cross4d run --renew")
     golden, row = read_row(path), run(spec, progress=False)
-    assert row.data_hash == golden.data_hash and row.teacher_revision == golden.teacher_revision
-    if row.precision == golden.precision:
-        for probe, metric in golden.metrics.items():
-            assert row.metrics[probe].accuracy == pytest.approx(metric.accuracy, abs=0.05), probe
+    assert row.data_hash == golden.data_hash and row.clips_evaluated == golden.clips_evaluated
+    if row.precision != golden.precision:
+        pytest.skip(f"this machine computes in {row.precision}, the committed row in {golden.precision}")
+    assert row.teacher_revision == golden.teacher_revision
+    for probe, metric in golden.metrics.items():
+        assert row.metrics[probe].accuracy == pytest.approx(metric.accuracy, abs=0.05), probe
 
 
 def test_committed_rows_agree_where_two_tasks_share_one_encoder():
