@@ -103,7 +103,7 @@ def test_a_claim_compares_lines_that_its_table_has():
     profile = load_profile("quick")
     for name, artifact in ARTIFACTS.items():
         lines = {(spec.measured_on, artifact.line(spec)) for spec in artifact.runs(profile)}
-        for claim in claims_of(name, profile) if artifact.shape not in ("readability", "") else ():
+        for claim in claims_of(name, profile) if lines and artifact.shape != "readability" else ():
             for line in (claim.first, claim.second):
                 found = any(own == line and claim.on in ("", data) for data, own in lines)
                 assert found or line.pretext in COORDINATES, (name, claim)
