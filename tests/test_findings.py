@@ -157,6 +157,9 @@ def test_what_a_class_is_found_in_is_compared_within_rows(results):
     write_row(results, specs[DENSE][0], metrics, measures=measures)
     found = comparison("control_readability", QUICK, Line("targets"), Line("place"))
     assert list(found) == ["targets"]
+    write_row(results, specs[DENSE][0], metrics, measures=measures, older=True)
+    (results / "quick" / "runs" / f"{specs[DENSE][0].key}.json").unlink()
+    assert set(comparisons("control_readability", QUICK)["code"]) == {"older"}
     assert found["targets"].difference == pytest.approx(metrics["targets"].mIoU - metrics["place"].mIoU)
 
 

@@ -101,6 +101,7 @@ def comparisons(name: str, profile: Profile, claims: tuple[Claim, ...] | None = 
         for data in dict.fromkeys(data for data, _ in rows):
             several = comparison(name, profile, claim.first, claim.second, data) if claim.on in ("", data) else {}
             own = [*rows.get((data, claim.first), {}).values(), *rows.get((data, claim.second), {}).values()]
+            own = own or [row for (of, _), every in rows.items() if of == data for row in every.values()]
             for key, c in several.items():
                 about = {"data": data, "claim": claim.says, "first": str(claim.first), "second": str(claim.second)}
                 about |= {"reading": key, "role": "secondary" if found else "primary"}
