@@ -22,10 +22,10 @@ def peek(data):
     return frames, vertices, triangles
 
 
-def owed_to_mixing(own, stranger):
-    """The last is what standardising gains on its own data: the stranger has no part in it."""
-    mixed = stranger["standardized"] - own["linear"]
-    fair = stranger["standardized"] - own["standardized"]
+def owed_to_mixing(own, other):
+    """The last is what z-scoring gains on its own data: the other has no part in it."""
+    mixed = other["standardized"] - own["linear"]
+    fair = other["standardized"] - own["standardized"]
     return mixed, fair, mixed - fair
 
 

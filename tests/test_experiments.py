@@ -43,6 +43,8 @@ from cross4d_lib.experiments import (
     task_clips,
 )
 from cross4d_lib.experiments.row import Row, read_row
+from cross4d_lib.report.findings import claims_of
+from cross4d_lib.report.tables import COORDINATES
 
 run_module, queue = sys.modules["cross4d_lib.experiments.run"], sys.modules["cross4d_lib.experiments.queue"]
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,6 +96,17 @@ def test_the_manifest_knows_every_table_and_figure():
             assert artifact.runs(load_profile("quick")) == []
     with pytest.raises(ConfigError, match="no profile is called 'huge'"):
         load_profile("huge")
+
+
+def test_a_claim_compares_lines_that_its_table_has():
+    """Lines named like coordinates or like a metric stand in the rows of every other line."""
+    profile = load_profile("quick")
+    for name, artifact in ARTIFACTS.items():
+        lines = {(spec.measured_on, artifact.line(spec)) for spec in artifact.runs(profile)}
+        for claim in claims_of(name, profile) if lines and artifact.shape != "readability" else ():
+            for line in (claim.first, claim.second):
+                found = any(own == line and claim.on in ("", data) for data, own in lines)
+                assert found or line.pretext in COORDINATES, (name, claim)
 
 
 def test_the_dataset_falls_back_only_where_the_profile_says(monkeypatch, tmp_path, depth_videos):

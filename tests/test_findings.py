@@ -113,6 +113,18 @@ def test_the_first_claim_s_primary_reading_is_the_primary_one(controls):
     )
 
 
+def test_the_primary_table_holds_one_reading_a_claim_and_names_what_is_not_run(controls, monkeypatch):
+    monkeypatch.setattr(findings, "shown_profiles", lambda: [QUICK])
+    remove(controls, control("broadcast"))
+    shown = findings.primary_table("control_targets")
+    assert len(shown) == len(RIGHT) - 3 and set(shown["reading"]) == {"linear"}
+    row = shown.loc[("quick", "synthetic-actions", "dense − dense (shuffled points)")]
+    assert (row["claim"], row["verdict"], row["seeds"]) == ("a target must be that of the right place", "supported", 3)
+    assert shown.loc[("quick", "control_targets", "dense − dense (broadcast)")]["verdict"] == "not run"
+    monkeypatch.setattr(findings, "shown_profiles", lambda: [])
+    assert findings.primary_table("control_targets").empty
+
+
 def test_the_verdict_words_stand_beside_their_numbers(results):
     """Behind under z-scoring, ahead under the paper's probe: mixed."""
     specs = specs_of("table01", QUICK)
@@ -145,6 +157,9 @@ def test_what_a_class_is_found_in_is_compared_within_rows(results):
     write_row(results, specs[DENSE][0], metrics, measures=measures)
     found = comparison("control_readability", QUICK, Line("targets"), Line("place"))
     assert list(found) == ["targets"]
+    write_row(results, specs[DENSE][0], metrics, measures=measures, older=True)
+    (results / "quick" / "runs" / f"{specs[DENSE][0].key}.json").unlink()
+    assert set(comparisons("control_readability", QUICK)["code"]) == {"older"}
     assert found["targets"].difference == pytest.approx(metrics["targets"].mIoU - metrics["place"].mIoU)
 
 
@@ -287,7 +302,7 @@ def test_the_figure_of_carried_targets(finished, clips):
     figure = carried_figure(finished, clips[3], 3, 1, {"another": finished}, note="a note")
     FigureCanvasAgg(figure).draw()
     heads = {text.get_text().replace("\n", " ") for text in figure.texts}
-    assert heads >= {"dense", *CONTROLS, "another"} and "a note" in heads
+    assert heads >= {"dense", *CONTROLS, "another"} and "a note" in heads and within_edges(figure)
     points = [ax.collections[0].get_facecolors()[:, :3] for ax in figure.axes[:-1]]  # two panels a column, the bar last
     assert len(points) == 2 * (2 + len(CONTROLS))
     upper = dict(zip(["dense", *CONTROLS, "another"], points[::2]))

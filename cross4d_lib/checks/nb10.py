@@ -62,15 +62,15 @@ def refuses(answer, data: bytes, what: str) -> None:
 
 @exercise("10.owed_to_mixing")
 def owed_to_mixing(answer):
-    """A function of two dictionaries of accuracies: the stranger's mixed lead, its fair one, and what mixing adds."""
+    """A function of two dictionaries of accuracies: the other's mixed lead, its fair one, and what mixing adds."""
     generator = np.random.default_rng(1)
     for _ in range(8):
-        own, stranger = (dict(zip(("linear", "standardized"), generator.random(2).tolist())) for _ in range(2))
-        mixed, fair = stranger["standardized"] - own["linear"], stranger["standardized"] - own["standardized"]
-        given = numbers(answer(own, stranger), "mixed lead, fair lead, difference")
-        case = f"{stranger} against {own}:"
-        close(f"{case} the mixed lead,", given[0], mixed, "The stranger standardised, the other not.", 1e-9)
-        close(f"{case} the fair lead,", given[1], fair, "Both are standardised.", 1e-9)
+        own, other = (dict(zip(("linear", "standardized"), generator.random(2).tolist())) for _ in range(2))
+        mixed, fair = other["standardized"] - own["linear"], other["standardized"] - own["standardized"]
+        given = numbers(answer(own, other), "mixed lead, fair lead, difference")
+        case = f"{other} against {own}:"
+        close(f"{case} the mixed lead,", given[0], mixed, "The other z-scored, its own not.", 1e-9)
+        close(f"{case} the fair lead,", given[1], fair, "Both are z-scored.", 1e-9)
         close(f"{case} what mixing adds,", given[2], mixed - fair, "Mixed minus fair.", 1e-9)
 
 

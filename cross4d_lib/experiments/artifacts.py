@@ -127,7 +127,8 @@ def transfer_claims(profile: Profile) -> tuple[Claim, ...]:
     sources = dict.fromkeys(spec.data.dataset for spec in specs if spec.data)
     found = []
     for target in dict.fromkeys(spec.measured_on for spec in specs):
-        own, line = target.removesuffix("-actions"), lambda source: Line("dense", source=source)
+        own = target if target in sources else target.removesuffix("-actions")
+        line = lambda source: Line("dense", source=source)
         others = [source for source in sources if source != own]
         found.append(Claim(line(own), RANDOM, "pretraining on the same dataset is better than none", target))
         found += [Claim(line(s), RANDOM, "pretraining on another dataset is better than none", target) for s in others]

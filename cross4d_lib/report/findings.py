@@ -5,6 +5,8 @@ A table's claims and its primary reading are declared in the registry. Verdicts 
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
@@ -12,14 +14,15 @@ from ..evaluation.statistics import VERDICTS, Comparison, compare
 from ..experiments import ARTIFACTS, Claim, Line, Profile
 from ..experiments.artifacts import DENSE, GLOBAL
 from ..experiments.lines import control
-from .tables import COORDINATES, FEATURES, PLACES, Rows, counted, readings_of, rows_of, statistic_of
+from .tables import COORDINATES, FEATURES, PLACES, Rows, counted, readings_of, rows_of, shown_profiles, statistic_of
 
 STUCK = 0.8  # a loss that ends above this share of its first epoch's has hardly fallen
 FINDING = (
     "{claim} on {data}{older}: {verdict} ({first} − {second} {difference:+.2f} [{low:+.2f}, {high:+.2f}], {reading}, "
     "seeds {seeds})."
 )
-CELL = "{difference:+.2f} [{low:+.2f}, {high:+.2f}] {verdict}"
+INTERVAL = "{difference:+.2f} [{low:+.2f}, {high:+.2f}]"
+CELL = INTERVAL + " {verdict}"
 
 MEAN = Line("global", (("summary", "mean"),))
 PATHS = {  # from global to dense, (what is added, line) a step; the steps of each path add up to the whole difference
@@ -98,6 +101,7 @@ def comparisons(name: str, profile: Profile, claims: tuple[Claim, ...] | None = 
         for data in dict.fromkeys(data for data, _ in rows):
             several = comparison(name, profile, claim.first, claim.second, data) if claim.on in ("", data) else {}
             own = [*rows.get((data, claim.first), {}).values(), *rows.get((data, claim.second), {}).values()]
+            own = own or [row for (of, _), every in rows.items() if of == data for row in every.values()]
             for key, c in several.items():
                 about = {"data": data, "claim": claim.says, "first": str(claim.first), "second": str(claim.second)}
                 about |= {"reading": key, "role": "secondary" if found else "primary"}
@@ -117,6 +121,23 @@ def verdict_table(frame: pd.DataFrame) -> pd.DataFrame:
         cells.setdefault(at, about)[line["reading"]] = CELL.format(**line)
     shown = pd.DataFrame.from_dict(cells, orient="index")
     return shown[[*shown.columns[2:], *shown.columns[:2]]] if cells else shown
+
+
+def primary_table(*names: str) -> pd.DataFrame:
+    """The claims of tables by their primary readings, for every profile that has rows: one line a claim and dataset,
+    "not run" (and the table's name) where it has no rows. Empty where no profile has any."""
+    found: dict[tuple, dict] = {}
+    for profile, name in product(shown_profiles(), names):
+        primary = ARTIFACTS[name].primary
+        lines = [line for line in comparisons(name, profile).to_dict("records") if line["reading"] == primary]
+        for claim in claims_of(name, profile):
+            pair = (str(claim.first), str(claim.second))
+            own = [c for c in lines if (c["first"], c["second"]) == pair and claim.on in ("", c["data"])]
+            for c in own or [{"data": claim.on or name, "verdict": "not run", "seeds": "", "code": ""}]:
+                cells = {"difference": INTERVAL.format(**c) if c["seeds"] else "", "verdict": c["verdict"]}
+                about = {"reading": primary, "seeds": len(c["seeds"].split()), "code": c["code"]}
+                found[profile.name, c["data"], " − ".join(pair)] = {"claim": claim.says} | cells | about
+    return pd.DataFrame.from_dict(found, orient="index")
 
 
 def finding(line: dict) -> str:

@@ -90,8 +90,8 @@ def accuracy_plot(frames: list[pd.DataFrame]) -> Figure:
         draw_methods(ax, frame, list(dict.fromkeys(frame["method"])))
         chance, first = chance_line(ax, frame), frame.iloc[0]
         ax.set(ylim=(rows - 0.45, -0.55), xlim=(0, 1))
-        about = f"{first['profile']}: {data_label(frame)}\n{first['clip']}, {first['clips_evaluated']} test clips"
-        ax.set_title(about, fontsize=SMALL + 1)
+        about = fill(f"{first['profile']}: {data_label(frame)}", 110 // len(frames))
+        ax.set_title(f"{about}\n{first['clip']}, {first['clips_evaluated']} test clips", fontsize=SMALL + 1)
         best = frame[frame["probe"] == "linear"].sort_values("accuracy", ascending=False)
         values = ", ".join(f"{method} {value:.2f}" for method, value in zip(best["method"], best["accuracy"]))
         described.append(f"{first['profile']} on {data_label(frame)}: under the paper's probe {values}.")
@@ -248,7 +248,7 @@ def sweep_figure(frame: pd.DataFrame) -> Figure:
     first = frame[frame["base"] & (frame["method"] == "dense")].iloc[0]
     where = f"{first['profile']}: {data_label(frame)}, {first['clips_evaluated']} TRAINING clips, each subject left out"
     what = f"in turn; base {first['clip']}, {first['epochs']} epochs, {first['teacher']}, seeds {first['seeds']}"
-    figure.suptitle(f"{where} {what}", fontsize=SMALL + 0.5)
+    figure.suptitle(f"{where}\n{what}", fontsize=SMALL + 0.5)
     keys = []
     for probe in SWEPT:
         colour, marker = PROBE_STYLE[probe]

@@ -68,21 +68,23 @@ def carried_figure(
     position = camera.project(torch.as_tensor(clip.points[frame]))[0].numpy()
     panel = 0.99 * WIDTH / across
     tall = panel * float(np.clip((np.ptp(position[:, 1]) + 8) / (np.ptp(position[:, 0]) + 8), 1.2, 2.6))
-    height = 2 * tall + 1.25
+    heads = {name: name.replace(" ", "\n") for name in shown}
+    head = 0.13 + 0.16 * max(1 + text.count("\n") for text in heads.values())  # inches
+    height = 2 * tall + head + 0.8
     figure = Figure(figsize=(WIDTH, height))
     for c, (name, targets) in enumerate(shown.items()):
         taught = on_points(targets, i, frame)
         pca = fit_pca_rgb(every_target(targets)) if name in (others or {}) else shared
         centred = taught - targets.mean["dense"].numpy()
         for row, colours in enumerate((pca(taught), (similarity(centred, centred[anchor]) + 1) / 2)):
-            bottom = height - 0.45 - (row + 1) * tall - 0.04 * row
+            bottom = height - head - (row + 1) * tall - 0.04 * row
             box = (0.005 + c * 0.99 / across, bottom / height, 0.98 / across, tall / height)
             ax, scale = drawing.bare(figure.add_axes(box)), drawing.WHOLE if clip.tracked else 1.0
             drawing.look_at(ax, drawing.window(position, margin=3, aspect=panel / tall))
             drawing.draw_cloud(ax, clip.points[frame], camera, np.nan_to_num(colours), scale=scale)
             drawing.ring(ax, position[anchor], 60)
             if row == 0:
-                drawing.over(ax, name.replace(" ", "\n"))
+                drawing.over(ax, heads[name])
     drawing.cosine_bar(figure, (0.03, 0.3 / height, 0.25, 0.12 / height), "below: cosine to the ringed point's target")
     own = ", one of its own for each other" if others else ""
     words = f"above: three components, one PCA of dense's targets for the first {1 + len(CONTROLS)} columns{own}"
