@@ -1,4 +1,4 @@
-"""One shape for every refusal: what is wrong, where, and the mend.
+"""One shape for every refusal: what is wrong, where, and the fix.
 
 A reader of a traceback should never have to open the library to learn what to do next, so each error of ours
 carries three parts and prints them in one message. Anything else that escapes a reader is a bug.
@@ -12,20 +12,20 @@ class Cross4DError(Exception):
     ----------
     what : the fault, in one clause.
     where : file, clip, frame or argument that has it.
-    mend : what the reader can do about it.
+    fix : what the reader can do about it.
     """
 
-    def __init__(self, what: str, where: object = "", mend: str = ""):
-        self.what, self.where, self.mend = what, str(where), mend
+    def __init__(self, what: str, where: object = "", fix: str = ""):
+        self.what, self.where, self.fix = what, str(where), fix
         message = what
         if self.where:
             message += f" [{self.where}]"
-        if mend:
-            message += f". Mend: {mend}"
+        if fix:
+            message += f". Fix: {fix}"
         super().__init__(message)
 
     def __reduce__(self):  # exceptions cross process borders when targets are built in parallel
-        return type(self), (self.what, self.where, self.mend)
+        return type(self), (self.what, self.where, self.fix)
 
 
 class DataError(Cross4DError):

@@ -116,7 +116,7 @@ def test_wrong_usage_exits_with_2(wrong, capsys):
 def test_our_errors_are_one_line_and_exit_with_2(wrong, printed, capsys):
     assert cli.main(wrong) == 2
     error = capsys.readouterr().err.splitlines()
-    assert len(error) == 1 and error[0].startswith("cross4d: ") and printed in error[0] and "Mend: " in error[0]
+    assert len(error) == 1 and error[0].startswith("cross4d: ") and printed in error[0] and "Fix: " in error[0]
 
 
 def test_debug_shows_the_traceback():

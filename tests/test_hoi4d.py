@@ -264,7 +264,7 @@ def test_a_bad_file_is_refused_with_file_and_mend_and_without_allocating(tmp_pat
         for act in (lambda: HOI4D.entries(tmp_path), lambda: read_file(tmp_path / "train1.h5")):
             with pytest.raises(DataError, match=message) as refusal:
                 act()
-            assert refusal.value.where.endswith("train1.h5") and refusal.value.mend
+            assert refusal.value.where.endswith("train1.h5") and refusal.value.fix
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
@@ -293,7 +293,7 @@ def test_a_truncated_file_a_missing_sequence_and_bad_values_are_refused(tmp_path
     for f, message in ((1, r"labels 0..49, outside 0..48"), (2, "labels -1.."), (3, "frame 3 has a coordinate")):
         with pytest.raises(DataError, match=message) as refusal:
             video.frames[f]
-        assert refusal.value.where == str(path) and refusal.value.mend
+        assert refusal.value.where == str(path) and refusal.value.fix
     del video, refusal
     cut = tmp_path / "cut" / "train1.h5"
     cut.parent.mkdir()
@@ -317,7 +317,7 @@ def test_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, storage, cou
             frames = [(video.frames[f], video.point_labels[f]) for f in range(min(3, len(video.frames)))]
         except DataError as error:
             refused += 1
-            assert Path(error.where) == path and error.mend
+            assert Path(error.where) == path and error.fix
         else:
             for points, labels in frames:
                 assert points.shape == (len(labels), 3) and points.dtype == np.float32 and np.isfinite(points).all()

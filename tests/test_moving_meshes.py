@@ -402,7 +402,7 @@ def test_bad_parts_are_refused_with_file_and_mend(tmp_path, case):
     spoil(tmp_path / "animals-parts")
     with pytest.raises(DataError, match=message) as refusal:
         ANIMALS.read(ANIMALS.entries(root)[0])
-    assert "Horse." in refusal.value.where and refusal.value.mend
+    assert "Horse." in refusal.value.where and refusal.value.fix
 
 
 def test_animals_without_a_folder_of_parts_are_refused_with_the_other_name(tmp_path):
@@ -448,7 +448,7 @@ def test_a_bad_animation_is_refused_with_file_and_mend(tmp_path, case):
     data, message = BAD[case]
     with pytest.raises(DataError, match=message) as refusal:
         read_bytes_as(data, tmp_path)
-    assert refusal.value.where.endswith("bear3EP_Walk.anime") and refusal.value.mend
+    assert refusal.value.where.endswith("bear3EP_Walk.anime") and refusal.value.fix
 
 
 def test_a_file_that_is_gone_or_larger_than_any_animation_is_refused(tmp_path):
@@ -513,7 +513,7 @@ def test_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, file, count)
                 )
         except DataError as error:
             refused += 1
-            assert Path(error.where).parent in (path.parent, parts) and error.mend
+            assert Path(error.where).parent in (path.parent, parts) and error.fix
     assert 0.3 * count < refused <= count
     assert time.process_time() - begin < 30
 

@@ -255,7 +255,7 @@ def test_a_bad_png_is_refused_with_file_and_mend_and_without_allocating(tmp_path
         assert tracemalloc.get_traced_memory()[1] < 2**23
     finally:
         tracemalloc.stop()
-    assert refusal.value.where.endswith("MDepth-00000001.png") and refusal.value.mend
+    assert refusal.value.where.endswith("MDepth-00000001.png") and refusal.value.fix
 
 
 def test_a_file_larger_than_any_depth_map_is_not_read(tmp_path):
@@ -276,7 +276,7 @@ def test_damaged_pngs_give_points_or_a_data_error(tmp_path, count):
             points = read_folder(folder).frames[0]
         except DataError as error:
             refused += 1
-            assert error.where == str(path) and error.mend
+            assert error.where == str(path) and error.fix
         else:
             assert (
                 points.ndim == 2 and points.shape[1] == 3 and points.dtype == np.float32 and np.isfinite(points).all()

@@ -306,7 +306,7 @@ def test_a_bad_bin_is_refused_with_file_and_mend(tmp_path, case):
     data, message = BAD_BINS[case]
     with pytest.raises(DataError, match=message) as refusal:
         read_bytes_as(MSR, data, tmp_path, "a01_s01_e01_sdepth.bin")
-    assert refusal.value.where.endswith("a01_s01_e01_sdepth.bin") and refusal.value.mend
+    assert refusal.value.where.endswith("a01_s01_e01_sdepth.bin") and refusal.value.fix
 
 
 def saved(**arrays):
@@ -362,7 +362,7 @@ def test_a_bad_mat_is_refused_with_file_and_mend(tmp_path, case):
     data, message = BAD_MATS[case]
     with pytest.raises(DataError, match=message) as refusal:
         read_bytes_as(UTD, data, tmp_path, "a1_s1_t1_depth.mat")
-    assert refusal.value.where.endswith("a1_s1_t1_depth.mat") and refusal.value.mend
+    assert refusal.value.where.endswith("a1_s1_t1_depth.mat") and refusal.value.fix
 
 
 def test_a_file_that_is_gone_or_larger_than_any_video_is_refused(tmp_path):
@@ -437,7 +437,7 @@ def test_damaged_files_give_a_valid_video_or_a_data_error(tmp_path, form, count)
                 video = source.read(Entry("v", 0, "s1", path))
             except DataError as error:
                 refused += 1
-                assert error.where == str(path) and error.mend
+                assert error.where == str(path) and error.fix
             else:
                 assert video.frames
                 for frame in video.frames:

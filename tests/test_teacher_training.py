@@ -791,7 +791,7 @@ def test_the_command_passes_on_what_it_is_given(monkeypatch, tmp_path, capsys):
 
 
 def test_a_teacher_of_a_datasets_own_clips_is_found_by_its_name(tmp_path, monkeypatch, teacher_folder):
-    """``in-domain/DATASET`` is the folder the command makes; without it the mend is that command. Its name alone marks
+    """``in-domain/DATASET`` is the folder the command makes; without it the fix is that command. Its name alone marks
     it, and a run's name does not change with what lies there, for a reader of the rows has not got it."""
     name, spec = (
         "in-domain/msr-action3d",

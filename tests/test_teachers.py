@@ -9,7 +9,7 @@ Claims proved:
 4. No gradient ever. The revision changes with weights, settings and preprocessing, and with nothing else.
    ``/untrained`` is another model, fixed by its seed, that says what it is.
 5. A teacher that cannot be loaded, images that do not fit it in shape, dtype or range, and options without such a value
-   are refused with file, reason and mend; no network is tried when offline. A shipped teacher is byte for byte the one
+   are refused with file, reason and fix; no network is tried when offline. A shipped teacher is byte for byte the one
    that ships.
 6. The random projection is one fixed matrix that nearly keeps angles (Johnson-Lindenstrauss); the PCA is orthonormal,
    has fixed signs, and no projection of its size reconstructs better.
@@ -339,7 +339,7 @@ def refusal(name, **options):
     assert (
         str(name).removesuffix("/untrained").removeprefix("./") in caught.value.where
         and caught.value.what
-        and caught.value.mend
+        and caught.value.fix
     )
     return str(caught.value)
 
@@ -384,7 +384,7 @@ def test_weights_that_are_not_numbers_are_refused(copy14):
     weights["layernorm.bias"][0] = math.nan
     save_file(weights, copy14 / "model.safetensors", metadata={"format": "pt"})
     teacher = load(copy14)
-    with pytest.raises(TeacherError, match="not finite .*teacher.* Mend: the weights are damaged"):
+    with pytest.raises(TeacherError, match="not finite .*teacher.* Fix: the weights are damaged"):
         teacher(images(1))
 
 

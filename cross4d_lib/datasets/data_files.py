@@ -98,7 +98,7 @@ def _walk(folder: Path, name: re.Pattern, folders: bool, visited: set) -> Iterat
             yield from _walk(folder / entry, name, folders, visited)
 
 
-def read_bytes(path: Path, most: int, what: str, mend: str = FETCH) -> bytes:
+def read_bytes(path: Path, most: int, what: str, fix: str = FETCH) -> bytes:
     """The file's content. Raises DataError when it cannot be read, is empty, stands for another file, or has more than
     ``most`` bytes, as many as ``what`` can have."""
     try:
@@ -106,7 +106,7 @@ def read_bytes(path: Path, most: int, what: str, mend: str = FETCH) -> bytes:
         if size == 0:
             raise DataError("the file is empty", path, FETCH)
         if size > most:
-            raise DataError(f"{size:,} bytes are more than any {what} has", path, mend)
+            raise DataError(f"{size:,} bytes are more than any {what} has", path, fix)
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror}", path, ACCESS) from error

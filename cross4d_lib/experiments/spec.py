@@ -57,7 +57,7 @@ class Part(BaseModel):
         return hash(self.model_dump_json())
 
 
-def refused(error: ValidationError, where: str, mend: str) -> ConfigError:
+def refused(error: ValidationError, where: str, fix: str) -> ConfigError:
     """The first of pydantic's complaints as one of ours, ``targets.cameras: Input should be ..., not 'two'``; our own,
     raised inside a part, as it is."""
     first = error.errors()[0]
@@ -66,7 +66,7 @@ def refused(error: ValidationError, where: str, mend: str) -> ConfigError:
         return cause
     path = ".".join(str(step) for step in first["loc"])
     value = "" if first["type"] in ("missing", "value_error") else f", not {str(first['input'])[:60]!r}"
-    return ConfigError(f"{path}: {first['msg'].removeprefix('Value error, ')}{value}".removeprefix(": "), where, mend)
+    return ConfigError(f"{path}: {first['msg'].removeprefix('Value error, ')}{value}".removeprefix(": "), where, fix)
 
 
 class DataSpec(Part):

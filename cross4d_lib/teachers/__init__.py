@@ -88,19 +88,19 @@ def folder_of(stem: str) -> Path | str:
     if not stem.startswith(IN_DOMAIN_PREFIX):
         return SHIPPED.get(stem, stem)
     dataset = stem.removeprefix(IN_DOMAIN_PREFIX)
-    folder, mend = in_domain_folder(dataset), f"cross4d train-teacher --data {dataset}"
+    folder, fix = in_domain_folder(dataset), f"cross4d train-teacher --data {dataset}"
     if not (folder / "model.safetensors").is_file():
-        raise TeacherError(f"no teacher was trained on the clips of {dataset} here, and none ships", folder, mend)
+        raise TeacherError(f"no teacher was trained on the clips of {dataset} here, and none ships", folder, fix)
     try:
         training = json.loads((folder / "training.json").read_text())
         finished, weights = training.get("finished", True), training.get("weights")
     except (OSError, ValueError, AttributeError):
         finished, weights = False, None
     if not finished:
-        raise TeacherError("the training of this teacher was stopped", folder, f"continue it: {mend}")
+        raise TeacherError("the training of this teacher was stopped", folder, f"continue it: {fix}")
     if weights and weights != file_digest(folder / "model.safetensors"):
         raise TeacherError(
-            "the weights are not those that its training saved", folder, f"delete the folder, then {mend}"
+            "the weights are not those that its training saved", folder, f"delete the folder, then {fix}"
         )
     return folder
 

@@ -215,9 +215,9 @@ def _refusal(folder_or_id: str, local: bool, error: Exception) -> TeacherError:
             f"accept the terms on https://huggingface.co/{folder_or_id} and log in with `hf auth login`, or give a "
             f"folder that holds them. {without}",
         )
-    mend = f"a hub id needs the network once; offline, give a folder, or use {shipped}"
+    fix = f"a hub id needs the network once; offline, give a folder, or use {shipped}"
     return TeacherError(
-        f"the teacher cannot be loaded ({cause}){licence}", folder_or_id, f"{mend}. {without}" if published else mend
+        f"the teacher cannot be loaded ({cause}){licence}", folder_or_id, f"{fix}. {without}" if published else fix
     )
 
 
