@@ -200,7 +200,7 @@ def test_an_empty_frame_shows_the_nearest_with_points_and_counts_as_repeated(siz
     video = coded_video(sizes, labels=True)
     filled = [f for f, size in enumerate(sizes) if size]
     if not filled:
-        with pytest.raises(EmptyVideoError, match=r"no frame has a point \[v\].*Mend"):
+        with pytest.raises(EmptyVideoError, match=r"no frame has a point \[v\].*Fix"):
             sample_clip(video, frames, 5, stride)
         return
     wanted, padded = frame_indices(len(sizes), frames, stride)
@@ -428,7 +428,7 @@ def test_the_root_is_the_argument_or_the_environment_s(tmp_path, monkeypatch):
     (tmp_path / "toy").mkdir()
     assert dataset_root("toy", None) == tmp_path / "toy"
     assert dataset_root("toy", str(tmp_path)) == tmp_path
-    with pytest.raises(DataError, match="is not there.*Mend"):
+    with pytest.raises(DataError, match="is not there.*Fix"):
         dataset_root("other", None)
     monkeypatch.delenv("CROSS4D_DATA")
     with pytest.raises(DataError, match="set CROSS4D_DATA"):
@@ -507,7 +507,7 @@ def test_a_mesh_is_sampled_by_id_and_seed_alone():
 
 def test_a_surface_without_area_and_a_vertex_that_is_not_finite_are_refused():
     flat = Video([SQUARE * np.float32([1, 0, 0])] * 2, "line", triangles=TRIANGLES)
-    with pytest.raises(DataError, match="surface without area.*Mend"):
+    with pytest.raises(DataError, match="surface without area.*Fix"):
         sample_clip(flat, 2, 5)
     broken = moving_mesh()
     broken.frames[5][:] = np.nan

@@ -144,7 +144,7 @@ def test_hidden_and_resource_folders_are_passed_over(files, folder):
 def test_a_clip_that_is_there_twice_is_named_with_both_places(files):
     name, root = files
     shutil.copytree(root / "inside", root / "a_backup")
-    with pytest.raises(DataError, match="there twice.*a_backup.* and .*inside.*Mend"):
+    with pytest.raises(DataError, match="there twice.*a_backup.* and .*inside.*Fix"):
         load_dataset(name, root=root)
 
 

@@ -277,7 +277,7 @@ def test_a_bad_file_is_refused_with_file_and_mend_and_without_allocating(tmp_pat
 )
 def test_what_is_no_hdf5_is_refused(tmp_path, data):
     (tmp_path / "train1.h5").write_bytes(data)
-    with pytest.raises(DataError, match="no HDF5 file.*train1.h5.*Mend"):
+    with pytest.raises(DataError, match="no HDF5 file.*train1.h5.*Fix"):
         HOI4D.entries(tmp_path)
 
 

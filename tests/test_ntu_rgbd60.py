@@ -187,7 +187,7 @@ def test_a_video_without_a_single_point_and_a_folder_without_a_frame_are_refused
     nothing = read_folder(write_video(tmp_path, "S001C001P001R001A001", [person(points=False)] * 3))
     with pytest.raises(EmptyVideoError, match="no frame has a point.*S001C001P001R001A001"):
         sample_clip(nothing, 3, 10)
-    with pytest.raises(DataError, match="no frame MDepth.*Mend"):
+    with pytest.raises(DataError, match="no frame MDepth.*Fix"):
         read_folder(write_video(tmp_path, "S001C001P001R001A002", []))
     with pytest.raises(DataError, match="folder cannot be read"):
         read_folder(tmp_path / "gone")

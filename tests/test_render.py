@@ -429,7 +429,7 @@ def test_an_empty_grey_range_is_a_step_and_not_a_nan():
 def test_a_coordinate_that_is_not_finite_is_named(value):
     clip = cloud(3, 8)
     clip[2, 5, 1] = value
-    with pytest.raises(DataError, match="frame 2, point 5 .* Mend"):
+    with pytest.raises(DataError, match="frame 2, point 5 .* Fix"):
         render(clip)
 
 
