@@ -20,8 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..decisions import TARGET_MEMORY
 from ..encoders import normalise
 from ..errors import ConfigError
+from ..recent import Recent
 from ..targets import Batch
 from .base import register_pretext
 from .dense_global import Dense, DenseConfig
@@ -97,7 +99,10 @@ class ControlledTargets:
         self.store, self.control, self.seed, self.merge = store, control, seed, merge
         self.key, self.dim = f"{store.key}, {control}, seed {seed}", store.dim
         self.next_clip = cycle(len(store), np.random.default_rng(seed))
-        self._targets: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * len(store)
+        self._recent = Recent(TARGET_MEMORY)
+
+    def __reduce__(self):
+        return type(self), (self.store, self.control, self.seed, self.merge)
 
     def __len__(self) -> int:
         return len(self.store)
@@ -112,12 +117,13 @@ class ControlledTargets:
         return ClipTargets(frame, targets[0], visible[0], place, frame_class)
 
     def targets(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """(M, d_p) targets of clip i under the control, 0 where there is none, and (M,) bool where there is one; kept
-        in half precision, as the store keeps its own."""
-        if self._targets[i] is None:
+        """(M, d_p) targets of clip i under the control, 0 where there is none, and (M,) bool where there is one: in
+        half precision, as the store keeps its own, and kept in bounded memory."""
+        if (kept := self._recent.get(i)) is None:
             targets, visible = CONTROLS[self.control](self, i)
-            self._targets[i] = targets.half(), visible
-        return self._targets[i]
+            kept = targets.half(), visible
+            self._recent.put(i, kept, sum(part.nbytes for part in kept))
+        return kept
 
     def __getitem__(self, i: int) -> dict[str, torch.Tensor]:
         """The store's item with the targets exchanged, as one view."""
@@ -135,10 +141,11 @@ class ControlledTargets:
     def mean(self) -> dict[str, torch.Tensor]:
         """As of a TargetStore: "dense" and "first" are the mean over the targets that the tokens carry."""
         if not hasattr(self, "_mean"):
-            every = [self.targets(i) for i in range(len(self))]
-            total = sum(targets.double().sum(0) for targets, _ in every)
-            count = max(1, sum(int(visible.sum()) for _, visible in every))
-            self._mean = self.store.mean | dict.fromkeys(("dense", "first"), (total / count).float())
+            total, count = torch.zeros(self.dim, dtype=torch.float64), 0
+            for i in range(len(self)):
+                targets, visible = self.targets(i)
+                total, count = total + targets.double().sum(0), count + int(visible.sum())
+            self._mean = self.store.mean | dict.fromkeys(("dense", "first"), (total / max(1, count)).float())
         return self._mean
 
     def rng(self, i: int) -> np.random.Generator:
