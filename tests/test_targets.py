@@ -35,14 +35,14 @@ import zarr
 from conftest import DIM, FRAMES, POINTS, SIZE, tiny_encoder
 from zarr.storage import _local
 
-from cross4d_lib import targets as room
 from cross4d_lib.datasets import ClipDataset, load_dataset, load_source
 from cross4d_lib.decisions import SHADE_FAR, SHADE_QUANTILES, SPLAT
 from cross4d_lib.errors import ConfigError, TargetError, TeacherError
 from cross4d_lib.recent import Recent
 from cross4d_lib.render import fit_camera
-from cross4d_lib.target_store import checksum
 from cross4d_lib.targets import Batch, TargetStore, build_targets, clip_targets, fit_pca, key_of, store_spec
+from cross4d_lib.targets import build as room
+from cross4d_lib.targets.store import checksum
 from cross4d_lib.teachers import load_teacher, random_projection
 
 PATCH = 14

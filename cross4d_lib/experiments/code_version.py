@@ -29,7 +29,7 @@ ROOMS = {  # -> the files that hold its code, relative to the library
     "render": ("render.py", "correspondence.py"),
     "points": ("points.py",),
     "teachers": ("teachers/*.py",),
-    "targets": ("batch.py", "targets.py", "target_store.py"),
+    "targets": ("targets/*.py",),
     "encoders": ("encoders/*.py",),
     "pretexts": ("pretexts/*.py",),
     "training": ("training.py", "augment.py", "precision.py"),

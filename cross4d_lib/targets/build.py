@@ -1,6 +1,6 @@
 """The targets of each token (Eq. 1 to 4, Sec. 3.1): computed once under a frozen teacher, read in every epoch.
 
-Clips are computed in any order, by any number of processes, into one store (``target_store.py``); killing a build loses
+Clips are computed in any order, by any number of processes, into one store (``store.py``); killing a build loses
 at most the clips under way, and the next build computes what is missing or damaged. No label is stored.
 """
 
@@ -17,17 +17,14 @@ import torch
 import zarr
 from tqdm.auto import tqdm
 
-from .batch import Batch, merge_views
-from .correspondence import patch_index, point_features, render_cameras
-from .datasets import ClipDataset
-from .decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, PROJECTION_SEED, SHADE_FAR, SHADE_QUANTILES, SPLAT
-from .errors import ConfigError, TargetError
-from .files import cache_folder, expanded, write_whole
-from .render import Camera
-from .target_store import CODECS, TargetStore, checksum, description, key_of
-from .teachers import Teacher, pca_projection, random_projection
-
-__all__ = ["Batch", "TargetStore", "build_targets", "clip_targets", "fit_pca", "key_of", "merge_views", "store_spec"]
+from ..correspondence import patch_index, point_features, render_cameras
+from ..datasets import ClipDataset
+from ..decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, PROJECTION_SEED, SHADE_FAR, SHADE_QUANTILES, SPLAT
+from ..errors import ConfigError, TargetError
+from ..files import cache_folder, expanded, write_whole
+from ..render import Camera
+from ..teachers import Teacher, pca_projection, random_projection
+from .store import CODECS, TargetStore, checksum, description, key_of
 
 FORMAT = 3  # raised whenever the same key would hold other arrays
 PCA_CLIPS = 64  # clips whose patch features the PCA is fitted on

@@ -19,11 +19,11 @@ import torch
 import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
+from ..decisions import TARGET_MEMORY
+from ..errors import TargetError
+from ..files import write_text
+from ..recent import Recent
 from .batch import Batch, merge_views
-from .decisions import TARGET_MEMORY
-from .errors import TargetError
-from .files import write_text
-from .recent import Recent
 
 CODECS = BytesCodec, ZstdCodec, Crc32cCodec  # of every array, in this order; a store with another is not read
 REBUILD = "delete the folder and build the targets again"

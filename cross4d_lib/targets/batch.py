@@ -7,7 +7,7 @@ from functools import cached_property
 
 import torch
 
-from .errors import ConfigError, TargetError
+from ..errors import ConfigError, TargetError
 
 
 @dataclass(frozen=True)
