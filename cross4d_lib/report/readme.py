@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from ..errors import ConfigError
 from ..experiments import ARTIFACTS
-from ..experiments.lines import teacher_kind
 from ..files import write_text
-from .display import cell, heading, markdown, side_by_side
+from .display import markdown, side_by_side
 from .findings import findings, legend_of_verdicts
-from .tables import shown_profiles, table_names, tables_of
+from .tables import shown_profiles, table_names
 
 ROOT = Path(__file__).resolve().parents[2]
 README, RESULTS_PAGE = ROOT / "README.md", ROOT / "RESULTS.md"
@@ -29,21 +26,14 @@ and in brackets the 95 % interval over subjects, clips and seeds. The longest ta
 """
 
 
-def teachers_section() -> str:
-    """Markdown: Table 2's lines of trained teachers under all three probes, of the largest profile that has them."""
-    frames = list(tables_of("table02").values())
-    lines = frames[-1].to_dict("records") if frames else []
-    found: dict[str, dict] = {}
-    for line in lines:
-        if teacher_kind(line["line"].teacher) != "UNTRAINED":
-            found.setdefault(line["method"], {"seeds": line["seeds"]})[line["probe"]] = cell(line)
-    title = f"{heading(lines)}: student (teacher)" if lines else ""
-    return markdown(pd.DataFrame.from_dict(found, orient="index").rename_axis(title)) if lines else ""
-
-
 def results_section() -> str:
-    """Markdown of the README: Table 1 with what its claims show, and what trained teachers give."""
-    return "\n\n".join(filter(None, (markdown(side_by_side("table01")), findings_of("table01"), teachers_section())))
+    """Markdown of the README: Table 1 under the paper's two probes (Table 11), and what its claims show on the largest
+    profile that has rows."""
+    frame = side_by_side("table01")
+    shown = frame[frame.index.get_level_values("probe") != "converged"]
+    profiles = shown_profiles()
+    sentences = findings("table01", profiles[-1]) if profiles else []
+    return "\n\n".join(filter(None, (markdown(shown), "\n".join(f"- {sentence}" for sentence in sentences))))
 
 
 def findings_of(name: str) -> str:
