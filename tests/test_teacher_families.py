@@ -674,15 +674,10 @@ def test_a_teacher_that_fails_at_once_leaves_nothing(clips, teacher, cache):
 
 
 def test_cross4d_tinys_revisions_are_what_rows_say_they_were():
-    """The rows on disk were measured before there were families: they hold the revision of the teacher that made
-    them."""
+    """The committed rows hold the revision of the teacher whose targets they were measured with."""
     from cross4d_lib.experiments.run import load_rows
 
-    told = {
-        row["teacher"]: row["teacher_revision"]
-        for row in load_rows("quick")
-        if row["teacher"].startswith("cross4d-tiny")
-    }
+    stated = {row.teacher: row.teacher_revision for row in load_rows("quick") if row.teacher.startswith("cross4d-tiny")}
     for name in ("cross4d-tiny", "cross4d-tiny/untrained"):
         teacher = load_teacher(name, dtype=torch.float32)
-        assert teacher.revision.rpartition("-")[0] == told[name].rpartition("-")[0]
+        assert teacher.revision.rpartition("-")[0] == stated[name].rpartition("-")[0]
