@@ -72,6 +72,7 @@ def test_help_waits_for_no_large_library():
     assert not {"torch", "numpy", "transformers", "zarr", "pandas", "matplotlib"} & set(loaded)
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_is_no_error():
     listing = subprocess.Popen(
         [sys.executable, "-c", "import sys; from cross4d_lib.cli import main; sys.exit(main(['list']))"],
@@ -258,6 +259,7 @@ def test_reproduce_goes_on_after_a_failure_and_names_it(book, tmp_path, capsys):
     assert "seen quick" in (tmp_path / "build" / "html" / "02_good.html").read_text()
 
 
+@pytest.mark.slow
 def test_reproduce_hands_the_profile_over_and_leaves_the_notebook_alone(book, tmp_path):
     book("01_good")
     before = (tmp_path / "notebooks" / "01_good.ipynb").read_bytes()

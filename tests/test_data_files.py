@@ -238,6 +238,7 @@ def test_every_reader_of_depth_has_one_rule_for_empty_frames(name, tmp_path):
 # -------------------------------------------------------------------------------------------- workers
 
 
+@pytest.mark.slow
 def test_workers_under_spawn_read_every_dataset(tmp_path, monkeypatch):
     """The clips are those read here, batched by points, labels, ids and subjects. One pair of workers for all datasets,
     through a ConcatDataset, because each start imports torch anew."""

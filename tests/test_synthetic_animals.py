@@ -299,6 +299,7 @@ def joints_over_time(category, action, identity):
     return (places / skeleton.height).ravel()
 
 
+@pytest.mark.slow
 def test_acts_can_be_told_apart_across_individuals_and_kinds():
     """Nearest mean of head, tail and feet relative to the kind's own mean, learnt on individuals 1-2, tried on 5: far
     above 1 in 8."""
@@ -312,6 +313,7 @@ def test_acts_can_be_told_apart_across_individuals_and_kinds():
     assert np.mean(right) > 0.8
 
 
+@pytest.mark.slow
 def test_kinds_can_be_told_apart_across_individuals():
     """Nearest mean of the parts' centres and sizes in the standing pose, learnt on individuals 1-3, tried on 5 and 6:
     far above 1 in 12."""

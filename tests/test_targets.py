@@ -517,6 +517,7 @@ def test_a_build_killed_within_a_write_goes_on(clips, teacher, teacher_folder, f
     goes_on(clips, teacher, tmp_path, finished)
 
 
+@pytest.mark.slow
 def test_a_build_killed_again_and_again_gets_there(clips, teacher, teacher_folder, finished, processes, tmp_path):
     """At random moments; what was finished once is never made again."""
     moments, whole = random.Random(0), set()
@@ -534,6 +535,7 @@ def test_a_build_killed_again_and_again_gets_there(clips, teacher, teacher_folde
     goes_on(clips, teacher, tmp_path, finished)
 
 
+@pytest.mark.slow
 def test_two_processes_building_at_once_share_the_work(clips, teacher_folder, finished, processes, tmp_path):
     ready, calls = processes.Barrier(2), processes.Queue()
     both = [
@@ -845,6 +847,7 @@ def test_a_large_store_opens_without_reading_clips_and_every_clip_costs_the_same
     assert not file_reads  # kept
 
 
+@pytest.mark.slow
 def test_an_epoch_over_a_large_store_needs_bounded_memory(many):
     """300 clips are 20 MB; what is kept stays under the limit of 1 MB, beside at most a few clips on their way."""
     store = TargetStore(many, memory=1_000_000)
@@ -879,6 +882,7 @@ def test_a_store_travels_as_its_path(finished):
     assert again.memory == finished.memory
 
 
+@pytest.mark.slow
 def test_a_data_loader_with_spawned_workers_gives_the_batches(finished):
     loader = torch.utils.data.DataLoader(
         finished, batch_size=4, collate_fn=finished.collate, num_workers=1, multiprocessing_context="spawn"

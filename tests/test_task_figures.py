@@ -388,6 +388,7 @@ def test_the_player_holds_both_clouds(scenes):
         segmentation_player(clip, clip.point_labels, prediction[:2], source.point_classes)
 
 
+@pytest.mark.slow
 def test_the_player_keeps_its_budget():
     generator = np.random.default_rng(0)
     clip = Clip(generator.standard_normal((24, 1024, 3)).astype(np.float32), "noise")

@@ -77,6 +77,7 @@ def test_rows_are_visible_points_with_their_patches_feature(clips, teacher):
     assert np.isfinite(features).all() and places.min() >= 0 and labels.max() < len(clips.source.point_classes)
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_kept_part_by_part_and_not_measured_again(tmp_path, teacher_folder, monkeypatch):
     calls = []
     counting = lambda name, function: lambda *arguments: calls.append(name) or function(*arguments)

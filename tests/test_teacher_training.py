@@ -368,6 +368,7 @@ def test_the_momentum_stays_below_its_bound():
         assert np.prod(momenta[:steps]) < 0.01
 
 
+@pytest.mark.slow
 def test_after_training_the_ema_lies_near_the_student(pool):
     """A student that runs away from the EMA by one a step is followed at the distance of its memory."""
     fast, slow = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False).requires_grad_(False)
