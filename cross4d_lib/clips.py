@@ -83,12 +83,13 @@ def whole_number(value, name: str, where: str, least: int = 1) -> int:
     return number
 
 
-def frame_indices(available: int, frames: int, stride: Stride = 1) -> tuple[np.ndarray, int]:
+def frame_indices(available: int, frames: int, stride: Stride = 1, start: int | None = None) -> tuple[np.ndarray, int]:
     """Which frames of a video are the clip, and how many of them are repetitions.
 
     stride k (Table 8 uses 1 or 2): the window of ``frames`` frames k apart, centred in the video; a video too short for
     it is played whole and its last frame repeated. ``"uniform"``: ``frames`` frames spread evenly from first to last,
-    so the whole motion is seen; a video with fewer frames repeats some of them.
+    so the whole motion is seen; a video with fewer frames repeats some of them. start : the window's first frame, where
+    it is not the centred one.
 
     Returns ((frames,) int64 indices, number of repeated frames). The paper does not say where its window lies: centred
     is our decision. Raises ConfigError on a size that is no whole number above 0.
@@ -100,10 +101,22 @@ def frame_indices(available: int, frames: int, stride: Stride = 1) -> tuple[np.n
         indices = np.round(np.linspace(0, available - 1, frames)).astype(np.int64)
         return indices, frames - len(np.unique(indices))
     reach = (frames - 1) * stride + 1
-    start = max(0, (available - reach) // 2)
+    start = max(0, (available - reach) // 2) if start is None else start
     indices = start + stride * np.arange(frames, dtype=np.int64)
     repeated = int((indices >= available).sum())
     return np.minimum(indices, available - 1), repeated
+
+
+def window_starts(available: int, frames: int, stride: Stride, windows: int) -> list[int | None]:
+    """First frames of up to ``windows`` windows of a video, evenly spaced from its first frame to its last, each once.
+
+    None is the window of ``frame_indices`` itself, where a video has no other: under "uniform", and where it is too
+    short for two.
+    """
+    room = 0 if stride == "uniform" else available - ((frames - 1) * stride + 1)
+    if room < 1 or windows == 1:
+        return [None]
+    return np.unique(np.linspace(0, room, windows).round().astype(int)).tolist()
 
 
 def whole_stride(stride) -> Stride:
@@ -187,8 +200,10 @@ def _nearest_with_points(video: Video, wanted: int, empty: set[int]) -> tuple[in
     raise EmptyVideoError("no frame has a point", video.id, "remove the recording, or load with skip_empty=True")
 
 
-def sample_clip(video: Video, frames: int, points: int, stride: Stride = 1, seed: int = 0) -> Clip:
-    """Sample a Clip from a Video, deterministically by (video.id, seed).
+def sample_clip(
+    video: Video, frames: int, points: int, stride: Stride = 1, seed: int = 0, start: int | None = None
+) -> Clip:
+    """Sample a Clip from a Video, deterministically by (video.id, seed). start : as in ``frame_indices``.
 
     A moving mesh gives points drawn on its surface, uniform by area in the clip's first frame, with fixed barycentric
     coordinates: point n is one and the same point in every frame. A frame without points shows its nearest neighbour
@@ -198,7 +213,7 @@ def sample_clip(video: Video, frames: int, points: int, stride: Stride = 1, seed
     frame, ConfigError on a size that is no whole number above 0.
     """
     points = whole_number(points, "points", "point sampling")
-    indices, frames_repeated = frame_indices(len(video.frames), frames, stride)
+    indices, frames_repeated = frame_indices(len(video.frames), frames, stride, start)
     generator = clip_generator(video.id, seed)
     points_repeated = 0
     if video.triangles is not None:

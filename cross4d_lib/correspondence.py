@@ -13,7 +13,7 @@ import math
 import torch
 
 from .clips import whole_number
-from .decisions import POINT_TOKENS
+from .decisions import POINT_TOKENS, VISIBILITY
 from .errors import ConfigError
 from .points import nearest_neighbours
 from .render import Rendering, fit_camera, render
@@ -22,7 +22,7 @@ from .render import Rendering, fit_camera, render
 def patch_index(view: Rendering, patch: int = 14) -> torch.Tensor:
     """The teacher's patch each point projects to: (T, N) int64, row-major in the h x w grid; -1 where occluded (Eq. 3).
 
-    A visible point can own pixels of its disc in a neighbouring patch; its patch is the one of its own projection.
+    A point's disc may reach into neighbouring patches; its patch is the one of its own projection.
     Raises ConfigError when the patch does not divide the image: a floored grid would shift every correspondence
     silently.
     """
@@ -112,10 +112,11 @@ def camera_yaws(cameras: int) -> list[float]:
     return [2 * math.pi * k / cameras for k in range(cameras)]
 
 
-def render_cameras(points: torch.Tensor, size: int, cameras: int = 1) -> list[Rendering]:
+def render_cameras(points: torch.Tensor, size: int, cameras: int = 1, visibility: str = VISIBILITY) -> list[Rendering]:
     """The clip under each of several fixed cameras (Table 15). points (T, N, 3)."""
     points = torch.as_tensor(points)
-    return [render(points, size, fit_camera(points, size, yaw)) for yaw in camera_yaws(cameras)]
+    yaws = camera_yaws(cameras)
+    return [render(points, size, fit_camera(points, size, yaw), visibility=visibility) for yaw in yaws]
 
 
 def coverage(views: list[Rendering]) -> float:

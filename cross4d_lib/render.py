@@ -18,6 +18,8 @@ from numba import njit
 from .clips import check_finite, whole_number
 from .decisions import (
     BACK_OFF_MARGIN,
+    DEPTH_DISC,
+    DEPTH_SLOPE,
     FEW_PATCHES,
     FIELD_OF_VIEW,
     FLOAT32_BLUR,
@@ -26,10 +28,12 @@ from .decisions import (
     SPLAT,
     STRAY_FACTOR,
     STRAY_QUANTILE,
+    VISIBILITY,
 )
 from .errors import ConfigError, DataError, SparseRenderWarning
 
 EMPTY = torch.iinfo(torch.int64).max  # a pixel that no point covers
+VISIBILITIES = ("depth", "pixel")  # rules of who is visible: ours, and the paper's as far as its coverages tell
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class Rendering:
 
     image : (T, 3, H, W) float32 in [0, 1], the same grey in the three channels, 0 where nothing is seen.
     index : (T, H, W) int64, the nearest point in that pixel, -1 where nothing is seen.
-    visible : (T, N) bool, the point owns at least one pixel of its frame (the set V_f of Eq. 3).
+    visible : (T, N) bool, the set V_f of Eq. 3 by the rule that was asked for: "depth" (``on_the_surface``) or "pixel",
+    where a point is visible that owns at least one pixel of its frame.
     pixel : (T, N, 2) int64, column and row of the pixel the point projects to; may lie outside the image.
     camera : the Camera. outside : how many of the T * N points fall off the image.
     """
@@ -239,29 +244,36 @@ def render(
     camera: Camera | None = None,
     radius: float | None = None,
     device: str | torch.device | None = None,
+    visibility: str = VISIBILITY,
 ) -> Rendering:
     """Render a clip (Eq. 1). points : (T, N, 3) in any unit -> Rendering.
 
     size : image side in pixels (paper: 126; ablated 98 and 168). camera : None fits one to the clip. radius : of the
-    splat in pixels; None derives it from size and N. Runs where ``points`` lies, or on ``device``.
+    splat in pixels; None derives it from size and N. visibility : the rule of ``Rendering.visible``, one of
+    VISIBILITIES; the picture and its index map are the same under both. Runs where ``points`` lies, or on ``device``.
 
-    Raises DataError on a coordinate that is not finite or a clip without points, ConfigError on a shape, size, radius
-    or device that is none. Warns with SparseRenderWarning where the frames show their points in fewer than FEW_PATCHES
-    of 9 x 9 patches.
+    Raises DataError on a coordinate that is not finite or a clip without points, ConfigError on a shape, size, radius,
+    device or visibility that is none. Warns with SparseRenderWarning where the frames show their points in fewer than
+    FEW_PATCHES of 9 x 9 patches.
     """
     cloud = _as_cloud(points, device)
     size = whole_number(size, "size", "render")
     if radius is not None and not 0 <= radius < float("inf"):
         raise ConfigError(f"radius={radius}", "render", "0 for single pixels, or more")
+    if visibility not in VISIBILITIES:
+        raise ConfigError(f"visibility={visibility!r}", "render", f"one of {', '.join(VISIBILITIES)}")
     kept = ~stray_points(cloud)
     camera = camera or _camera_around(cloud[kept], size)
     position, depth = camera.project(cloud)
     pixel = position.clamp(-1e6, 1e6).floor().long()  # (T, N, 2)
-    index = z_buffer(pixel, depth, camera.size, splat_radius(camera.size, cloud.shape[1]) if radius is None else radius)
+    radius = splat_radius(camera.size, cloud.shape[1]) if radius is None else radius
+    index = z_buffer(pixel, depth, camera.size, radius)
     _warn_if_sparse(index, cloud.shape[1])
-    return Rendering(
-        shade(index, depth, *depth_range(depth[kept])), index, owners(index, cloud.shape[1]), pixel, camera
-    )
+    if visibility == "pixel":
+        visible = owners(index, cloud.shape[1])
+    else:
+        visible = on_the_surface(pixel, depth, camera, DEPTH_DISC * radius)
+    return Rendering(shade(index, depth, *depth_range(depth[kept])), index, visible, pixel, camera)
 
 
 def _as_cloud(points, device) -> torch.Tensor:
@@ -309,3 +321,17 @@ def owners(index: torch.Tensor, count: int) -> torch.Tensor:
     slot = torch.where(index >= 0, index, count).view(frames, -1)  # empty pixels go to a spare slot
     seen = torch.zeros(frames, count + 1, dtype=torch.bool, device=index.device)
     return seen.scatter_(1, slot, True)[:, :count]
+
+
+def on_the_surface(pixel: torch.Tensor, depth: torch.Tensor, camera: Camera, radius: float) -> torch.Tensor:
+    """Which points lie on the nearest surface at the pixel they project to (rule "depth"). pixel (T, N, 2), depth
+    (T, N) -> (T, N) bool.
+
+    The surface is the z-buffer of discs of ``radius`` pixels. A point is on it that lies at most DEPTH_SLOPE times the
+    disc's radius, in world units at the point's depth, behind it; none is that lies outside the image.
+    """
+    buffer = z_buffer(pixel, depth, camera.size, radius).flatten(1)  # (T, H*W)
+    inside = ((pixel >= 0) & (pixel < camera.size)).all(-1) & (depth > 0)
+    column, row = pixel.clamp(0, camera.size - 1).unbind(-1)
+    nearest = depth.gather(1, buffer.gather(1, row * camera.size + column).clamp_min(0))  # (T, N)
+    return inside & (depth - nearest <= DEPTH_SLOPE * radius / camera.focal * depth)

@@ -76,7 +76,7 @@ def test_four_points_by_hand():
 
 def test_a_disc_that_reaches_in_from_outside_belongs_to_the_border_patch():
     clip = torch.tensor([[[1.1, 0.3, 1.0]]])  # pixel (8, 5), one beside the image
-    view = render(clip, camera=CAMERA, radius=1.0)
+    view = render(clip, camera=CAMERA, radius=1.0, visibility="pixel")
     assert view.pixel.tolist() == [[[8, 5]]] and view.visible.all()
     assert patch_index(view, 4).tolist() == [[3]]
 

@@ -91,7 +91,7 @@ def test_the_three_probes_read_the_same_features(clips):
     encoder = tiny_encoder()
 
     class TwoSubjects:
-        labels, subjects = np.arange(6) % 2, ["s1", "s1", "s2", "s2", "s1", "s2"]
+        labels, subjects, videos = np.arange(6) % 2, ["s1", "s1", "s2", "s2", "s1", "s2"], np.arange(6)
         __len__, __getitem__ = lambda self: 6, lambda self, i: clips[i]
 
     both = TwoSubjects()

@@ -3,8 +3,9 @@
 Claims proved:
 1. The index map is, bit for bit, that of a rasteriser that asks every pixel which of the points whose disc covers it is
    nearest, the lower index where depths are equal; for any size, radius, number of points, and points beside or behind.
-2. ``visible`` is "owns at least one pixel" and nothing else; ``pixel`` is the floor of the projection; the image is 0
-   exactly where no point is, otherwise linear in depth from 1 (near) to SHADE_FAR (far), the same in three channels.
+2. ``visible`` is what its rule says and nothing else (how true the rules are: test_visibility.py); ``pixel`` is the
+   floor of the projection; the image is 0 exactly where no point is, otherwise linear in depth from 1 (near) to
+   SHADE_FAR (far), the same in three channels.
 3. The fitted camera holds every point of every frame inside the image, but for stray ones, which decide nothing.
    Scaling a clip by a power of two changes no bit of the rendering; any other unit, and translation (of float64 points
    by any distance), change pixel positions by rounding alone.
@@ -145,14 +146,15 @@ def test_disc_and_radius_by_hand():
 @given(frames=st.integers(1, 3), points=st.integers(1, 300), size=st.integers(1, 40), seed=st.integers(0, 2**32 - 1))
 def test_fields_are_what_their_definitions_say(frames, points, size, seed):
     clip = cloud(frames, points, seed)
-    view = render(clip, size)
+    view, owned = render(clip, size), render(clip, size, visibility="pixel")
+    assert_same(view, owned, ("image", "index", "pixel"))
     assert view.image.shape == (frames, 3, size, size) and view.image.dtype == torch.float32
     assert view.index.shape == (frames, size, size) and view.index.dtype == torch.int64
     assert view.visible.shape == (frames, points) and view.visible.dtype == torch.bool
     assert view.pixel.shape == (frames, points, 2) and view.pixel.dtype == torch.int64
     for f in range(frames):
         owning = set(view.index[f].flatten().tolist()) - {-1}
-        assert owning == set(view.visible[f].nonzero().flatten().tolist())
+        assert owning == set(owned.visible[f].nonzero().flatten().tolist())
     assert torch.equal(view.pixel, view.camera.project(clip)[0].floor().long())
     assert ((view.image[:, 0] == 0) == (view.index < 0)).all()
     assert torch.equal(view.image[:, 0], view.image[:, 1]) and torch.equal(view.image[:, 0], view.image[:, 2])
@@ -389,8 +391,9 @@ def test_one_point_is_drawn_in_the_middle():
 
 @pytest.mark.parametrize("place", [0.0, 1.0, -1000.0, 1e8])
 def test_points_that_all_coincide_show_the_first(place):
-    view = render(torch.full((2, 5, 3), place), 21)
+    view = render(torch.full((2, 5, 3), place), 21, visibility="pixel")
     assert view.visible.tolist() == [[True, False, False, False, False]] * 2
+    assert render(torch.full((2, 5, 3), place), 21).visible.all()  # all of them lie on the surface
     assert (view.image[view.image > 0] == 1).all()
 
 

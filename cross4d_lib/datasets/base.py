@@ -12,14 +12,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..clips import Clip, Stride, Video, sample_clip, whole_number, whole_stride
+from ..clips import Clip, Stride, Video, sample_clip, whole_number, whole_stride, window_starts
 from ..decisions import CLIP_MEMORY
 from ..errors import ConfigError, DataError, EmptyVideoError
 from ..files import file_digest
@@ -28,13 +28,17 @@ from ..recent import Recent
 
 @dataclass(frozen=True)
 class Entry:
-    """One video of a dataset before it is read. ``handle`` is what the source's ``read`` needs: a path, or
-    parameters."""
+    """One video of a dataset before it is read. ``handle`` is what the source's ``read`` needs: a path, or parameters.
+
+    A window of a video (``ClipDataset.windows``) has an id of its own, the ``start`` of the window, and its video.
+    """
 
     id: str
     label: int
     subject: str
     handle: Any
+    start: int | None = None
+    video: Entry | None = None
 
 
 def content_digest(entry: Entry) -> str:
@@ -151,6 +155,7 @@ class ClipDataset(Sequence):
         self.frames, self.points = whole_number(frames, "frames", where), whole_number(points, "points", where)
         self.stride, self.seed = whole_stride(stride), whole_number(seed, "seed", where, least=0)
         self._recent = Recent(clip_memory(memory))
+        self._last: tuple[str, Video] | None = None
         self.videos_found = source.entries(root)
         self.entries = [e for e in self.videos_found if source.in_split(e, split)]
         self.left_out = self.without_points() if skip_empty else []
@@ -180,7 +185,8 @@ class ClipDataset(Sequence):
         clip = self._recent.get(entry.id)
         if clip is None:
             try:
-                clip = sample_clip(self.source.read(entry), self.frames, self.points, self.stride, self.seed)
+                video = self._read(entry)
+                clip = sample_clip(video, self.frames, self.points, self.stride, self.seed, entry.start)
             except EmptyVideoError as error:
                 empty = self.without_points()
                 shown = ", ".join(empty[:10]) + f", and {len(empty) - 10} more" * (len(empty) > 10)
@@ -193,8 +199,38 @@ class ClipDataset(Sequence):
             self._recent.put(entry.id, clip, clip.points.nbytes + labels)
         return clip
 
+    def _read(self, entry: Entry) -> Video:
+        """The video of an entry, under the entry's id; the last one is kept, for windows come one after the other."""
+        whole = entry.video or entry
+        if self._last is None or self._last[0] != whole.id:
+            self._last = whole.id, self.source.read(whole)
+        return self._last[1] if entry.video is None else replace(self._last[1], id=entry.id)
+
+    def windows(self, count: int) -> ClipDataset:
+        """Up to ``count`` windows of every video in the place of the centred one (``clips.window_starts``); ``videos``
+        says whose each is. Reads every video once, for its length.
+
+        A probe that is given windows learns from each, and takes a test video for the class that its windows' mean
+        probability favours: the protocol of the field (P4Transformer, PSTNet), whose windows start at every frame.
+        """
+        count = whole_number(count, "count", "windows")
+        if count == 1 or self.stride == "uniform":
+            return self._part(self.entries)
+        found = []
+        for entry in self.entries:
+            starts = window_starts(len(self._read(entry).frames), self.frames, self.stride, count)
+            one = starts == [None]
+            found += [entry] if one else [replace(entry, id=f"{entry.id}@{s}", start=s, video=entry) for s in starts]
+        return self._part(found)
+
+    @property
+    def videos(self) -> np.ndarray:
+        """The number of each clip's video, (n,) int64: of windows of one video the same."""
+        names = [(e.video or e).id for e in self.entries]
+        return np.unique(names, return_inverse=True)[1]
+
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_recent": self._recent.limit}  # what was read stays in its process
+        return {**self.__dict__, "_last": None, "_recent": self._recent.limit}  # what was read stays in its process
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state, _recent=Recent(state["_recent"]))
@@ -284,7 +320,7 @@ class ClipDataset(Sequence):
     def fingerprint(self) -> str:
         """A hash of ids, labels and contents of the split's videos (16 hex digits)."""
         if not hasattr(self, "_fingerprint"):
-            rows = [[e.id, e.label, self.source.fingerprint_of(e)] for e in self.entries]
+            rows = [[e.id, e.label, self.source.fingerprint_of(e.video or e)] for e in self.entries]
             self._fingerprint = hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
         return self._fingerprint
 

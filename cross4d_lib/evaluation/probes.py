@@ -5,6 +5,9 @@
 - ``converged_probe``: multinomial logistic regression on z-scored features, L-BFGS until it converges (where features
   outnumber clips, Newton's method in the span of the training clips), its penalty chosen by leaving training subjects
   out. It has no training length, and the test subjects choose nothing.
+
+Where the clips are windows of videos (``ClipDataset.windows``) a head learns from every window, and a test video has
+the class that the mean of its windows' probabilities favours; a result is then one of videos.
 """
 
 from __future__ import annotations
@@ -30,8 +33,8 @@ PENALTIES = tuple(10.0**k for k in range(-4, 3))  # C of the logistic regression
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """Predicted and true classes of the test clips (n,), what was ``selected`` on training clips (``{"C": ...}`` for
-    the converged probe), and the ``subjects`` of the test clips, where they are known."""
+    """Predicted and true classes of the test clips, or videos, (n,), what was ``selected`` on training clips (``{"C":
+    ...}`` for the converged probe), and the ``subjects`` of the test clips, where they are known."""
 
     predictions: np.ndarray
     labels: np.ndarray
@@ -80,20 +83,26 @@ def linear_probe(
 ) -> ProbeResult:
     """The paper's linear probe (Sec. 4.1; ``standardize=True``: Table 11's other column) on a frozen encoder."""
     x, z = pooled_features(encoder, train), pooled_features(encoder, test)
-    return replace(probe_features(x, train.labels, z, test.labels, standardize, seed), subjects=test.subjects)
+    return of_subjects(test, probe_features(x, train.labels, z, test.labels, standardize, seed, videos=test.videos))
 
 
 def converged_probe(encoder: Encoder, train: ClipDataset, test: ClipDataset) -> ProbeResult:
     """Logistic regression run to convergence; C chosen by leaving training subjects out. Deterministic."""
     x, z = pooled_features(encoder, train), pooled_features(encoder, test)
-    return replace(converged_probe_features(x, train.labels, train.subjects, z, test.labels), subjects=test.subjects)
+    return of_subjects(test, converged_probe_features(x, train.labels, train.subjects, z, test.labels, test.videos))
 
 
 def probe_all(encoder: Encoder, train: ClipDataset, test: ClipDataset, seed: int = 0) -> dict[str, ProbeResult]:
     """All three probes on one pass over the clips: {"linear", "standardized", "converged"}."""
     x, z = pooled_features(encoder, train), pooled_features(encoder, test)
-    found = probe_all_features(x, train.labels, train.subjects, z, test.labels, seed)
-    return {name: replace(result, subjects=test.subjects) for name, result in found.items()}
+    found = probe_all_features(x, train.labels, train.subjects, z, test.labels, seed, test.videos)
+    return {name: of_subjects(test, result) for name, result in found.items()}
+
+
+def of_subjects(test: ClipDataset, result: ProbeResult) -> ProbeResult:
+    """The result with the subject of each clip, or video, of the test set."""
+    first = np.unique(test.videos, return_index=True)[1]
+    return replace(result, subjects=[test.subjects[i] for i in first])
 
 
 def probe_all_features(
@@ -103,36 +112,54 @@ def probe_all_features(
     test: torch.Tensor,
     test_labels: np.ndarray,
     seed: int = 0,
+    videos: np.ndarray | None = None,
 ) -> dict[str, ProbeResult]:
-    """All three probes on given features (n, C). subjects : of the training clips."""
+    """All three probes on given features (n, C). subjects : of the training clips. videos : of the test clips."""
     return {
-        "linear": probe_features(train, train_labels, test, test_labels, False, seed),
-        "standardized": probe_features(train, train_labels, test, test_labels, True, seed),
-        "converged": converged_probe_features(train, train_labels, subjects, test, test_labels),
+        "linear": probe_features(train, train_labels, test, test_labels, False, seed, videos=videos),
+        "standardized": probe_features(train, train_labels, test, test_labels, True, seed, videos=videos),
+        "converged": converged_probe_features(train, train_labels, subjects, test, test_labels, videos),
     }
 
 
+def voted(probabilities: np.ndarray, labels: np.ndarray, videos: np.ndarray | None) -> ProbeResult:
+    """The class of every video: probabilities (m, K) and labels (m,) of clips, videos (m,) whose each is; None: each is
+    one of its own. Results are in the order of the videos' numbers."""
+    labels = np.asarray(labels)
+    if videos is None:
+        return ProbeResult(probabilities.argmax(1), labels)
+    _, first, member = np.unique(videos, return_index=True, return_inverse=True)
+    total = np.zeros((len(first), probabilities.shape[1]))
+    np.add.at(total, member, probabilities)
+    return ProbeResult(total.argmax(1), labels[first])
+
+
 def leave_subjects_out(
-    features: torch.Tensor, labels: np.ndarray, subjects: list[str], seed: int = 0
+    features: torch.Tensor, labels: np.ndarray, subjects: list[str], seed: int = 0, videos: np.ndarray | None = None
 ) -> dict[str, ProbeResult]:
     """All three probes, each subject scored by a probe fitted on the others: a look at new people that spends no test
     subject.
 
-    features (n, C), one label and one subject a clip; results are in the order of the clips. Raises ConfigError with
+    features (n, C), one label and one subject a clip, and the number of its video where clips are windows; results are
+    in the order of the videos. Raises ConfigError with
     fewer than three subjects: the converged probe leaves another one out to choose its penalty.
     """
     groups = np.unique(subjects, return_inverse=True)[1]
     if groups.max() < 2:
         raise ConfigError(f"{groups.max() + 1} subjects", "leave_subjects_out", "at least three")
+    videos = np.arange(len(labels)) if videos is None else videos
+    owners, first = np.unique(videos, return_index=True)
     predictions: dict[str, np.ndarray] = {}
     for left_out in range(groups.max() + 1):
         inside = groups != left_out
         known = [subject for subject, kept in zip(subjects, inside) if kept]
         for name, result in probe_all_features(
-            features[inside], labels[inside], known, features[~inside], labels[~inside], seed
+            features[inside], labels[inside], known, features[~inside], labels[~inside], seed, videos[~inside]
         ).items():
-            predictions.setdefault(name, np.full(len(labels), -1))[~inside] = result.predictions
-    return {name: ProbeResult(found, labels, subjects=subjects) for name, found in predictions.items()}
+            found = predictions.setdefault(name, np.full(len(owners), -1))
+            found[np.isin(owners, videos[~inside])] = result.predictions
+    people = [subjects[i] for i in first]
+    return {name: ProbeResult(found, labels[first], subjects=people) for name, found in predictions.items()}
 
 
 def in_row_space(train: torch.Tensor, test: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -166,8 +193,11 @@ def probe_features(
     standardize: bool = False,
     seed: int = 0,
     epochs: int = EPOCHS,
+    rate: float = PROBE_RATE,
+    videos: np.ndarray | None = None,
 ) -> ProbeResult:
-    """The trained linear head on given features (n, C). The last epoch counts, never the best."""
+    """The trained linear head on given features (n, C). The last epoch counts, never the best. videos : as in
+    ``voted``."""
     _check_labels(train, train_labels, test, test_labels)
     if standardize:
         train, test = zscore(train, test)
@@ -176,14 +206,14 @@ def probe_features(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = nn.Linear(train.shape[1], int(train_labels.max()) + 1)
-    optimiser = torch.optim.Adam(head.parameters(), lr=PROBE_RATE)
+    optimiser = torch.optim.Adam(head.parameters(), lr=rate)
     for _ in range(epochs):
         for rows in torch.randperm(len(train), generator=generator).split(BATCH):
             optimiser.zero_grad(set_to_none=True)
             nn.functional.cross_entropy(head(train[rows]), y[rows]).backward()
             optimiser.step()
     with torch.no_grad():
-        return ProbeResult(head(test).argmax(1).numpy(), np.asarray(test_labels))
+        return voted(head(test).double().softmax(1).numpy(), test_labels, videos)
 
 
 def folds(labels: np.ndarray, subjects: list[str]) -> np.ndarray:
@@ -204,10 +234,15 @@ def folds(labels: np.ndarray, subjects: list[str]) -> np.ndarray:
 
 @one_thread()
 def converged_probe_features(
-    train: torch.Tensor, train_labels: np.ndarray, subjects: list[str], test: torch.Tensor, test_labels: np.ndarray
+    train: torch.Tensor,
+    train_labels: np.ndarray,
+    subjects: list[str],
+    test: torch.Tensor,
+    test_labels: np.ndarray,
+    videos: np.ndarray | None = None,
 ) -> ProbeResult:
     """The converged probe on given features. subjects : of the training clips; each is left out once to choose C (see
-    ``folds``).
+    ``folds``). videos : as in ``voted``.
 
     Ties go to the smaller C. Raises ConfigError when there is one training subject only, or one class only (also
     after a subject has been left out).
@@ -244,8 +279,8 @@ def converged_probe_features(
             )
     best = max(PENALTIES, key=lambda penalty: (scores[penalty], -penalty))
     x, z = (part.numpy() for part in in_row_space(*zscore(train, test)))
-    return ProbeResult(
-        fit(x, train_labels, best).predict(z),
-        np.asarray(test_labels),
-        {"C": best, "left-out accuracy": scores[best] / len(train_labels)},
-    )
+    head = fit(x, train_labels, best)
+    probabilities = np.zeros((len(z), int(train_labels.max()) + 1))
+    probabilities[:, head.classes_] = head.predict_proba(z)
+    selected = {"C": best, "left-out accuracy": scores[best] / len(train_labels)}
+    return replace(voted(probabilities, test_labels, videos), selected=selected)

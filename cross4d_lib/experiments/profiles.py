@@ -13,16 +13,16 @@ class Profile:
     """A size at which everything can be run.
 
     dataset : read by the main tables. fallback : the embedded dataset used when it is not there, or None. teacher :
-    name. frames, points, stride : of a clip (Table 8). by_dataset : what of these, and of the epochs, is otherwise
-    for some datasets. clips : most training (and test) clips, None for all. size : render side in pixels. dim : d_p.
-    encoder : fields of Point4DConfig that differ from the paper's. epochs, batch : of pretraining. seeds : of every
-    mean and deviation. task_seeds : the same for the tables of other datasets and tasks than Table 1's.
-    reach_epochs : epochs of the single runs at the paper's clip and encoder size, 0 for none. sweep_epochs,
-    sweep_seeds : of the runs that vary one setting at a time. controls : which of these fields are otherwise where
-    targets, pooling and training length are changed (``control_targets`` and its like). in_domain : whether a teacher
-    of the main dataset's own training clips stands beside these. roles : what stands beside the main dataset, for
-    each of ROLES the datasets that can play it, the best first. teachers : compared in Tables 2 and 18, the profile's
-    own first. shown : rows are shown and nothing is run, so no files are needed. meant_for : one line.
+    name. frames, points, stride : of a clip (Table 8). windows : of every video, that the probe reads. by_dataset :
+    what of these, and of the epochs, is otherwise for some datasets. clips : most training (and test) clips, None for
+    all. size : render side in pixels. dim : d_p. encoder : fields of Point4DConfig that differ from the paper's.
+    epochs, batch : of pretraining. seeds : of every mean and deviation. task_seeds : the same for the tables of other
+    datasets and tasks than Table 1's. reach_epochs : epochs of the single runs at the paper's clip and encoder size, 0
+    for none. sweep_epochs, sweep_seeds : of the runs that vary one setting at a time. controls : which of these fields
+    are otherwise where targets, pooling and training length are changed (``control_targets`` and its like). in_domain :
+    whether a teacher of the main dataset's own training clips stands beside these. roles : what stands beside the main
+    dataset, for each of ROLES the datasets that can play it, the best first. teachers : compared in Tables 2 and 18,
+    the profile's own first. shown : rows are shown and nothing is run, so no files are needed. meant_for : one line.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Profile:
     encoder: dict = field(default_factory=dict)
     epochs: int = 100
     batch: int = 16
+    windows: int = 1
     seeds: tuple[int, ...] = (0, 1, 2)
     task_seeds: tuple[int, ...] = (0, 1, 2)
     reach_epochs: int = 0

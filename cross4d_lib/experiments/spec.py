@@ -23,6 +23,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from ..datasets import load_source
+from ..decisions import VISIBILITY
 from ..encoders import encoder_config
 from ..errors import ConfigError
 from ..files import file_digest
@@ -93,13 +94,15 @@ class EncoderSpec(Part):
 
 
 class TargetSpec(Part):
-    """A frozen teacher, the side of its renders in pixels, d_p, the projection W of Eq. 2, the number of cameras."""
+    """A frozen teacher, the side of its renders in pixels, d_p, the projection W of Eq. 2, the number of cameras, the
+    render's rule of who is visible."""
 
     teacher: str
     size: int
     dim: int
     projection: str = "random"
     cameras: int = 1
+    visibility: str = VISIBILITY
 
 
 class PretextSpec(Part):
@@ -124,11 +127,12 @@ class TrainingSpec(Part):
 
 class TaskSpec(Part):
     """What is measured (``tasks.TASKS``). data : the clips scored on. learned_from : the split of the same dataset
-    that a head learns from."""
+    that a head learns from. windows : of every video, that a probe reads (``ClipDataset.windows``)."""
 
     name: str = "probe"
     data: DataSpec
     learned_from: str = "train"
+    windows: int = 1
 
 
 def with_settings(values: object, config_of, default: str = "") -> object:
@@ -288,6 +292,8 @@ def build_spec(profile: Profile, dataset: str, pretext: str, seed: int, /, **cha
     sampled = {name: value for name, value in own.items() if name not in ("dataset", "split")}
     scored = {"dataset": other, "split": "test", "clips": profile.clips, **clip_settings(profile, other), **sampled}
     spec = {"profile": profile.name, "seed": seed, "task": {"data": scored}}
+    if changes.get("task", {}).get("name", "probe") == "probe":
+        spec["task"]["windows"] = 1 if scored["stride"] == "uniform" else profile.windows
     if pretext != "none":
         name = changes.get("encoder", {}).get("name", "point4d")
         known = vars(encoder_config(name))

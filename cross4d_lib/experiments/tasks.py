@@ -62,7 +62,8 @@ class Outcome:
 
 def probe(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
     """Accuracy of the three probes; ``correct`` holds one digit a test clip, in id order, for paired tests."""
-    results = probe_all(encoder, train, test, spec.seed)
+    windows = spec.task.windows
+    results = probe_all(encoder, train.windows(windows), test.windows(windows), spec.seed)
     metrics = {name: accuracy_of(result) for name, result in results.items()}
     return Outcome(metrics, 1 / len(train.classes), subjects(test))
 

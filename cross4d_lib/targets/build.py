@@ -19,7 +19,17 @@ from tqdm.auto import tqdm
 
 from ..correspondence import patch_index, point_features, render_cameras
 from ..datasets import ClipDataset
-from ..decisions import BACK_OFF_MARGIN, FIELD_OF_VIEW, PROJECTION_SEED, SHADE_FAR, SHADE_QUANTILES, SPLAT
+from ..decisions import (
+    BACK_OFF_MARGIN,
+    DEPTH_DISC,
+    DEPTH_SLOPE,
+    FIELD_OF_VIEW,
+    PROJECTION_SEED,
+    SHADE_FAR,
+    SHADE_QUANTILES,
+    SPLAT,
+    VISIBILITY,
+)
 from ..errors import ConfigError, TargetError
 from ..files import cache_folder, expanded, write_whole
 from ..render import Camera
@@ -32,7 +42,14 @@ STALE = 3600  # seconds after which a chunk that was not written to its end belo
 
 
 def store_spec(
-    dataset: ClipDataset, teacher: Teacher | None, encoder, dim: int, size: int, projection: str, cameras: int
+    dataset: ClipDataset,
+    teacher: Teacher | None,
+    encoder,
+    dim: int,
+    size: int,
+    projection: str,
+    cameras: int,
+    visibility: str = VISIBILITY,
 ) -> dict:
     """Everything that decides a store's content, JSON-ready; its hash is the store's key. Without a teacher neither
     the render nor the projection does."""
@@ -50,6 +67,7 @@ def store_spec(
             "margin": BACK_OFF_MARGIN,
             "splat": SPLAT,
             "shade": [SHADE_FAR, *SHADE_QUANTILES],
+            "visible": [visibility, DEPTH_DISC, DEPTH_SLOPE] if visibility == "depth" else [visibility],
         },
     }
 
@@ -61,6 +79,7 @@ def clip_targets(
     encoder,
     size: int = 126,
     cameras: int = 1,
+    visibility: str = VISIBILITY,
 ) -> dict[str, np.ndarray]:
     """All arrays of one clip, as ``TargetStore`` lists them: Eq. 1 to 4 from points (T, N, 3) to targets (V, M, d_p).
 
@@ -71,7 +90,7 @@ def clip_targets(
     integer = torch.int16 if max(cloud.shape[:2]) <= 2**15 else torch.int32  # an index is below T or N
     tensors = {"points": cloud} | {f"grouping/{name}": index.to(integer) for name, index in grouping.items()}
     if teacher is not None:
-        views = render_cameras(cloud, size, cameras)
+        views = render_cameras(cloud, size, cameras, visibility)
         by_view = [_view_targets(view, teacher, projection, grouping) for view in views]
         tensors |= {name: torch.stack([arrays[name] for arrays in by_view]) for name in by_view[0]}
         tensors["coverage"] = torch.stack([view.visible for view in views]).any(0).float().mean()
@@ -116,6 +135,7 @@ def build_targets(
     cameras: int = 1,
     *,
     encoder,
+    visibility: str = VISIBILITY,
     cache: str | os.PathLike | None = None,
     workers: int = 1,
     verify: bool = True,
@@ -125,18 +145,18 @@ def build_targets(
 
     teacher : None for points and grouping alone. dim : d_p, 384 in the paper. size : render side in pixels. projection
     : "random" or "pca" (fitted on this dataset, Table 10). cameras : V (Table 15); each has its own targets. encoder :
-    its grouping decides the tokens. cache : folder of all stores. workers : threads that prepare clips side by side.
-    verify : clips that are there are read once, in bounded memory, and damaged ones computed anew; False leaves that
-    to whoever reads them.
+    its grouping decides the tokens. visibility : the render's rule of who carries a target. cache : folder of all
+    stores. workers : threads that prepare clips side by side. verify : clips that are there are read once, in bounded
+    memory, and damaged ones computed anew; False leaves that to whoever reads them.
 
     Raises ConfigError on an unknown projection, TargetError when the disk is full or the store is another's; what was
     finished before stays, and the next call goes on from there.
     """
     if projection not in ("random", "pca"):
         raise ConfigError(f"projection {projection!r}", "build_targets", '"random" or "pca"')
-    spec = store_spec(dataset, teacher, encoder, dim, size, projection, cameras)
+    spec = store_spec(dataset, teacher, encoder, dim, size, projection, cameras, visibility)
     path = expanded(cache or cache_folder()) / "targets" / f"{key_of(spec)}.zarr"
-    compute = lambda i, matrix: clip_targets(dataset[i].points, teacher, matrix, encoder, size, cameras)
+    compute = lambda i, matrix: clip_targets(dataset[i].points, teacher, matrix, encoder, size, cameras, visibility)
     store, left = None, len(dataset)
     try:
         if not path.exists():
