@@ -173,7 +173,7 @@ def targets_by_hand(points, teacher, matrix, tokens, cameras):
 def test_stored_arrays_are_the_formula_by_hand(clips, teacher, cameras):
     """With two cameras some tokens are seen by one and some by both."""
     encoder, matrix = tiny_encoder(), random_projection(teacher.dim, DIM)
-    arrays = clip_targets(clips[3].points, teacher, matrix, encoder, SIZE, cameras)
+    arrays = clip_targets(clips[3].points, teacher, matrix, encoder, SIZE, cameras, "pixel")
     with torch.no_grad():
         tokens = encoder(torch.from_numpy(clips[3].points)[None])
     by_hand = targets_by_hand(clips[3].points, teacher, matrix, tokens, cameras)
@@ -661,6 +661,8 @@ def lose(chunk, other):
 
 
 def swap(chunk, other):
+    if chunk.read_bytes() == other.read_bytes():
+        return lose(chunk, other)  # clips that agree in an array: swapping does no damage
     chunk.write_bytes(other.read_bytes())
 
 
