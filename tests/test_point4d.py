@@ -46,7 +46,16 @@ def tiny(seed=0, **fields):
     torch.manual_seed(seed)
     return Point4D(
         **(
-            {"tokens": 6, "dim": 16, "depth": 2, "heads": 2, "neighbours": 4, "first_level": 2, "widths": (8, 12)}
+            {
+                "tokens": 6,
+                "dim": 16,
+                "depth": 2,
+                "heads": 2,
+                "neighbours": 4,
+                "motion": 3,
+                "first_level": 2,
+                "widths": (8, 12),
+            }
             | fields
         )
     ).eval()
@@ -89,7 +98,7 @@ def test_flops_are_table_9s_attention_apart():
 
 
 def literal_abstraction(layer, points, features, centre, neighbours):
-    """One centre: points (N, 3), features (N, F) or None, centre (3,), neighbours: k indices -> (out,)."""
+    """One centre: points (N, c), features (N, F) or None, centre (c,), neighbours: k indices -> (out,)."""
     weight = layer.offset.weight if features is None else torch.cat([layer.offset.weight, layer.feature.weight], 1)
     answers = []
     for n in neighbours:
@@ -100,11 +109,11 @@ def literal_abstraction(layer, points, features, centre, neighbours):
     return layer.norm(torch.stack(answers).max(0).values)
 
 
-@pytest.mark.parametrize("features", [0, 5])
-def test_set_abstraction_is_the_literal_formula(features):
+@pytest.mark.parametrize("features, coordinates", [(0, 3), (5, 3), (5, 4)])
+def test_set_abstraction_is_the_literal_formula(features, coordinates):
     torch.manual_seed(0)
-    layer = SetAbstraction(features, 7, 9)
-    points, centres = torch.randn(2, 2, 11, 3), torch.randn(2, 2, 4, 3)
+    layer = SetAbstraction(features, 7, 9, coordinates)
+    points, centres = torch.randn(2, 2, 11, coordinates), torch.randn(2, 2, 4, coordinates)
     values = torch.randn(2, 2, 11, features) if features else None
     neighbours = torch.randint(11, (2, 2, 4, 3))
     with torch.no_grad():
@@ -136,7 +145,7 @@ def literal_forward(encoder, clip):
     c = encoder.config
     origin = clip[0].median(0).values
     cloud = (clip - origin) / (MEDIAN_TO_RMS * (clip[0] - origin).norm(dim=-1).median())
-    tokens = []
+    tokens, last = [], None
     for f, frame in enumerate(cloud):
         picks = [0]
         while len(picks) < min(c.first_level * c.tokens, len(frame)):
@@ -149,14 +158,20 @@ def literal_forward(encoder, clip):
                 for x, near in zip(first, oracle_nearest(first, frame, c.neighbours))
             ]
         )
-        second = first[: c.tokens]
+        now = torch.full((len(first), 1), f / TIME_UNIT)
+        first = torch.cat([first, now], 1)
+        before, low_before = (first, low) if f == 0 else last  # the first frame stands in for the one before it
+        second, both = first[: c.tokens], torch.cat([first, before])
+        near = oracle_nearest(second[:, :3], first[:, :3], c.neighbours)
+        near_before = len(first) + oracle_nearest(second[:, :3], before[:, :3], c.motion)
         high = torch.stack(
             [
-                literal_abstraction(encoder.abstract2, first, low, x, near)
-                for x, near in zip(second, oracle_nearest(second, first, c.neighbours))
+                literal_abstraction(encoder.abstract2, both, torch.cat([low, low_before]), x, which)
+                for x, which in zip(second, torch.cat([near, near_before], 1))
             ]
         )
-        place = torch.cat([second, torch.full((c.tokens, 1), f / TIME_UNIT)], 1)
+        last = first, low
+        place = second
         tokens.append(encoder.to_token(high) + encoder.position(place))
     x = torch.cat(tokens)  # (M, C)
     for block in encoder.blocks:
@@ -195,7 +210,8 @@ def test_tokens_are_input_points_whatever_the_sizes(batch, frames, count, data):
     tokens = data.draw(st.integers(1, count))
     first_level = data.draw(st.integers(1, 5))
     neighbours = data.draw(st.integers(1, min(first_level * tokens, count)))
-    encoder = tiny(tokens=tokens, first_level=first_level, neighbours=neighbours, depth=1)
+    motion = data.draw(st.integers(0, neighbours))
+    encoder = tiny(tokens=tokens, first_level=first_level, neighbours=neighbours, motion=motion, depth=1)
     points = clips(batch, frames, count, data.draw(st.integers(0, 1000)))
     out = read(encoder, points)
     assert out.features.shape == (batch, frames * tokens, 16) and out.features.isfinite().all()
@@ -220,9 +236,10 @@ def test_time_is_counted_in_frames():
 
 
 def test_a_prefix_and_a_subsample_keep_their_places():
-    """Tokens of the first frames, and of every other frame with its number, are those of the whole clip before context;
-    the future moves nothing."""
-    encoder, points = tiny(), clips(2, 6) + 0.4 * torch.arange(6)[:, None, None]  # it walks away
+    """Tokens of the first frames are those of the whole clip before context: the future moves nothing. So are those of
+    every other frame with its number, where no token reads the frame before."""
+    assert_prefix(tiny())
+    encoder, points = tiny(motion=0), clips(2, 6) + 0.4 * torch.arange(6)[:, None, None]  # it walks away
     with torch.no_grad():
         whole = encoder.embed(points)
         prefix = encoder.embed(points[:, :3])
@@ -236,6 +253,26 @@ def test_a_prefix_and_a_subsample_keep_their_places():
         assert torch.equal(by_frame(getattr(prefix, field)), own[:, :3]), field
         torch.testing.assert_close(by_frame(getattr(subsample, field)), own[:, some], **CLOSE)
         torch.testing.assert_close(by_frame(getattr(kept, field)), own[:, later], **CLOSE)
+
+
+def assert_prefix(encoder):
+    points = clips(2, 6) + 0.4 * torch.arange(6)[:, None, None]
+    with torch.no_grad():
+        whole, prefix = encoder.embed(points), encoder.embed(points[:, :3])
+    assert torch.equal(prefix.features, whole.features[:, :18]) and torch.equal(prefix.place, whole.place[:, :18])
+
+
+def test_the_second_abstraction_sees_how_a_surface_moves():
+    """One frame is shifted against the one before: tokens of a still clip and a moving one differ before context, in
+    every frame but the first, and not where no token reads the frame before."""
+    still = clips(1, 1).repeat(1, 3, 1, 1)
+    reference, step = reference_of(still), torch.tensor([0.0, 0.1, 0.2])[:, None, None]
+    for motion in (3, 0):
+        encoder = tiny(motion=motion)
+        with torch.no_grad():
+            found = [encoder.embed(still, reference=reference), encoder.embed(still + step, reference=reference)]
+        change = (found[0].features - found[1].features).unflatten(1, (3, 6)).abs().amax((0, 2, 3))
+        assert change[0] == 0 and ((change[1:] > 1e-3).all() if motion else (change < 1e-5).all())
 
 
 def test_context_over_some_tokens_is_context_over_them_alone():
@@ -263,7 +300,7 @@ def test_settings_and_token_rule_say_all_that_matters():
     ]
     rule = encoder.token_rule()
     assert tiny(dim=32, depth=1, widths=(4, 4)).token_rule() == rule  # learned sizes decide no index
-    for other in ({"tokens": 5}, {"first_level": 3}, {"neighbours": 3}):
+    for other in ({"tokens": 5}, {"first_level": 3}, {"neighbours": 3}, {"motion": 2}):
         assert tiny(**other).token_rule() != rule
     with pytest.raises(ConfigError, match="no encoder is called 'point5d'"):
         build_encoder("point5d")
@@ -287,7 +324,7 @@ def test_a_grouping_given_is_a_grouping_computed():
     assert (
         grouping["first"].shape == (2, 3, 12)
         and grouping["near_first"].shape == (2, 3, 12, 4)
-        and grouping["near_second"].shape == (2, 3, 6, 4)
+        and grouping["near_second"].shape == (2, 3, 6, 4 + 3)
     )
     assert torch.equal(grouping["point"].unflatten(1, (3, 6)), grouping["first"][:, :, :6])
 
@@ -424,7 +461,8 @@ def test_another_first_point_is_another_sample():
 
 
 def test_the_order_of_frames_matters_through_time_alone():
-    encoder, points = tiny(), clips(1, 4)
+    """Where no token reads the frame before; where it does, there too."""
+    encoder, points = tiny(motion=0), clips(1, 4)
     reference = reference_of(points)  # of one and the same frame for both
     by_frame = lambda tokens: tokens.features.unflatten(1, (4, 6))
     forwards, backwards = (read(encoder, way, None, reference) for way in (points, points.flip(1)))

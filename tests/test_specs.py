@@ -65,6 +65,7 @@ OTHER = {
     "targets.projection": "pca",
     "targets.cameras": 2,
     "targets.visibility": "pixel",
+    "targets.layer": 4,
     "pretext": "global",
     "pretext.centre": False,
     "training.epochs": 99,

@@ -56,28 +56,34 @@ def time_of(frames: int, times: torch.Tensor | None, batch: int, device: torch.d
 class SetAbstraction(nn.Module):
     """PointNet++: a small network reads each of a centre's k neighbours, and the maximum over them is kept.
 
-    The network is linear - GELU - linear on (offset, neighbour's feature). Its first layer is applied to the features
-    before they are gathered (a linear map commutes with picking rows), and the LayerNorm comes after the maximum: the
-    same function of the neighbourhood for far fewer operations.
+    The network is linear - GELU - linear on (offset, neighbour's feature); the offset is in space, or in space and
+    time. Its first layer is applied to the features before they are gathered (a linear map commutes with picking
+    rows), and the LayerNorm comes after the maximum: the same function of the neighbourhood for far fewer operations.
     """
 
-    def __init__(self, features: int, hidden: int, out: int):
+    def __init__(self, features: int, hidden: int, out: int, coordinates: int = 3):
         super().__init__()
-        self.offset = nn.Linear(3, hidden)
+        self.offset = nn.Linear(coordinates, hidden)
         self.feature = nn.Linear(features, hidden, bias=False) if features else None
         self.second = nn.Linear(hidden, out)
         self.norm = nn.LayerNorm(out)
 
     def forward(self, points, features, centres, neighbours):
-        """points (B, T, N, 3), features (B, T, N, F) or None, centres (B, T, S, 3), neighbours (B, T, S, k) -> (B, T,
-        S, out)."""
-        pad = nn.functional.pad  # a fourth coordinate of 1 multiplies the bias: one product, in its fast orientation
+        """points (B, T, N, c), features (B, T, N, F) or None, centres (B, T, S, c), neighbours (B, T, S, k) -> (B, T,
+        S, out); c is 3, or 4 with time."""
+        pad = nn.functional.pad  # one more coordinate of 1 multiplies the bias: one product, in its fast orientation
         offsets = gather_points(pad(points, (0, 1), value=1.0), neighbours) - pad(centres, (0, 1))[..., None, :]
         hidden = offsets @ torch.cat([self.offset.weight.t(), self.offset.bias[None]])  # (B, T, S, k, hidden)
         if self.feature is not None:
             hidden = hidden + gather_points(self.feature(features), neighbours)
         hidden = nn.functional.gelu(hidden)
         return self.norm(max_of_linear(hidden, self.second.weight, self.second.bias))
+
+
+def with_previous(values: torch.Tensor) -> torch.Tensor:
+    """Each frame's rows, then those of the frame before it: (B, T, S, C) -> (B, T, 2 S, C). The first frame stands in
+    for the one before it: the clip has stood still."""
+    return torch.cat([values, torch.cat([values[:, :1], values[:, :-1]], 1)], 2)
 
 
 class PositionCode(nn.Sequential):

@@ -1,8 +1,8 @@
-"""Point4D (Sec. 3.2): two PointNet++ set abstractions inside each frame, then a transformer over all tokens of the
-clip.
+"""Point4D (Sec. 3.2): two PointNet++ set abstractions, then a transformer over all tokens of the clip.
 
-The set abstractions see space, one frame at a time; the transformer sees space and time together. The tokens stay close
-to single surface points, which is what a target per point needs.
+The first abstraction sees one frame; the second also reads what lay around its centre in the frame before, so a token
+knows how its surface moves (our decision, ``MOTION``). The transformer sees all of the clip. The tokens stay close to
+single surface points, which is what a target per point needs.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ..decisions import FIRST_LEVEL, NEIGHBOURS
+from ..decisions import FIRST_LEVEL, MOTION, NEIGHBOURS
 from ..errors import ConfigError
 from ..points import farthest_point_sample, gather_points, nearest_neighbours
 from .base import Encoder, Tokens, check_batch
-from .layers import Block, PositionCode, SetAbstraction, normalise, reference_of, time_of
+from .layers import Block, PositionCode, SetAbstraction, normalise, reference_of, time_of, with_previous
 from .registry import register_encoder
 
 
@@ -31,6 +31,7 @@ class Point4DConfig:
     mlp_ratio: int = 4
     neighbours: int = NEIGHBOURS
     first_level: int = FIRST_LEVEL  # centres of the first abstraction, x tokens
+    motion: int = MOTION  # neighbours of the second abstraction in the frame before; 0: none
     widths: tuple[int, int] = (64, 128)  # features after the first and inside the second abstraction
 
 
@@ -50,7 +51,7 @@ class Point4D(Encoder):
         c = self.config
         self.dim = c.dim
         self.abstract1 = SetAbstraction(0, c.widths[0], c.widths[0])
-        self.abstract2 = SetAbstraction(c.widths[0], c.widths[1], c.widths[1])
+        self.abstract2 = SetAbstraction(c.widths[0], c.widths[1], c.widths[1], coordinates=4)
         self.to_token = nn.Linear(c.widths[1], c.dim)
         self.position = PositionCode(c.dim)
         self.blocks = nn.ModuleList(Block(c.dim, c.heads, c.mlp_ratio) for _ in range(c.depth))
@@ -59,10 +60,11 @@ class Point4D(Encoder):
     def token_rule(self) -> dict:
         c = self.config
         return {
-            "rule": "fps prefix, k nearest",
+            "rule": "fps prefix, k nearest, then those in the frame before",
             "tokens": c.tokens,
             "first_level": c.first_level,
             "neighbours": c.neighbours,
+            "motion": c.motion,
         }
 
     @torch.no_grad()
@@ -70,25 +72,30 @@ class Point4D(Encoder):
         """Which points become centres and who their neighbours are. points (B, T, N, 3) -> int64 tensors:
 
         first (B, T, S), centres of the first level (the second level's are its first ``tokens``: a prefix of an FPS
-        order is the FPS sample); near_first (B, T, S, k) into the N points; near_second (B, T, tokens, k) into the S
-        centres; point, frame (B, T * tokens).
+        order is the FPS sample); near_first (B, T, S, k) into the N points; near_second (B, T, tokens, k + motion) into
+        the S centres of the frame, and then, as S + number, of the frame before; point, frame (B, T * tokens).
         """
         check_batch(points, "Point4D")
         c = self.config
         batch, frames, count, _ = points.shape
         size = min(c.first_level * c.tokens, count)
-        if c.tokens > count or c.neighbours > size:
+        if c.tokens > count or max(c.neighbours, c.motion) > size:
             raise ConfigError(
-                f"{c.tokens} tokens with {c.neighbours} neighbours from {count} points a frame",
+                f"{c.tokens} tokens with {max(c.neighbours, c.motion)} neighbours from {count} points a frame",
                 "Point4D",
                 "sample more points a frame, or ask for fewer tokens",
             )
         first = farthest_point_sample(points, size)  # (B, T, S)
         centres = gather_points(points, first)  # (B, T, S, 3)
+        second = centres[:, :, : c.tokens].contiguous()  # (B, T, tokens, 3)
+        near = nearest_neighbours(second, centres, c.neighbours)  # (B, T, tokens, k)
+        if c.motion:
+            before = torch.cat([centres[:, :1], centres[:, :-1]], 1)
+            near = torch.cat([near, size + nearest_neighbours(second, before, c.motion)], -1)
         return {
             "first": first,
             "near_first": nearest_neighbours(centres, points, c.neighbours),
-            "near_second": nearest_neighbours(centres[:, :, : c.tokens], centres, c.neighbours),
+            "near_second": near,
             "point": first[:, :, : c.tokens].flatten(1),
             "frame": torch.arange(frames, device=points.device).repeat_interleave(c.tokens).expand(batch, -1),
         }
@@ -100,11 +107,14 @@ class Point4D(Encoder):
         batch, frames, tokens = len(points), points.shape[1], self.config.tokens
         cloud = normalise(points, reference)  # (B, T, N, 3)
         first = gather_points(cloud, groups["first"])  # (B, T, S, 3)
-        second = first[:, :, :tokens]  # (B, T, tokens, 3)
         features = self.abstract1(cloud, None, first, groups["near_first"])  # (B, T, S, widths[0])
+        time = time_of(frames, times, batch, points.device)[:, :, None, None].to(first.dtype)  # (B, T, 1, 1)
+        first = torch.cat([first, time.expand(-1, -1, first.shape[2], -1)], -1)  # (B, T, S, 4)
+        second = first[:, :, :tokens]  # (B, T, tokens, 4)
+        if self.config.motion:
+            first, features = with_previous(first), with_previous(features)  # (B, T, 2 S, ...)
         features = self.abstract2(first, features, second, groups["near_second"])  # (B, T, tokens, widths[1])
-        time = time_of(frames, times, batch, points.device)[:, :, None, None].expand(-1, -1, tokens, -1)
-        place = torch.cat([second, time.to(second.dtype)], -1).flatten(1, 2)  # (B, M, 4)
+        place = second.flatten(1, 2)  # (B, M, 4)
         centres = gather_points(points, groups["first"][:, :, :tokens]).flatten(1, 2)  # (B, M, 3)
         return Tokens(self.to_token(features).flatten(1, 2), centres, groups["frame"], groups["point"], place)
 

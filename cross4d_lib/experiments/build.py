@@ -51,5 +51,5 @@ def targets_of(
     if spec.targets is None:
         return build_targets(clips, None, encoder=encoder, progress=progress)
     settings = dict(spec.targets)
-    teacher = load_teacher(settings.pop("teacher"), device=device)
+    teacher = load_teacher(settings.pop("teacher"), layer=settings.pop("layer"), device=device)
     return build_targets(clips, teacher, **settings, encoder=encoder, progress=progress)

@@ -22,7 +22,8 @@ class Profile:
     are otherwise where targets, pooling and training length are changed (``control_targets`` and its like). in_domain :
     whether a teacher of the main dataset's own training clips stands beside these. roles : what stands beside the main
     dataset, for each of ROLES the datasets that can play it, the best first. teachers : compared in Tables 2 and 18,
-    the profile's own first. shown : rows are shown and nothing is run, so no files are needed. meant_for : one line.
+    the profile's own first. layers, sizes : of a teacher, where not its last layer or not ``size``. shown : rows are
+    shown and nothing is run, so no files are needed. meant_for : one line.
     """
 
     name: str
@@ -49,6 +50,8 @@ class Profile:
     by_dataset: dict[str, dict] = field(default_factory=dict)
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     teachers: tuple[str, ...] = ()
+    layers: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     shown: bool = False
     meant_for: str = ""
 

