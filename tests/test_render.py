@@ -393,7 +393,7 @@ def test_one_point_is_drawn_in_the_middle():
 def test_points_that_all_coincide_show_the_first(place):
     view = render(torch.full((2, 5, 3), place), 21, visibility="pixel")
     assert view.visible.tolist() == [[True, False, False, False, False]] * 2
-    assert render(torch.full((2, 5, 3), place), 21).visible.all()  # all of them lie on the surface
+    assert render(torch.full((2, 5, 3), place), 21, visibility="depth").visible.all()  # all of them lie on the surface
     assert (view.image[view.image > 0] == 1).all()
 
 

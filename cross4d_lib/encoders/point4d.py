@@ -1,8 +1,8 @@
 """Point4D (Sec. 3.2): two PointNet++ set abstractions, then a transformer over all tokens of the clip.
 
-The first abstraction sees one frame; the second also reads what lay around its centre in the frame before, so a token
-knows how its surface moves (our decision, ``MOTION``). The transformer sees all of the clip. The tokens stay close to
-single surface points, which is what a target per point needs.
+The set abstractions see space, one frame at a time; the transformer sees space and time together. (With ``motion`` the
+second abstraction also reads what lay around its centre in the frame before.) The tokens stay close to single surface
+points, which is what a target per point needs.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Point4D(Encoder):
         c = self.config
         self.dim = c.dim
         self.abstract1 = SetAbstraction(0, c.widths[0], c.widths[0])
-        self.abstract2 = SetAbstraction(c.widths[0], c.widths[1], c.widths[1], coordinates=4)
+        self.abstract2 = SetAbstraction(c.widths[0], c.widths[1], c.widths[1], coordinates=4 if c.motion else 3)
         self.to_token = nn.Linear(c.widths[1], c.dim)
         self.position = PositionCode(c.dim)
         self.blocks = nn.ModuleList(Block(c.dim, c.heads, c.mlp_ratio) for _ in range(c.depth))
@@ -59,13 +59,13 @@ class Point4D(Encoder):
 
     def token_rule(self) -> dict:
         c = self.config
-        return {
-            "rule": "fps prefix, k nearest, then those in the frame before",
+        rule = {
+            "rule": "fps prefix, k nearest",
             "tokens": c.tokens,
             "first_level": c.first_level,
             "neighbours": c.neighbours,
-            "motion": c.motion,
         }
+        return rule | ({"motion": c.motion} if c.motion else {})
 
     @torch.no_grad()
     def group(self, points: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -109,14 +109,17 @@ class Point4D(Encoder):
         first = gather_points(cloud, groups["first"])  # (B, T, S, 3)
         features = self.abstract1(cloud, None, first, groups["near_first"])  # (B, T, S, widths[0])
         time = time_of(frames, times, batch, points.device)[:, :, None, None].to(first.dtype)  # (B, T, 1, 1)
-        first = torch.cat([first, time.expand(-1, -1, first.shape[2], -1)], -1)  # (B, T, S, 4)
-        second = first[:, :, :tokens]  # (B, T, tokens, 4)
+        timed = torch.cat([first, time.expand(-1, -1, first.shape[2], -1)], -1)  # (B, T, S, 4)
+        place = timed[:, :, :tokens]  # (B, T, tokens, 4)
         if self.config.motion:
-            first, features = with_previous(first), with_previous(features)  # (B, T, 2 S, ...)
+            first, second, features = with_previous(timed), place, with_previous(features)  # (B, T, 2 S, ...)
+        else:
+            second = first[:, :, :tokens]  # (B, T, tokens, 3)
         features = self.abstract2(first, features, second, groups["near_second"])  # (B, T, tokens, widths[1])
-        place = second.flatten(1, 2)  # (B, M, 4)
         centres = gather_points(points, groups["first"][:, :, :tokens]).flatten(1, 2)  # (B, M, 3)
-        return Tokens(self.to_token(features).flatten(1, 2), centres, groups["frame"], groups["point"], place)
+        return Tokens(
+            self.to_token(features).flatten(1, 2), centres, groups["frame"], groups["point"], place.flatten(1, 2)
+        )
 
     def contextualise(self, tokens: Tokens, keep=None) -> Tokens:
         kept = tokens if keep is None else tokens.keep(keep)

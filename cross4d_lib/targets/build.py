@@ -67,7 +67,7 @@ def store_spec(
             "margin": BACK_OFF_MARGIN,
             "splat": SPLAT,
             "shade": [SHADE_FAR, *SHADE_QUANTILES],
-            "visible": [visibility, DEPTH_DISC, DEPTH_SLOPE] if visibility == "depth" else [visibility],
+            **({"visible": [visibility, DEPTH_DISC, DEPTH_SLOPE]} if visibility == "depth" else {}),
         },
     }
 
