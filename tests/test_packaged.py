@@ -47,8 +47,7 @@ def saved(model, tmp_path):
 
 def test_a_state_read_from_a_graph_is_the_model_s(tmp_path):
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
-    from onnx import helper, numpy_helper
-
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
     state = {
         "embeddings.cls_token": torch.randn(1, 1, DIM),
         "encoder.layer.0.norm1.bias": torch.randn(DIM),

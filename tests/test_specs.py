@@ -64,7 +64,7 @@ OTHER = {
     "targets.dim": 768,
     "targets.projection": "pca",
     "targets.cameras": 2,
-    "targets.visibility": "pixel",
+    "targets.visibility": "depth",
     "targets.layer": 4,
     "pretext": "global",
     "pretext.centre": False,

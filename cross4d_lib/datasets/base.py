@@ -200,11 +200,12 @@ class ClipDataset(Sequence):
         return clip
 
     def _read(self, entry: Entry) -> Video:
-        """The video of an entry, under the entry's id; the last one is kept, for windows come one after the other."""
-        whole = entry.video or entry
-        if self._last is None or self._last[0] != whole.id:
-            self._last = whole.id, self.source.read(whole)
-        return self._last[1] if entry.video is None else replace(self._last[1], id=entry.id)
+        """The video of an entry, under the entry's id. Windows of one video come one after the other: it is kept."""
+        if entry.video is None:
+            return self.source.read(entry)
+        if self._last is None or self._last[0] != entry.video.id:
+            self._last = entry.video.id, self.source.read(entry.video)
+        return replace(self._last[1], id=entry.id)
 
     def windows(self, count: int) -> ClipDataset:
         """Up to ``count`` windows of every video in the place of the centred one (``clips.window_starts``); ``videos``

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -113,14 +114,13 @@ def dinov2_of_onnx(weights: Path) -> dict[str, torch.Tensor]:
     table the export has folded two slices, (1, 1, D) for the class token and (1, P, D) for the patches.
     """
     try:
-        import onnx
-        from onnx import numpy_helper
+        onnx = import_module("onnx")  # by name: no part of the main job needs it
     except ImportError as error:
         raise TeacherError(
             "the package onnx, which reads these weights, is missing", weights, "pip install onnx"
         ) from error
     graph = onnx.load(str(weights)).graph
-    constants = {c.name: torch.from_numpy(numpy_helper.to_array(c).copy()) for c in graph.initializer}
+    constants = {c.name: torch.from_numpy(onnx.numpy_helper.to_array(c).copy()) for c in graph.initializer}
     prefix = "backbone."
     state = {name.removeprefix(prefix): value for name, value in constants.items() if name.startswith(prefix)}
     for node in graph.node:
