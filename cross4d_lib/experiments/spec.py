@@ -292,9 +292,10 @@ def build_spec(profile: Profile, dataset: str, pretext: str, seed: int, /, **cha
     other = changes.get("task", {}).get("data", {}).get("dataset", dataset)
     sampled = {name: value for name, value in own.items() if name not in ("dataset", "split")}
     scored = {"dataset": other, "split": "test", "clips": profile.clips, **clip_settings(profile, other), **sampled}
-    spec = {"profile": profile.name, "seed": seed, "task": {"data": scored}}
+    task: dict[str, object] = {"data": scored}
+    spec = {"profile": profile.name, "seed": seed, "task": task}
     if changes.get("task", {}).get("name", "probe") == "probe":
-        spec["task"]["windows"] = 1 if scored["stride"] == "uniform" else profile.windows
+        task["windows"] = 1 if scored["stride"] == "uniform" else profile.windows
     if pretext != "none":
         name = changes.get("encoder", {}).get("name", "point4d")
         known = vars(encoder_config(name))
