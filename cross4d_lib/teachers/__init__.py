@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from ..errors import ConfigError, TeacherError
-from ..files import cache_folder, file_digest
+from ..files import file_digest
 from .base import Features, Teacher
 from .formulas import CONTROL_TEACHERS, PREFIX, load_control
-from .packaged import PACKAGED, find_packaged, get_teacher
+from .packaged import PACKAGED, cached_teacher, find_packaged, get_teacher
 from .projection import pca_projection, random_projection
 from .provenance import (
     IN_DOMAIN_PREFIX,
@@ -28,6 +28,7 @@ __all__ = [
     "SHIPPED",
     "Teacher",
     "UNTRAINED",
+    "cached_teacher",
     "family_of",
     "files_digest",
     "folder_of",
@@ -87,7 +88,7 @@ def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
 
 def in_domain_folder(dataset: str) -> Path:
     """Where the teacher of a dataset's own clips lies (see ``cross4d train-teacher --data``)."""
-    return cache_folder() / "teachers" / dataset
+    return cached_teacher(dataset)
 
 
 def folder_of(stem: str) -> Path | str:

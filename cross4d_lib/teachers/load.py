@@ -61,10 +61,12 @@ def load_transformers(
         config = _read_config(folder_or_id, local, untrained)
         if config.get("model_type") not in ADAPTERS:
             if layer is not None:
-                raise TeacherError("layer= of a model that brings its own code", folder_or_id, "leave it out")
+                raise ConfigError(f"layer={layer!r} of a model that brings its own code", folder_or_id, "leave it out")
             return _load_foreign(folder_or_id, name, config, untrained, trust_remote_code, options)
         adapter = ADAPTERS[config["model_type"]]
         settings = _settings(adapter, folder_or_id, untrained)
+        depth = adapter.vision_config(settings).num_hidden_layers
+        check_layer(layer, depth, name)  # before any weight is loaded
         check_room(about_parameters(adapter, settings), name)
         if untrained:
             with torch.random.fork_rng(devices=[]):  # nobody else's random numbers move
@@ -78,11 +80,8 @@ def load_transformers(
     except Exception as error:  # transformers, safetensors and the hub raise a dozen unrelated types here
         raise _refusal(folder_or_id, local, error) from error
     vision = adapter.vision_config(model.config)
-    depth = vision.num_hidden_layers
-    cut_after(model, layer, depth, name)
-    description = (
-        f"{adapter.label}, {vision.num_hidden_layers} layers, D = {vision.hidden_size}, patch {vision.patch_size}"
-    )
+    cut_after(model, layer or depth, depth)
+    description = f"{adapter.label}, {depth} layers, D = {vision.hidden_size}, patch {vision.patch_size}"
     description += "" if layer in (None, depth) else f", layer {layer} of {depth}"
     description += "" if untrained else in_domain_note(config)
     if untrained:
@@ -170,12 +169,14 @@ def _trained(adapter: type[FrozenTeacher], folder_or_id: str, settings, local: b
     return model
 
 
-def cut_after(model: torch.nn.Module, layer: int | None, depth: int, name: str) -> None:
-    """Leave out the blocks behind ``layer`` of what sees, in place. Raises ConfigError unless 1 <= layer <= depth."""
-    if layer is None:
-        return
-    if isinstance(layer, bool) or not isinstance(layer, int) or not 1 <= layer <= depth:
+def check_layer(layer: int | None, depth: int, name: str) -> None:
+    """Raise ConfigError unless layer is None or a whole number from 1 to depth."""
+    if layer is not None and (isinstance(layer, bool) or not isinstance(layer, int) or not 1 <= layer <= depth):
         raise ConfigError(f"layer={layer!r}", name, f"a whole number from 1 to {depth}, or None for the last")
+
+
+def cut_after(model: torch.nn.Module, layer: int, depth: int) -> None:
+    """Leave out the blocks behind ``layer`` of the ``depth`` of what sees, in place."""
     seeing = getattr(model, "vision_model", model)
     blocks = next(part for part in seeing.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == depth)
     del blocks[layer:]

