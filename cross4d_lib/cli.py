@@ -87,7 +87,7 @@ def train_teacher(arguments) -> int:
     changes = {name: value for name, value in changes.items() if value is not None}
     finished = train_teacher(
         out,
-        arguments.model or ("in-domain" if arguments.data else "cross4d-tiny"),
+        arguments.model or ("in-domain" if arguments.data else "stage-1"),
         changes | dict(map(parse_change, arguments.set)),
         data=arguments.data,
         split=arguments.split,

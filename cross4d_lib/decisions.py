@@ -139,11 +139,11 @@ SHADE_FAR = _decide(
 SHADE_QUANTILES = (0.01, 0.99)
 VISIBILITY = _decide(
     "visible",
-    "pixel",
-    'rule of the render: "pixel", owns at least one pixel; or "depth", near the z-buffer at the point\'s own pixel',
+    "depth",
+    'rule of the render: "depth", near the z-buffer at the point\'s own pixel; or "pixel", owns at least one pixel',
     "Eq. 3",
-    'the paper\'s own as far as its coverages tell, and that of every stored row; "depth" agrees better with rays cast '
-    "at spheres, planes and bodies (tests/test_visibility.py)",
+    '"depth" agrees better with rays cast at spheres, planes and bodies (tests/test_visibility.py); "pixel" is the '
+    "paper's as far as its coverages tell, and control_factors measures what it changes",
 )
 DEPTH_DISC = _decide(
     'rule "depth": discs of its z-buffer',
@@ -217,33 +217,11 @@ GLOBAL_LOSS = _decide(
     "Eq. 5 with one token a clip: nothing but the granularity differs",
 )
 POSITION_WAVES = _decide(
-    "position and grey controls",
+    "position control",
     (2.0, 1.0, 0.5, 0.25, 0.125),
-    "wavelengths, x image side or x the grey scale",
+    "wavelengths, x image side",
     "ours",
-    "sine and cosine of the pixel, or of a frame's mean grey; from the whole down to about a patch (1/9)",
-)
-DEPTH_RELIEF = _decide(
-    "geometry control: depth range of a clip",
-    0.25,
-    "x image side",
-    "ours",
-    "a picture's grey has no unit; .24 is the median of 15 clips of synthetic-actions, .14 to .36",
-)
-GEOMETRY_WINDOW = _decide(
-    "geometry control: window",
-    1 / 32,
-    "x image side, deviation of a Gaussian",
-    "ours",
-    "a disc of the splat is flat: the window must reach over one (4.3 px at 256 points and 126 px)",
-)
-GEOMETRY_WEIGHTS = _decide(
-    "geometry control: weight of depth, normal, curvature",
-    (5.0, 2.5, 3.3),
-    "",
-    "ours",
-    "over the visible points of 15 clips of synthetic-actions the kinds deviate by .20, .39, .30: weighted, each by "
-    "about 1, so that none decides the cosine alone",
+    "sine and cosine of the pixel; from the whole image down to about a patch (1/9)",
 )
 CAMERA_YAWS = _decide(
     "several cameras",

@@ -10,8 +10,6 @@ from .correspondence import (
     token_coordinates,
 )
 from .features import (
-    POOLS,
-    both_pools,
     direction_spread,
     effective_rank,
     frame_pool,
@@ -43,7 +41,6 @@ from .statistics import (
 
 __all__ = [
     "GAPS",
-    "POOLS",
     "TAUS",
     "VERDICTS",
     "Comparison",
@@ -52,7 +49,6 @@ __all__ = [
     "ProbeResult",
     "SegmentationResult",
     "Segmenter",
-    "both_pools",
     "compare",
     "converged_probe",
     "coordinates",

@@ -1,5 +1,5 @@
-"""Frozen features of whole clips: the mean over tokens of Sec. 4.1, and two other ways (ours); their z-scores; and
-whether they have collapsed."""
+"""Frozen features of whole clips: the mean over tokens of Sec. 4.1, and one a frame (ours); their z-scores; and whether
+they have collapsed."""
 
 from __future__ import annotations
 
@@ -31,18 +31,6 @@ def frame_pool(tokens: Tokens) -> torch.Tensor:
     order = tokens.frame.sort(dim=1, stable=True).indices[..., None].expand_as(tokens.features)
     frames = len(tokens.frame[0].unique())
     return tokens.features.gather(1, order).unflatten(1, (frames, -1)).mean(2).flatten(1)
-
-
-def both_pools(tokens: Tokens) -> torch.Tensor:
-    """The mean over all tokens, then that of each frame: (B, M, C) -> (B, C + T' C).
-
-    To a linear classifier this says nothing new, for the first is a sum of the others; to one that is penalised, what
-    all frames share has become cheaper to use.
-    """
-    return torch.cat([mean_pool(tokens), frame_pool(tokens)], 1)
-
-
-POOLS = {"mean": mean_pool, "frames": frame_pool, "both": both_pools}
 
 
 @contextmanager

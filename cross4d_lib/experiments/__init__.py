@@ -6,7 +6,7 @@ from .lines import Line
 from .profiles import PROFILES, ROLES, Profile, clip_settings, load_profile
 from .queue import run_queue
 from .run import RESULTS, load_row, load_rows, pretrained_encoder, run
-from .run_lists import control_profile, main_dataset, role_dataset
+from .run_lists import main_dataset, role_dataset
 from .spec import RunSpec, build_spec
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "build_spec",
     "clip_settings",
     "clips_of",
-    "control_profile",
     "fresh_encoder",
     "load_profile",
     "load_row",

@@ -14,15 +14,14 @@ from .profiles import Profile
 from .run_lists import (
     TRIO,
     Runs,
-    control_profile,
+    calibration_runs,
     control_runs,
     correspondence_runs,
     coverage_runs,
     each,
+    factor_runs,
     first_seed,
     granularity,
-    in_domain_runs,
-    length_runs,
     modality_runs,
     paper_size_runs,
     per_point,
@@ -31,7 +30,6 @@ from .run_lists import (
     transfer_runs,
 )
 from .spec import RunSpec
-from .sweep import sweep_runs
 
 
 @dataclass(frozen=True)
@@ -75,25 +73,28 @@ class Artifact:
 
 RANDOM, GLOBAL, DENSE = (Line(name) for name in TRIO)
 TWIN = Line("dense", teacher="UNTRAINED")
+FACTORS = ("teacher", "factors")  # what control_factors tells apart
+NO_VARIANCE, NOT_CENTRED, PATCH_MEAN = (("variance_weight", 0.0),), (("centre", False),), (("summary", "mean"),)
+BEST_GLOBAL, UNCENTRED = Line("global", PATCH_MEAN + NO_VARIANCE), Line("dense", NOT_CENTRED)
 GRANULARITY = (
     Claim(DENSE, GLOBAL, "a target for every token is better than one for the whole clip"),
     Claim(GLOBAL, RANDOM, "global pretraining is better than none"),
     Claim(DENSE, RANDOM, "dense pretraining is better than none"),
 )
 TRAINED_TEACHER = Claim(DENSE, TWIN, "the teacher's training matters")
-TABLE_1_CLAIMS = (*GRANULARITY, TRAINED_TEACHER)
-CONTROL_CLAIMS = (
+CENTRED = Claim(DENSE, UNCENTRED, "centred targets help")
+TABLE_1_CLAIMS = (
+    Claim(DENSE, BEST_GLOBAL, "a target for every token is better than the best one for the whole clip"),
+    *GRANULARITY,
     TRAINED_TEACHER,
-    Claim(DENSE, control("broadcast frame means"), "one target a frame, the mean of its patches, is not enough"),
-    Claim(DENSE, control("shuffled points"), "a target must be that of the right place"),
+    CENTRED,
+)
+CONTROL_CLAIMS = (
+    Claim(DENSE, control("frame mean"), "a target for every token is better than one for every frame"),
+    TRAINED_TEACHER,
     Claim(DENSE, Line("dense", teacher="position"), "a target must say more than where its pixel is"),
-    Claim(DENSE, Line("dense", teacher="geometry"), "a target must say more than the surface's form"),
-    Claim(DENSE, Line("dense", teacher="grey"), "a target must say more than how bright the frame is"),
-    Claim(DENSE, control("shuffled frames"), "a target must be that of the right frame"),
-    Claim(DENSE, control("shuffled clips"), "a target must be that of the right clip"),
-    Claim(DENSE, control("broadcast"), "the clip's summary on every token is not enough"),
-    Claim(DENSE, control("broadcast frames"), "the frame's summary on its tokens is not enough"),
-    Claim(DENSE, Line("global", (("summary", "mean"),)), "the same information in one target a clip is not enough"),
+    Claim(DENSE, control("shuffled points"), "a target must be that of the right place"),
+    Claim(control("frame mean"), BEST_GLOBAL, "one target a frame is better than one a clip"),
 )
 ZERO_SHOT = {name: Line(name, zero_shot=True) for name in ("global", "dense")}
 POINT_CLAIMS = (
@@ -121,6 +122,14 @@ def teacher_claims(profile: Profile) -> tuple[Claim, ...]:
     )
 
 
+def factor_claims(profile: Profile) -> tuple[Claim, ...]:
+    """Every dense line of ``control_factors`` against the profile's own."""
+    base, *others = dict.fromkeys(
+        line_of(spec, FACTORS) for spec in factor_runs(profile) if spec.pretext_name == "dense"
+    )
+    return tuple(Claim(line, base, "this setting is better than the profile's own") for line in others)
+
+
 def transfer_claims(profile: Profile) -> tuple[Claim, ...]:
     """On every target: dense from the same dataset over random and over other sources, and these over random."""
     specs = transfer_runs(profile)
@@ -136,16 +145,8 @@ def transfer_claims(profile: Profile) -> tuple[Claim, ...]:
     return tuple(found)
 
 
-AUGMENTED = Line("dense", augment=True)
 CAMERAS = {n: Line("dense", cameras=n) for n in (1, 2, 4)}
-AT_LENGTH = {n: Line("dense", epochs=n) for n in (0.33, 1.0, 2.0)}
-FIRST_CAMERA = Line("dense", (("merge", "first"),), cameras=4)
-NO_VARIANCE, NOT_CENTRED, PATCH_MEAN = (("variance_weight", 0.0),), (("centre", False),), (("summary", "mean"),)
 CAMERA_CLAIMS = tuple(Claim(CAMERAS[n], CAMERAS[1], f"{n} cameras are better than one") for n in (4, 2))
-MERGE_CLAIMS = (
-    Claim(FIRST_CAMERA, CAMERAS[1], "more tokens with a target help"),
-    Claim(CAMERAS[4], FIRST_CAMERA, "the mean over cameras is better than the first that sees"),
-)
 PLACE_CLAIMS = (
     Claim(DENSE, Line("XYZ of the nearest token"), "features find more than the token's own place"),
     Claim(DENSE, Line("raw XYZ"), "features find more than the point's own place"),
@@ -155,22 +156,7 @@ CLASS_CLAIMS = (
     Claim(Line("targets"), Line("place"), "targets tell more of a point's class than its place"),
     Claim(Line("student"), Line("targets"), "the student tells more of a point's class than its targets"),
 )
-LENGTH_CLAIMS = (
-    Claim(AT_LENGTH[2.0], AT_LENGTH[1.0], "twice the epochs help"),
-    Claim(AT_LENGTH[1.0], AT_LENGTH[0.33], "three times the epochs help"),
-    Claim(replace(AUGMENTED, epochs=1.0), AT_LENGTH[1.0], "augmented clips help"),
-)
-TOGETHER_CLAIMS = (
-    Claim(CAMERAS[4], CAMERAS[1], "four cameras are better than one"),
-    Claim(replace(AUGMENTED, cameras=4), CAMERAS[4], "augmented clips help under four cameras"),
-)
 TUNING_CLAIMS = (Claim(DENSE, RANDOM, "fine-tuning from dense is better than from scratch"),)
-IN_DOMAIN_CLAIMS = tuple(
-    Claim(Line(name, teacher="IN-DOMAIN"), Line(name), "a teacher of the same clips is better")
-    for name in ("dense", "global")
-)
-FOUR_CAMERAS, FIRST_OF_FOUR = ("dense", {"targets.cameras": 4}), {"targets.cameras": 4, "pretext.merge": "first"}
-TOGETHER = [("dense", {"targets.cameras": n, "training.augment": moved}) for moved in (False, True) for n in (1, 4)]
 FROZEN = per_point("segmentation", *(("here", p) for p in TRIO), ("main", "global"), ("main", "dense"))
 CAMERA_WAYS = [("dense", {"targets.cameras": n}) for n in CAMERAS]
 FEW = {"seeds": "task_seeds"}
@@ -190,34 +176,28 @@ BY_NOTEBOOK: dict[str, dict[str, Artifact]] = {
             claims=(Claim(DENSE, Line("dense", NO_VARIANCE), "the variance term helps"),),
             paper="TABLE_14",
         ),
-        "control_global_target": Artifact(
-            "Ours: which global target",
-            "accuracy",
-            each("global", ("global", {"pretext.summary": "mean"})),
-            claims=(Claim(GLOBAL, Line("global", PATCH_MEAN), "the class token is the better global target"),),
-        ),
-        "control_global_variance": Artifact(
-            "Ours: the variance term in the global loss",
-            "accuracy",
-            each("global", ("global", {"pretext.variance_weight": 0.0})),
-            claims=(Claim(GLOBAL, Line("global", NO_VARIANCE), "the variance term helps global"),),
-        ),
-        "control_centring": Artifact(
-            "Ours: centred targets or not",
-            "accuracy",
-            each("dense", ("dense", {"pretext.centre": False})),
-            claims=(Claim(DENSE, Line("dense", NOT_CENTRED), "centred targets help"),),
-        ),
     },
     "06_linear_probe": {
         "table01": Artifact(
-            "Granularity: random, global, dense", "accuracy", granularity(), (), TABLE_1_CLAIMS, paper="TABLE_1"
+            "Granularity: random, global, dense", "accuracy", granularity, (), TABLE_1_CLAIMS, paper="TABLE_1"
+        ),
+        "control_calibration": Artifact(
+            "Ours: one encoder without training, many accuracies",
+            "calibration",
+            calibration_runs,
+            ("clip",),
+            paper="CALIBRATION",
         ),
         "table11": Artifact(
             "Feature standardisation in the probe", "accuracy", each("random", "dense"), paper="TABLE_11"
         ),
         "control_paper_size": Artifact(
-            "Ours: the paper's clip and encoder size", "accuracy", paper_size_runs, (), GRANULARITY, paper="TABLE_1"
+            "Table 1 at the paper's clip and encoder size",
+            "accuracy",
+            paper_size_runs,
+            (),
+            (*GRANULARITY, CENTRED),
+            paper="TABLE_1",
         ),
         "figure02": Artifact(
             "Features as colours: input, dense, global, random", runs=first_seed(each(*TRIO)), kind="figure"
@@ -230,9 +210,6 @@ BY_NOTEBOOK: dict[str, dict[str, Artifact]] = {
         ),
         "table18": Artifact(
             "Modality of the global teacher", "teachers", modality_runs, ("teacher",), paper="TABLE_18"
-        ),
-        "control_in_domain": Artifact(
-            "Ours: a teacher of the same clips", "accuracy", in_domain_runs, (), IN_DOMAIN_CLAIMS
         ),
     },
     "08_backbones": {
@@ -302,13 +279,6 @@ BY_NOTEBOOK: dict[str, dict[str, Artifact]] = {
             "cosine, gap 8",
             "TABLE_16",
         ),
-        "control_merge": Artifact(
-            "Ours: more targets, or other ones, from more cameras",
-            "accuracy",
-            each("dense", ("dense", FIRST_OF_FOUR), FOUR_CAMERAS, **FEW),
-            ("cameras",),
-            MERGE_CLAIMS,
-        ),
         "control_coverage": Artifact(
             "Ours: coverage, splat radius and resolution", "coverage", coverage_runs, paper="COVERAGE"
         ),
@@ -324,25 +294,12 @@ BY_NOTEBOOK: dict[str, dict[str, Artifact]] = {
     },
     "15_what_is_the_lever": {
         "control_targets": Artifact("Ours: dense on other targets", "accuracy", control_runs, (), CONTROL_CLAIMS),
-        "control_pooling": Artifact(
-            "Ours: how the tokens of a clip become one feature",
-            "pooling",
-            granularity(of=control_profile, task="pooling"),
-            (),
-            (GRANULARITY[2], GRANULARITY[0]),
-            "mean/linear/scored",
-            "TABLE_1",
-        ),
-        "control_sweep": Artifact("Ours: one setting at a time", "sweep", sweep_runs, primary="mean/converged"),
-        "control_length": Artifact(
-            "Ours: dense trained for longer", "accuracy", length_runs, ("epochs",), LENGTH_CLAIMS
-        ),
-        "control_together": Artifact(
-            "Ours: cameras and augmentation together",
+        "control_factors": Artifact(
+            "Ours: one factor at a time, on training subjects",
             "accuracy",
-            each("random", *TOGETHER, of=control_profile, **FEW),
-            ("cameras",),
-            TOGETHER_CLAIMS,
+            factor_runs,
+            FACTORS,
+            factor_claims,
         ),
     },
 }

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..decisions import VISIBILITY
 from ..pretexts import pretext_config
 from ..teachers import CONTROL_TEACHERS
 from ..teachers.formulas import PREFIX
 from ..teachers.provenance import UNTRAINED, label_of
 from .profiles import PROFILES
-from .spec import RunSpec
+from .spec import EncoderSpec, RunSpec
 
 NOTES = {  # a setting that differs from its default, in words; any other is shown as "name value"
     ("variance_weight", 0.0): "lambda = 0",
     ("centre", False): "not centred",
     ("summary", "mean"): "patch mean",
-    ("merge", "first"): "first camera that sees",
 }
 
 
@@ -28,7 +28,8 @@ class Line:
     control, the targets that stand in the place of dense's own. teacher : its
     name where a table compares teachers; elsewhere only its kind, where it is not a trained teacher ("UNTRAINED",
     "IN-DOMAIN", a formula's name). source : the dataset pretrained on, in tables of transfer. zero_shot : pretrained on
-    another dataset. cameras, epochs (as a share of the profile's, in thirds) : in tables that vary them, else 0.
+    another dataset. cameras : in tables that vary them, else 0. clip, visibility, encoder : how the clip, the render's
+    rule or the encoder differ from the profile's, in words, in tables that vary them.
     """
 
     pretext: str
@@ -37,18 +38,19 @@ class Line:
     teacher: str = ""
     source: str = ""
     zero_shot: bool = False
-    augment: bool = False
     cameras: int = 0
-    epochs: float = 0.0
+    clip: str = ""
+    visibility: str = ""
+    encoder: str = ""
 
     def __str__(self) -> str:
         notes = [teacher_label(self.teacher)] if self.teacher else []
         notes += [self.control] if self.control else []
         notes += [NOTES.get(setting, f"{setting[0]} {setting[1]}") for setting in self.settings]
         notes += [f"from {self.source}"] if self.source else []
-        notes += ["zero-shot"] * self.zero_shot + ["augmented"] * self.augment
+        notes += ["zero-shot"] * self.zero_shot
         notes += [f"{self.cameras} camera{'s' * (self.cameras > 1)}"] if self.cameras else []
-        notes += [f"{self.epochs:g} x the epochs"] if self.epochs else []
+        notes += [note for note in (self.clip, self.visibility, self.encoder) if note]
         pretext = "dense" if self.pretext == "control" else self.pretext
         return f"{pretext} ({', '.join(notes)})" if notes else pretext
 
@@ -75,9 +77,10 @@ def teacher_label(name: str) -> str:
 
 def line_of(spec: RunSpec, shown: tuple[str, ...] = ()) -> Line:
     """The line of a run. shown : what else the table tells apart, of "teacher", "source", "zero_shot", "cameras",
-    "epochs"."""
+    "clip" (always said), "factors" (clip, visibility and encoder where they are not the profile's)."""
+    differing = {"clip": clip_of(spec)} if "clip" in shown else factors_of(spec) if "factors" in shown else {}
     if spec.pretext is None:
-        return Line(spec.pretext_name)
+        return Line(spec.pretext_name, **differing)
     settings = spec.pretext.settings
     return Line(
         spec.pretext.name,
@@ -86,9 +89,24 @@ def line_of(spec: RunSpec, shown: tuple[str, ...] = ()) -> Line:
         spec.teacher if "teacher" in shown else teacher_kind(spec.teacher),
         source=spec.data.dataset if "source" in shown else "",
         zero_shot="zero_shot" in shown and spec.data.dataset != spec.measured_on,
-        augment=spec.training.augment,
         cameras=spec.targets.cameras if "cameras" in shown and spec.targets else 0,
-        epochs=round(round(3 * spec.training.epochs / PROFILES[spec.profile].epochs) / 3, 2)
-        if "epochs" in shown
-        else 0.0,
+        **differing,
     )
+
+
+def clip_of(spec: RunSpec) -> str:
+    """The clips a run is measured on: "12 x 512, stride 2"."""
+    clip = spec.task.data
+    return f"{clip.frames} x {clip.points}, stride {clip.stride}"
+
+
+def factors_of(spec: RunSpec) -> dict[str, str]:
+    """Where clip, visibility and encoder of a run differ from its profile's, in words."""
+    profile, clip, encoder = PROFILES[spec.profile], spec.task.data, spec.encoder.settings
+    usual = EncoderSpec(name=spec.encoder.name, settings=profile.encoder).settings
+    found = {"encoder": ", ".join(f"{name} {value}" for name, value in encoder.items() if value != usual.get(name))}
+    if (clip.frames, clip.points, clip.stride) != (profile.frames, profile.points, profile.stride):
+        found["clip"] = clip_of(spec)
+    if spec.targets and spec.targets.visibility != VISIBILITY:
+        found["visibility"] = f"visible by {spec.targets.visibility}"
+    return found

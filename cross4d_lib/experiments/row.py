@@ -186,14 +186,11 @@ class Row(Part):
     def without_code_key(self) -> str:
         return self.spec.key_with(self.contents, None)
 
-    def subjects(self, setting: str) -> list[str] | None:
-        """The subjects of the clips that a setting is evaluated on, in the order of its ``correct`` or ``per_clip``;
-        None where the row does not have them."""
-        subjects = self.measures.get("subjects", {})
-        split = self.spec.task.data.split
-        if self.task == "pooling" and not setting.endswith("/scored"):
-            split = self.spec.task.learned_from
-        return subjects.get(split)
+    @property
+    def subjects(self) -> list[str] | None:
+        """The subjects of the evaluated clips, in the order of ``correct`` or ``per_clip``; None where the row does not
+        have them."""
+        return self.measures.get("subjects", {}).get(self.spec.task.data.split)
 
     def to_json(self) -> str:
         """As it is written: None is left out of metrics."""

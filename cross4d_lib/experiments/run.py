@@ -107,7 +107,7 @@ def pretrained_encoder(spec: PretrainingSpec, device=None, progress: bool = True
         spec.pretext.name,
         spec.training.epochs,
         spec.seed,
-        training=Training(batch=spec.training.batch, augment=spec.training.augment),
+        training=Training(batch=spec.training.batch),
         checkpoint=checkpoint,
         **spec.pretext.settings,
     )

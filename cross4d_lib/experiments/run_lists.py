@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from ..datasets import load_source
 from ..encoders import encoder_config
 from ..errors import Cross4DError
 from ..pretexts import CONTROLS
-from ..teachers import CONTROL_TEACHERS, SHIPPED
-from ..teachers.provenance import IN_DOMAIN_PREFIX, UNTRAINED
+from ..teachers import CONTROL_TEACHERS
+from ..teachers.provenance import UNTRAINED
 from .profiles import PROFILES, ROLES, Profile, clip_settings
 from .spec import RunSpec, build_spec
 
@@ -69,18 +68,16 @@ def each(
     *ways: str | tuple[str, dict],
     data: Callable[[Profile], str] = main_dataset,
     seeds: str = "seeds",
-    of: Callable[[Profile], Profile] = lambda profile: profile,
     target: Callable[[str], str] = lambda dataset: dataset,
     **common,
 ) -> Runs:
     """Every way with every seed on a dataset of the profile; nothing where the profile has no such dataset.
 
     ways : a pretext, or a pretext and what differs from the profile's run of it, by path (``build_spec``). seeds : the
-    field of Profile that lists them. of : the profile that is run instead. target : the dataset measured on.
+    field of Profile that lists them. target : the dataset measured on.
     """
 
     def runs(profile: Profile) -> list[RunSpec]:
-        profile = of(profile)
         if not (dataset := data(profile)):
             return []
         pairs = [(pair, {}) if isinstance(pair, str) else pair for pair in ways]
@@ -103,18 +100,16 @@ def role(name: str) -> Callable[[Profile], str]:
     return lambda profile: role_dataset(profile, name)
 
 
-def control_profile(profile: Profile) -> Profile:
-    """The profile at which targets are exchanged: its own ``controls`` (teacher, epochs) over what it is otherwise."""
-    return replace(profile, **profile.controls)
-
-
 TRIO = ("random", "global", "dense")
+BEST_GLOBAL = ("global", {"pretext.summary": "mean", "pretext.variance_weight": 0.0})
+UNCENTRED = ("dense", {"pretext.centre": False})
 
 
-def granularity(**common) -> Runs:
-    """Table 1 and our control beside it: random, global, dense, and dense from an untrained teacher."""
-    twin = each(("dense", {"targets.teacher": f"cross4d-tiny{UNTRAINED}"}), **common)
-    return joined(each(*TRIO, **common), lambda profile: twin(profile) if profile.teacher in SHIPPED else [])
+def granularity(profile: Profile) -> list[RunSpec]:
+    """Table 1, and beside it what tells why: the best global we found, dense as the paper writes it (targets not
+    centred), and dense from an untrained teacher of the same patches."""
+    twin = ("dense", {"targets.teacher": f"{profile.teacher}{UNTRAINED}"})
+    return each("random", "global", BEST_GLOBAL, UNCENTRED, "dense", twin)(profile)
 
 
 def under(teacher: str) -> list[tuple[str, dict]]:
@@ -186,25 +181,22 @@ def coverage_runs(profile: Profile) -> list[RunSpec]:
 
 
 def paper_size_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: the paper's clip and encoder size (Tables 8, 9), one seed and ``reach_epochs`` epochs."""
-    if not profile.reach_epochs:
+    """Table 1 at the paper's clip and encoder size (Tables 8, 9), trained for ``paper_size_epochs``."""
+    if not profile.paper_size_epochs:
         return []
     size, defaults = PROFILES["paper"], encoder_config("point4d")
     parts = {
-        "data": {"frames": size.frames, "points": size.points, "stride": size.stride},
+        **{f"data.{name}": getattr(size, name) for name in ("frames", "points", "stride")},
         "encoder": {name: getattr(defaults, name) for name in profile.encoder},
-        "targets": {"dim": size.dim},
-        "training": {"epochs": profile.reach_epochs, "batch": 8},  # a batch of 16 takes 8 GB
+        "targets.dim": size.dim,
+        "training": {"epochs": profile.paper_size_epochs, "batch": 8},  # a batch of 16 takes 8 GB
     }
-    return [build_spec(profile, main_dataset(profile), pretext, 0, **parts) for pretext in TRIO]
+    return each("random", "global", UNCENTRED, "dense", **parts)(profile)
 
 
 def teacher_runs(profile: Profile) -> list[RunSpec]:
-    """Table 2: random, and global and dense from each of the profile's teachers; untrained ones of other families than
-    ours have the seeds of a task."""
-    few = lambda name: name.endswith(UNTRAINED) and name.removesuffix(UNTRAINED) not in SHIPPED
-    parts = [each(*under(name), seeds="task_seeds" if few(name) else "seeds") for name in profile.teachers]
-    return joined(each("random"), *parts)(profile)
+    """Table 2: random, and global and dense from each of the profile's teachers."""
+    return each("random", *(way for name in profile.teachers for way in under(name)))(profile)
 
 
 def modality_runs(profile: Profile) -> list[RunSpec]:
@@ -213,30 +205,32 @@ def modality_runs(profile: Profile) -> list[RunSpec]:
 
 
 def control_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: Table 1's rows, global on the patch mean, and dense with the target alone changed, once in every way."""
-    ways = [("global", {"pretext.summary": "mean"})]
-    ways += [("dense", {"targets.teacher": name}) for name in CONTROL_TEACHERS]
+    """Ours: Table 1's rows, and dense with the target alone changed, once in every way."""
+    ways = [("dense", {"targets.teacher": name}) for name in CONTROL_TEACHERS]
     ways += [("control", {"pretext.control": name}) for name in CONTROLS]
-    return joined(granularity(of=control_profile), each(*ways, of=control_profile))(profile)
+    return granularity(profile) + each(*ways)(profile)
 
 
-def length_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: dense trained for a third, one and twice the profile's epochs, plainly and on augmented clips; one seed."""
-    lengths = (profile.epochs // 3, profile.epochs, 2 * profile.epochs)
-    ways = [
-        ("dense", {"training.epochs": epochs, "training.augment": augment})
-        for augment in (False, True)
-        for epochs in lengths
-    ]
-    return [spec for spec in each("random", *ways, of=control_profile)(profile) if spec.seed == profile.seeds[0]]
+def calibration_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: the encoder without training, probed in several ways, on the profile's clips and on those of its
+    ``calibration``."""
+    clips = [(profile.frames, profile.points, profile.stride), *profile.calibration]
+    paths = ("data.frames", "data.points", "data.stride")
+    return joined(*(each("random", task="calibration", **dict(zip(paths, clip))) for clip in clips))(profile)
 
 
-def in_domain_runs(profile: Profile) -> list[RunSpec]:
-    """Ours: global and dense under the teacher of the controls, and under one trained on from it with the very clips
-    the student is trained on (no label read)."""
-    if not profile.in_domain:
-        return []
-    return each(*TRIO, *under(f"{IN_DOMAIN_PREFIX}{main_dataset(profile)}"), of=control_profile)(profile)
+def factor_runs(profile: Profile) -> list[RunSpec]:
+    """Ours: one factor at a time around the profile's dense and global, each training subject left out in turn. Beside
+    a factor of the encoder or the clip stands the random encoder that has it, too."""
+    clip = {"data.stride": "uniform"} if profile.stride != "uniform" else {"data.stride": 1}
+    both = [{}, {"encoder.motion": 4}, clip]
+    dense = [{"targets.visibility": "pixel"}, {"pretext.centre": False}, {"pretext.variance_weight": 0.0}]
+    dense += [{"targets.teacher": name} for name in profile.teachers if name != profile.teacher]
+    options = {"pretext.summary": "mean"}, {"pretext.variance_weight": 0.0}
+    ways = [(pretext, changes) for changes in both for pretext in ("random", "dense")]
+    ways += [("dense", changes) for changes in dense]
+    ways += [("global", changes) for changes in ({}, *options, options[0] | options[1])]
+    return each(*ways, seeds="factor_seeds", **{"task.data.split": "train"})(profile)
 
 
 def first_seed(runs: Runs) -> Runs:

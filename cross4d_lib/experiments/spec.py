@@ -119,11 +119,10 @@ class PretextSpec(Part):
 
 
 class TrainingSpec(Part):
-    """Length and batch of pretraining. augment : clips are scaled, turned and jittered before the encoder sees them."""
+    """Length and batch of pretraining."""
 
     epochs: int
     batch: int
-    augment: bool = False
 
 
 class TaskSpec(Part):
@@ -235,7 +234,7 @@ class PretrainingSpec(Part):
         return self.key_with(self.contents, None)
 
     def changed(self, **changes):
-        """This spec with other values: ``changed(seed=1, task="pooling", **{"targets.cameras": 4})``, as in
+        """This spec with other values: ``changed(seed=1, task="coverage", **{"targets.cameras": 4})``, as in
         ``build_spec``. Raises ConfigError where they are refused."""
         return type(self)(**merged(self.model_dump(), nested(changes)))
 
@@ -317,8 +316,8 @@ def build_spec(profile: Profile, dataset: str, pretext: str, seed: int, /, **cha
 
 
 def nested(changes: dict) -> dict:
-    """{"targets.cameras": 4, "encoder.dim": 64, "task": "pooling"} -> {"targets": {"cameras": 4}, "encoder":
-    {"settings": {"dim": 64}}, "task": {"name": "pooling"}}. Raises ConfigError on a part that does not exist."""
+    """{"targets.cameras": 4, "encoder.dim": 64, "task": "coverage"} -> {"targets": {"cameras": 4}, "encoder":
+    {"settings": {"dim": 64}}, "task": {"name": "coverage"}}. Raises ConfigError on a part that does not exist."""
     tree: dict = {}
     for path, value in changes.items():
         part, *steps = path.split(".")

@@ -1,8 +1,8 @@
 """What a run measures once its encoder is there: one function a task, all with the same arguments and the same answer.
 
 probe           the class of a clip, three linear probes (Tables 1, 2, 5, 11, 12, ...)
-pooling         the same from three ways to make one feature of a clip's tokens, on training subjects left out in turn
-(ours) segmentation    the class of every point, a linear head on the frozen encoder (Table 6)
+calibration     the same for several windows of a video and rates of the probe (ours)
+segmentation    the class of every point, a linear head on the frozen encoder (Table 6)
 fine-tuning     the class of every point, encoder and head trained together (Table 17)
 correspondence  the same point across time, by the nearest feature (Table 16)
 readability     the class of a point's token in the target, in the student, in the place (ours)
@@ -24,7 +24,6 @@ from ..encoders import Encoder
 from ..evaluation import (
     TAUS,
     ProbeResult,
-    both_pools,
     coordinates,
     correspondence,
     encoder_features,
@@ -33,17 +32,21 @@ from ..evaluation import (
     pooled_features,
     probe_all,
     probe_all_features,
+    probe_features,
     readability,
     segment_all,
     segment_finetuned,
     token_coordinates,
 )
+from ..evaluation.probes import of_subjects
 from ..evaluation.segmentation import IGNORED, SegmentationResult, confusion, point_labels
 from ..render import render
 from .build import fresh_encoder, targets_of
 from .row import Accuracy, Correspondence, Coverage, Metric, Segmentation
 from .spec import RunSpec
 
+CALIBRATION_WINDOWS = 5  # of a video
+CALIBRATION_RATES = (1e-3, 3e-3, 1e-2)  # of Adam
 COVERAGE_CLIPS = 60  # spread over the classes
 COVERAGE_CAMERAS = (1, 2, 4)
 COVERAGE_SPLATS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)  # x our splat radius
@@ -61,10 +64,34 @@ class Outcome:
 
 
 def probe(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
-    """Accuracy of the three probes; ``correct`` holds one digit a test clip, in id order, for paired tests."""
+    """Accuracy of the three probes; ``correct`` holds one digit a video, in id order, for paired tests. Where the clips
+    learned from are those scored, each of their subjects is left out in turn."""
     windows = spec.task.windows
-    results = probe_all(encoder, train.windows(windows), test.windows(windows), spec.seed)
+    if train.split == test.split:
+        clips = train.windows(windows)
+        features = pooled_features(encoder, clips)
+        results = leave_subjects_out(features, clips.labels, clips.subjects, spec.seed, clips.videos)
+    else:
+        results = probe_all(encoder, train.windows(windows), test.windows(windows), spec.seed)
     metrics = {name: accuracy_of(result) for name, result in results.items()}
+    return Outcome(metrics, 1 / len(train.classes), subjects(test))
+
+
+def calibration(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
+    """Accuracy of ``PROBE/WINDOWS``: the paper's probe at several rates, on z-scored features, and converged; on one
+    clip a video and on CALIBRATION_WINDOWS of them, learning from each and voting."""
+    metrics = {}
+    for count in (1, CALIBRATION_WINDOWS) if spec.task.data.stride != "uniform" else (1,):
+        seen, scored = train.windows(count), test.windows(count)
+        x, z = pooled_features(encoder, seen), pooled_features(encoder, scored)
+        known = x, seen.labels, z, scored.labels
+        results = {
+            f"Adam {rate:g}": probe_features(*known, seed=spec.seed, rate=rate, videos=scored.videos)
+            for rate in CALIBRATION_RATES
+        }
+        usual = probe_all_features(x, seen.labels, seen.subjects, z, scored.labels, spec.seed, scored.videos)
+        results |= {name: usual[name] for name in ("standardized", "converged")}
+        metrics |= {f"{name}/{count}": accuracy_of(of_subjects(scored, result)) for name, result in results.items()}
     return Outcome(metrics, 1 / len(train.classes), subjects(test))
 
 
@@ -76,26 +103,6 @@ def accuracy_of(result: ProbeResult) -> Accuracy:
 
 def subjects(*splits: ClipDataset) -> dict:
     return {"subjects": {clips.split: list(clips.subjects) for clips in splits if None not in clips.subjects}}
-
-
-def pooling(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
-    """``pool/probe``: each subject of the first split left out in turn; ``pool/probe/scored``: fitted on it, scored on
-    the second, where that is another one. Pools as in ``evaluation.POOLS``."""
-    read = lambda clips: pooled_features(encoder, clips, pool=both_pools)
-    views = {"mean": slice(0, encoder.dim), "frames": slice(encoder.dim, None), "both": slice(None)}
-    x = read(train)
-    found = {
-        f"{pool}/{probe}": result
-        for pool, view in views.items()
-        for probe, result in leave_subjects_out(x[:, view], train.labels, train.subjects, spec.seed).items()
-    }
-    if train.split != test.split:
-        z = read(test)
-        for pool, view in views.items():
-            scored = probe_all_features(x[:, view], train.labels, train.subjects, z[:, view], test.labels, spec.seed)
-            found |= {f"{pool}/{probe}/scored": result for probe, result in scored.items()}
-    metrics = {name: accuracy_of(result) for name, result in found.items()}
-    return Outcome(metrics, 1 / len(train.classes), subjects(train, test))
 
 
 def segmentation(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
@@ -182,7 +189,8 @@ def rounded(values) -> list[float]:
 
 
 def covered(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
-    """Share of points that own a pixel: by cameras; and, under one camera, by splat radius and by image size."""
+    """Share of points that are visible: under the rule of the targets by cameras; and, as the paper's rule has it (owns
+    a pixel), under one camera, by splat radius and by image size."""
     clips = [
         torch.as_tensor(train[int(i)].points)
         for i in np.unique(np.linspace(0, len(train) - 1, COVERAGE_CLIPS).round().astype(int))
@@ -193,13 +201,19 @@ def covered(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDatas
         f"{n} camera{'s'[: n > 1]}": mean(lambda points: coverage(render_cameras(points, 126, n)))
         for n in COVERAGE_CAMERAS
     }
+    owns = lambda points, size, **splat: coverage([render(points, size, visibility="pixel", **splat)])
     metrics |= {
-        f"splat x {times}": mean(lambda points: coverage([render(points, 126, radius=radius(times))]))
-        for times in COVERAGE_SPLATS
+        f"{n} camera{'s'[: n > 1]}, by pixel": mean(
+            lambda points: coverage(render_cameras(points, 126, n, visibility="pixel"))
+        )
+        for n in COVERAGE_CAMERAS
     }
-    metrics |= {f"{size} px": mean(lambda points: coverage([render(points, size)])) for size in COVERAGE_SIZES}
     metrics |= {
-        f"{size} px, splat of 126 px": mean(lambda points: coverage([render(points, size, radius=radius(1.0))]))
+        f"splat x {times}": mean(lambda points: owns(points, 126, radius=radius(times))) for times in COVERAGE_SPLATS
+    }
+    metrics |= {f"{size} px": mean(lambda points: owns(points, size)) for size in COVERAGE_SIZES}
+    metrics |= {
+        f"{size} px, splat of 126 px": mean(lambda points: owns(points, size, radius=radius(1.0)))
         for size in COVERAGE_SIZES
         if size != 126
     }
@@ -208,7 +222,7 @@ def covered(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDatas
 
 TASKS: dict[str, Callable[..., Outcome]] = {
     "probe": probe,
-    "pooling": pooling,
+    "calibration": calibration,
     "segmentation": segmentation,
     "fine-tuning": fine_tuning,
     "correspondence": temporal,

@@ -1,14 +1,10 @@
 """Controls on the targets (ours): dense pretraining in which tokens carry other targets than their own.
 
+- frame mean: the mean of a frame's targets for every token of the frame; as many rows in the loss as dense, one answer
+  a frame.
 - shuffled points: the targets of a frame's visible tokens are permuted among them; right features, wrong points.
-- shuffled frames: the target of the nearest token of another frame of the clip; place kept, time wrong.
-- shuffled clips: the target of the nearest token of the same frame of another clip; place and time kept, clip wrong.
-- broadcast: the clip's class summary for every token; global information, dense loss.
-- broadcast frames: the frame's own class token for every token of the frame.
-- broadcast frame means: the mean of the frame's dense targets for every token of the frame; the best constant guess a
-  frame.
 
-The permutations are a function of the clip's number and the seed: the same in every epoch and every batch. Only tokens
+A permutation is a function of the clip's number and the seed: the same in every epoch and every batch. Only tokens
 that have a target receive one, and targets are only taken from such.
 """
 
@@ -21,7 +17,6 @@ import numpy as np
 import torch
 
 from ..decisions import TARGET_MEMORY
-from ..encoders import normalise
 from ..errors import ConfigError
 from ..recent import Recent
 from ..targets import Batch
@@ -38,46 +33,36 @@ def cycle(count: int, rng: np.random.Generator) -> np.ndarray:
     return successor
 
 
-def permuted_in_frames(frame: torch.Tensor, visible: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Whose target each token takes when each frame's visible tokens pass theirs on in a cycle. frame, visible (M,) ->
-    (M,) int64, -1 for tokens that are not visible. A frame's only visible token keeps its own."""
-    source = torch.full_like(frame, -1)
+def shuffled_points(
+    targets: torch.Tensor, frame: torch.Tensor, visible: torch.Tensor, rng: np.random.Generator
+) -> torch.Tensor:
+    """Each frame's visible tokens pass their targets on in a cycle; a frame's only visible token keeps its own. targets
+    (M, d_p), frame (M,) int64, visible (M,) bool -> (M, d_p)."""
+    taken = targets.clone()
     for f in frame.unique():
         among = torch.nonzero((frame == f) & visible)[:, 0]
-        source[among] = among[cycle(len(among), rng)]
-    return source
+        taken[among] = targets[among[cycle(len(among), rng)]]
+    return taken
 
 
-def nearest_visible(
-    place: torch.Tensor, wanted: torch.Tensor, other: torch.Tensor, frame: torch.Tensor, visible: torch.Tensor
+def frame_mean(
+    targets: torch.Tensor, frame: torch.Tensor, visible: torch.Tensor, rng: np.random.Generator
 ) -> torch.Tensor:
-    """For each token the nearest visible token of frame ``wanted``: (M,) int64, ties to the lowest index, -1 where that
-    frame has none.
-
-    place (M, 3), wanted (M,) : of the receiving tokens. other (M', 3), frame (M',), visible (M',) : of the candidates.
-    """
-    distance = (place[:, None] - other).square().sum(-1)  # (M, M')
-    distance = distance.masked_fill(~visible | (wanted[:, None] != frame), torch.inf)
-    return torch.where(distance.isinf().all(1), -1, distance.argmin(1))
+    """The mean over a frame's visible tokens for every token of the frame. targets (M, d_p), frame (M,) int64, visible
+    (M,) bool -> (M, d_p)."""
+    frames = int(frame.max()) + 1
+    sums = torch.zeros(frames, targets.shape[1]).index_add_(0, frame[visible], targets[visible])
+    return (sums / torch.bincount(frame[visible], minlength=frames).clamp_min(1)[:, None])[frame]
 
 
-@dataclass(frozen=True)
-class ClipTargets:
-    """One clip of a store, its views merged. frame, point (M,) int64; targets (M, d_p) float32; visible (M,) bool;
-    place (M, 3), centres in the clip's reference; frame_class (T, d_p), the class token of each frame."""
-
-    frame: torch.Tensor
-    targets: torch.Tensor
-    visible: torch.Tensor
-    place: torch.Tensor
-    frame_class: torch.Tensor
+CONTROLS: dict[str, Callable[..., torch.Tensor]] = {"frame mean": frame_mean, "shuffled points": shuffled_points}
 
 
 class ControlledTargets:
     """A target store seen through a control: a map-style dataset with the store's ``mean``, ``len``, ``dim``, ``key``.
 
-    store : a finished one. control : one of CONTROLS. seed : of the permutations. A token that finds no source carries
-    no target. Raises ConfigError on an unknown control, and where there is nothing to permute: a single clip or frame.
+    store : a finished one. control : one of CONTROLS. seed : of the permutations. Raises ConfigError on an unknown
+    control.
     """
 
     views = 1
@@ -85,20 +70,8 @@ class ControlledTargets:
     def __init__(self, store, control: str, seed: int = 0, merge: str = "mean"):
         if control not in CONTROLS:
             raise ConfigError(f"control {control!r}", "pretrain", f"one of {', '.join(CONTROLS)}")
-        if (
-            control == "shuffled clips"
-            and len(store) < 2
-            or control == "shuffled frames"
-            and len(store[0]["points"]) < 2
-        ):
-            raise ConfigError(
-                f"{control}, but there is a single {control.split()[1].removesuffix('s')}",
-                "pretrain",
-                "take more of them, or another control",
-            )
         self.store, self.control, self.seed, self.merge = store, control, seed, merge
         self.key, self.dim = f"{store.key}, {control}, seed {seed}", store.dim
-        self.next_clip = cycle(len(store), np.random.default_rng(seed))
         self._recent = Recent(TARGET_MEMORY)
 
     def __reduce__(self):
@@ -107,21 +80,15 @@ class ControlledTargets:
     def __len__(self) -> int:
         return len(self.store)
 
-    def clip(self, i: int) -> ClipTargets:
-        """Clip i of the store, before the control."""
-        batch = self.store.batch([i])
-        targets, visible = batch.merged(self.merge)
-        frame, point = batch.grouping["frame"][0], batch.grouping["point"][0]
-        place = normalise(batch.points)[0][frame, point]
-        frame_class = self.store[i]["class"].float().mean(0)  # (V, T, d_p) -> (T, d_p)
-        return ClipTargets(frame, targets[0], visible[0], place, frame_class)
-
     def targets(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         """(M, d_p) targets of clip i under the control, 0 where there is none, and (M,) bool where there is one: in
         half precision, as the store keeps its own, and kept in bounded memory."""
         if (kept := self._recent.get(i)) is None:
-            targets, visible = CONTROLS[self.control](self, i)
-            kept = targets.half(), visible
+            batch = self.store.batch([i])
+            (targets,), (visible,) = batch.merged(self.merge)
+            generator = np.random.default_rng((self.seed, i))
+            taken = CONTROLS[self.control](targets, batch.grouping["frame"][0], visible, generator)
+            kept = torch.where(visible[:, None], taken, 0).half(), visible
             self._recent.put(i, kept, sum(part.nbytes for part in kept))
         return kept
 
@@ -148,66 +115,12 @@ class ControlledTargets:
             self._mean = self.store.mean | dict.fromkeys(("dense", "first"), (total / max(1, count)).float())
         return self._mean
 
-    def rng(self, i: int) -> np.random.Generator:
-        """The generator of clip i: the same whenever it is asked for."""
-        return np.random.default_rng((self.seed, i))
-
-
-def taken_from(clip: ClipTargets, other: ClipTargets, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Targets and their mask when token j of ``clip`` takes that of token source[j] of ``other`` (-1: none)."""
-    visible = clip.visible & (source >= 0)
-    return torch.where(visible[:, None], other.targets[source.clamp_min(0)], 0), visible
-
-
-def shuffled_points(data: ControlledTargets, i: int):
-    clip = data.clip(i)
-    return taken_from(clip, clip, permuted_in_frames(clip.frame, clip.visible, data.rng(i)))
-
-
-def shuffled_frames(data: ControlledTargets, i: int):
-    clip = data.clip(i)
-    other = torch.from_numpy(cycle(len(clip.frame_class), data.rng(i)))  # (T,)
-    return taken_from(clip, clip, nearest_visible(clip.place, other[clip.frame], clip.place, clip.frame, clip.visible))
-
-
-def shuffled_clips(data: ControlledTargets, i: int):
-    clip, other = data.clip(i), data.clip(int(data.next_clip[i]))
-    return taken_from(clip, other, nearest_visible(clip.place, clip.frame, other.place, other.frame, other.visible))
-
-
-def broadcast(data: ControlledTargets, i: int):
-    clip = data.clip(i)
-    return torch.where(clip.visible[:, None], clip.frame_class.mean(0), 0), clip.visible
-
-
-def broadcast_frames(data: ControlledTargets, i: int):
-    clip = data.clip(i)
-    return torch.where(clip.visible[:, None], clip.frame_class[clip.frame], 0), clip.visible
-
-
-def broadcast_frame_means(data: ControlledTargets, i: int):
-    clip = data.clip(i)
-    seen, frames = clip.frame[clip.visible], len(clip.frame_class)
-    sums = torch.zeros(frames, clip.targets.shape[1]).index_add_(0, seen, clip.targets[clip.visible])
-    means = sums / torch.bincount(seen, minlength=frames).clamp_min(1)[:, None]  # (T, d_p)
-    return torch.where(clip.visible[:, None], means[clip.frame], 0), clip.visible
-
-
-CONTROLS: dict[str, Callable[[ControlledTargets, int], tuple[torch.Tensor, torch.Tensor]]] = {
-    "shuffled points": shuffled_points,
-    "shuffled frames": shuffled_frames,
-    "shuffled clips": shuffled_clips,
-    "broadcast": broadcast,
-    "broadcast frames": broadcast_frames,
-    "broadcast frame means": broadcast_frame_means,
-}
-
 
 @dataclass(frozen=True)
 class ControlConfig(DenseConfig):
     """As DenseConfig. control : one of CONTROLS."""
 
-    control: str = "shuffled points"
+    control: str = "frame mean"
 
     def __post_init__(self):
         super().__post_init__()

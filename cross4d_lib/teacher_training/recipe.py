@@ -1,14 +1,15 @@
 """Everything that decides a teacher of our own, as data: the named recipes, and how one setting of them is changed.
 
-The shipped teachers were trained by earlier versions of this library. Their ``training.json`` stays as it was written:
-its recipe names settings that exist no more, and its schedule may have followed a clock. The settings that do exist had
-the values below.
+The shipped teacher was trained by an earlier version of this library, in three stages of which the last one ships. Its
+``training.json`` stays as it was written: there the stages have other names (``cross4d-tiny``, ``-shade``, ``-long``),
+and the recipe names settings that exist no more. The settings that do exist had the values below.
 
-``cross4d-tiny`` and ``cross4d-small`` are image models of DINOv2's architecture, ``cross4d-tiny-video`` is a video
-model of V-JEPA 2's. ``cross4d-tiny-shade`` is ``cross4d-tiny`` trained on, its views no longer equally bright, and
-``cross4d-tiny-long`` starts from its weights; ``in-domain`` starts from those, with a reader's own clips. A recipe
-stands in the ``training.json`` beside its weights. Every disturbance has a value that switches it off (0, or a share of
-1), so that one of them can be varied at a time: ``cross4d train-teacher --set sensor.holes=0``.
+``stage-1`` starts from random weights, ``stage-2`` from those of stage 1, its views no longer equally bright, and
+``cross4d-tiny`` from those of stage 2: pass ``--set start=FOLDER``, the folder of the stage before. ``in-domain``
+starts from ``cross4d-tiny``, with a reader's own clips; ``cross4d-small`` is a larger one. All are image models of
+DINOv2's architecture. A recipe stands in the ``training.json`` beside its weights. Every disturbance has a value that
+switches it off (0, or a share of 1), so that one of them can be varied at a time: ``cross4d train-teacher --set
+sensor.holes=0``.
 
 Lengths of cloth and sensor are in CAMERA DISTANCES: the distance from the camera to the middle of the clip, some 2.5 m
 for a standing person. So they mean the same for a rabbit and a tyrannosaur, and for recordings in any unit.
@@ -122,72 +123,30 @@ class TeacherRecipe:
     schedule: Schedule = field(default_factory=Schedule)
 
 
-@dataclass(frozen=True)
-class VideoRecipe:
-    """A video teacher (see ``prediction.py``)."""
-
-    hidden_size: int = 192
-    layers: int = 6
-    heads: int = 3
-    predictor_size: int = 96
-    predictor_layers: int = 3
-    predictor_heads: int = 3
-    image: int = 128  # pixels, a multiple of the patch
-    patch: int = 8  # pixels
-    tubelet: int = 2  # frames a token
-    frames: int = 8  # of a clip
-    clips: int = 8  # a batch
-    context: int = 224  # tokens the student sees of a clip
-    targets: int = 128  # hidden tokens it predicts, at most
-    blocks: tuple[int, int] = (8, 2)  # hidden blocks of a clip: many small or few large ones, by chance
-    areas: tuple[float, float] = (0.03, 0.12)  # of the image, of a small and a large block
-    one_world: bool = False  # nothing is contrasted, so worlds may mix
-    seed: int = 0
-    bodies: Bodies = field(default_factory=lambda: Bodies(even=True))
-    cloth: Cloth = field(default_factory=Cloth)
-    sensor: Sensor = field(default_factory=Sensor)
-    movement: Movement = field(default_factory=lambda: Movement(yaw=20.0, shift=0.2, scale=(0.75, 1.05), growth=1.0))
-    schedule: Schedule = field(default_factory=lambda: Schedule(rate=6e-4, warmup=0.1))
-
-
-SHADE = TeacherRecipe(
-    start="cross4d-tiny",
+STAGE_2 = TeacherRecipe(
     clips=8,
     bodies=Bodies(videos=2400),
     movement=Movement(shade=1.0),
     schedule=Schedule(steps=600, rate=5e-4),
 )
 RECIPES = {
-    "cross4d-tiny": TeacherRecipe(),
-    "cross4d-tiny-shade": SHADE,
-    "cross4d-tiny-long": replace(
-        SHADE, start="cross4d-tiny-shade", seed=1, schedule=replace(SHADE.schedule, steps=1800)
-    ),
-    "in-domain": replace(SHADE, start="cross4d-tiny-long", seed=2),
+    "stage-1": TeacherRecipe(),
+    "stage-2": STAGE_2,
+    "cross4d-tiny": replace(STAGE_2, seed=1, schedule=replace(STAGE_2.schedule, steps=1800)),
+    "in-domain": replace(STAGE_2, start="cross4d-tiny", seed=2),
     "cross4d-small": TeacherRecipe(hidden_size=384, layers=12, heads=6, schedule=Schedule(rate=5e-4, warmup=0.1)),
-    "cross4d-tiny-video": VideoRecipe(
-        bodies=Bodies(even=True, videos=2400), schedule=Schedule(steps=1500, rate=6e-4, warmup=0.1)
-    ),
 }
+LARGE = {"clips": 96, "tokens": 96, "bodies.videos": 24000}
 ON_CUDA = {  # what of a recipe is otherwise on a GPU, where steps are cheap and small batches leave it idle
-    "cross4d-tiny": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 20000},
-    "cross4d-tiny-shade": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 10000},
-    "cross4d-tiny-long": {"clips": 96, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 20000},
+    "stage-1": {**LARGE, "schedule.steps": 20000},
+    "stage-2": {**LARGE, "schedule.steps": 10000},
+    "cross4d-tiny": {**LARGE, "schedule.steps": 20000},
     "in-domain": {"clips": 96, "tokens": 96, "schedule.steps": 2000},
-    "cross4d-small": {"clips": 64, "tokens": 96, "bodies.videos": 24000, "schedule.steps": 15000},
-    "cross4d-tiny-video": {
-        "clips": 96,
-        "bodies.videos": 24000,
-        "schedule.steps": 15000,
-        "schedule.rate": 1e-3,
-        "schedule.memory_most": 1000,
-    },
+    "cross4d-small": {**LARGE, "clips": 64, "schedule.steps": 15000},
 }
 
 
-def named_recipe(
-    model: str, device: str = "cpu", changes: dict[str, object] | None = None
-) -> TeacherRecipe | VideoRecipe:
+def named_recipe(model: str, device: str = "cpu", changes: dict[str, object] | None = None) -> TeacherRecipe:
     """The recipe of a model on a device, with some settings changed: ``{"seed": 1, "sensor.holes": 0}``.
 
     Raises ConfigError on a model, a setting or a value that does not exist.

@@ -27,18 +27,13 @@ from ..teachers.provenance import IN_DOMAIN, in_domain_note
 from ..training import Training, TrainingLog, train
 from .contrasts import Contrasts, draw_views
 from .pool import build_pool, pool_spec
-from .prediction import Prediction, draw_video
-from .recipe import Schedule, TeacherRecipe, VideoRecipe, named_recipe
+from .recipe import Schedule, TeacherRecipe, named_recipe
 from .views import Draws, FramePool
 
 ROWS = 100  # of the log, at most
 CHECKPOINT = "unfinished.pt"  # beside the weights, until the training is over
-OBJECTIVES = {  # for the model card, by "is it a video model?"
-    False: """an EMA of the model is the target of three contrasts across two views of the same frame (class token, mean
-  token, and patches that show the same 3D point), half of the patches masked in every second image.""",
-    True: """an EMA of the encoder, which takes the whole video, has the features that a student which takes a part of
-  it must predict at hidden places (L1 on layer-normed features), as in V-JEPA 2.""",
-}
+OBJECTIVE = """an EMA of the model is the target of three contrasts across two views of the same frame (class token,
+  mean token, and patches that show the same 3D point), half of the patches masked in every second image."""
 
 
 def ema_momentum(step: int, schedule: Schedule) -> float:
@@ -54,16 +49,16 @@ def follow(slow: nn.Module, fast: nn.Module, momentum: float) -> None:
     torch._foreach_lerp_(list(slow.parameters()), [p.detach() for p in fast.parameters()], 1 - momentum)
 
 
-def build_objective(recipe: TeacherRecipe | VideoRecipe, device: torch.device) -> Contrasts | Prediction:
+def build_objective(recipe: TeacherRecipe, device: torch.device) -> Contrasts:
     """The recipe's objective, its weights drawn from the recipe's seed, or those of ``start``; nobody else's random
     numbers move. Raises ConfigError when ``start`` is a teacher of other sizes."""
     # on CPUs the backward pass of SDPA in bfloat16 is 1.7 times slower
     attention = "sdpa" if device.type == "cuda" else "eager"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        objective = Prediction(recipe) if isinstance(recipe, VideoRecipe) else Contrasts(recipe, attention)
+        objective = Contrasts(recipe, attention)
     objective.to(device)
-    if start := getattr(recipe, "start", ""):
+    if start := recipe.start:
         try:
             objective.start_from(load_teacher(start, device=device, dtype=torch.float32).model.state_dict())
         except RuntimeError as error:
@@ -76,8 +71,8 @@ def build_objective(recipe: TeacherRecipe | VideoRecipe, device: torch.device) -
 
 
 def train_objective(
-    objective: Contrasts | Prediction,
-    recipe: TeacherRecipe | VideoRecipe,
+    objective: Contrasts,
+    recipe: TeacherRecipe,
     pool: FramePool,
     checkpoint: Path | None = None,
     run: dict | None = None,
@@ -88,7 +83,6 @@ def train_objective(
     schedule = recipe.schedule
     steps = -(-schedule.steps // ROWS)  # an epoch
     epochs = -(-schedule.steps // steps)
-    draw = draw_video if isinstance(recipe, VideoRecipe) else draw_views
 
     def each_step(step: int, total: int) -> None:
         follow(objective.slow, objective.followed, ema_momentum(step, schedule))
@@ -105,7 +99,7 @@ def train_objective(
     )
     return train(
         objective,
-        Draws(draw, pool, recipe, epochs, steps),
+        Draws(draw_views, pool, recipe, epochs, steps),
         options,
         checkpoint=checkpoint,
         describe="teacher",
@@ -116,7 +110,7 @@ def train_objective(
 
 def train_teacher(
     out: Path,
-    model: str = "cross4d-tiny",
+    model: str = "stage-1",
     changes: dict | None = None,
     data: str | None = None,
     split: str = "train",
@@ -143,7 +137,7 @@ def train_teacher(
         recipe = replace(recipe, bodies=replace(bodies, worlds=(), videos=len(clips)))
     pool = pool_spec(recipe.bodies, clips)
     about = {"model": model, "recipe": asdict(recipe), "pool": pool, IN_DOMAIN: in_domain_entry(clips)}
-    if start := getattr(recipe, "start", ""):
+    if start := recipe.start:
         first = load_teacher(start, dtype=torch.float32)
         about |= {"start": first.revision, IN_DOMAIN: about[IN_DOMAIN] or getattr(first.model.config, IN_DOMAIN, None)}
     about = json.loads(json.dumps(about))
@@ -237,7 +231,7 @@ def log_rows(log: TrainingLog) -> list[dict]:
 
 def card(training: dict, parameters: int) -> str:
     """The model card, from what ``training.json`` holds."""
-    recipe, last, video = training["recipe"], training["log"][-1], "tubelet" in training["recipe"]
+    recipe, last = training["recipe"], training["log"][-1]
     bodies, start = recipe["bodies"], ""
     if recipe.get("start"):
         start = f"from the weights of {recipe['start']} (revision {training['start']}), "
@@ -247,23 +241,22 @@ def card(training: dict, parameters: int) -> str:
         "  in a split of those datasets. No real recording, no label"
     )
     shade = " Each view has a grey scale of its own, so that brightness does not identify frames."
-    architecture, kind = ("V-JEPA 2", "video") if video else ("DINOv2", "image")
     size = (
         f"{recipe['layers']} layers, D = {recipe['hidden_size']}, {recipe['heads']} heads, patch {recipe['patch']} px"
     )
     return f"""---
 license: apache-2.0
 library_name: transformers
-tags: [{"vjepa2" if video else "dinov2"}, depth, point-cloud, cross4d]
+tags: [dinov2, depth, point-cloud, cross4d]
 ---
 # {training["model"]}{" (IN-DOMAIN)" if training[IN_DOMAIN] else ""}
 
-A {architecture}-architecture {kind} model ({size}, {parameters / 1e6:.2f} M
+A DINOv2-architecture image model ({size}, {parameters / 1e6:.2f} M
 parameters, stored in fp16) for depth-shaded renders of point clouds at {recipe["image"]} px. It is a small stand-in for
 a teacher trained on millions of photographs or videos: results on it are not results with DINOv2-large or V-JEPA 2.
 
 - **Data**: {source}.
-- **Objective**: {OBJECTIVES[video]}{shade if recipe["movement"].get("shade") else ""}
+- **Objective**: {OBJECTIVE}{shade if recipe["movement"].get("shade") else ""}
 - **Training**: {start}{last["step"] + 1:,} steps, {last["renders"]:,} renders,
   {last["minutes"]:.0f} minutes of training on {training["device"]}, seed {recipe["seed"]}.
   All settings and the curves: `training.json`.

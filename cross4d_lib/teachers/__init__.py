@@ -43,10 +43,7 @@ __all__ = [
 ]
 
 SHIPPED_DIGESTS = {  # of their files, so that a damaged one is not taken for the one that ships
-    "cross4d-tiny": "8ed149eb988af1f8",
-    "cross4d-tiny-shade": "884d2a8ec4398402",
-    "cross4d-tiny-long": "2f66b4727afcbbbc",
-    "cross4d-tiny-video": "59e2ddae74e4a9b9",
+    "cross4d-tiny": "2f66b4727afcbbbc",
 }
 SHIPPED = {name: Path(__file__).parent / name for name in SHIPPED_DIGESTS}
 
@@ -62,8 +59,7 @@ def load_teacher(name: str, seed: int = 0, **options) -> Teacher:
     (see FrozenTeacher; ``layer=8`` gives the features after block 8, of any teacher but a formula), and
     trust_remote_code=True for a checkpoint that brings its own code, which is never run otherwise.
     ``in-domain/DATASET`` is the teacher that ``cross4d train-teacher --data DATASET`` trained on this machine; none
-    ships. ``control/position``, ``control/geometry`` and ``control/grey`` are formulas in a teacher's place (see
-    ``formulas.py``).
+    ships. ``control/position`` is a formula in a teacher's place (see ``formulas.py``).
 
     Raises TeacherError when it cannot be loaded, or a shipped one is not as it ships; ConfigError when the name is
     empty or an option has no such value.
