@@ -137,8 +137,8 @@ def check_row(row, spec):
 
 def check_probes(row):
     assert row.metrics.keys() == PROBES and row.metrics["converged"].C > 0
-    for setting, probe in row.metrics.items():
-        assert len(probe.correct) == row.clips_evaluated == len(row.subjects(setting))
+    for probe in row.metrics.values():
+        assert len(probe.correct) == row.clips_evaluated == len(row.subjects)
         assert 0 <= probe.low <= probe.accuracy <= probe.high <= 1
 
 
@@ -152,7 +152,7 @@ def test_a_run_is_executed_once_and_leaves_a_whole_row(tiny, results, monkeypatc
     assert [p.name for p in results.rglob("*") if p.is_file()] == [path.name]
     assert load_row(spec) == read_row(path) == row and load_rows("tiny") == [row]
     assert (row.stand_in, row.clips_trained, row.clips_evaluated, row.chance) == (False, 12, 12, 1 / 20)
-    assert row.subjects("linear") == task_clips(spec)[1].subjects and set(row.subjects("linear")) == {
+    assert row.subjects == task_clips(spec)[1].subjects and set(row.subjects) == {
         "s06",
         "s07",
         "s08",
@@ -419,7 +419,7 @@ def test_a_committed_row_is_whole_and_not_stale(path):
         for split, clips in zip(("train", "test"), task_clips(row.spec)):
             assert row.data_hash[split] == clips.fingerprint()
         if row.task != "coverage":
-            assert row.subjects(next(iter(row.metrics))) == task_clips(row.spec)[row.task != "pooling"].subjects
+            assert row.subjects == task_clips(row.spec)[1].subjects
 
 
 @pytest.mark.slow
@@ -436,22 +436,6 @@ def test_a_golden_row_is_obtained_again(results):
     assert row.teacher_revision == golden.teacher_revision
     for probe, metric in golden.metrics.items():
         assert row.metrics[probe].accuracy == pytest.approx(metric.accuracy, abs=0.05), probe
-
-
-def test_committed_rows_agree_where_two_tasks_share_one_encoder():
-    """``pooling`` takes the mean over tokens too: row by row the clips that are right are the probe's, so both were
-    measured with one library."""
-    rows = [read_row(path) for path in COMMITTED]
-    by_task = {
-        task: {(row.spec.changed(task="probe"), *row.code.items()): row for row in rows if row.task == task}
-        for task in ("probe", "pooling")
-    }
-    both = by_task["probe"].keys() & by_task["pooling"].keys()
-    assert len(both) >= 12 or not rows
-    for run_of in both:
-        for probe in PROBES:
-            pooled = by_task["pooling"][run_of].metrics[f"mean/{probe}/scored"]
-            assert pooled.correct == by_task["probe"][run_of].metrics[probe].correct, (run_of, probe)
 
 
 WORKER = """

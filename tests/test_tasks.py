@@ -23,6 +23,7 @@ from cross4d_lib.evaluation import (
     coordinates,
     correspondence,
     linear_probe,
+    probe_all,
     readability,
     segment_all,
     segment_finetuned,
@@ -48,7 +49,8 @@ from cross4d_lib.experiments import (
     task_clips,
 )
 from cross4d_lib.experiments.row import Segmentation
-from cross4d_lib.experiments.tasks import COVERAGE_CAMERAS, COVERAGE_SIZES, COVERAGE_SPLATS
+from cross4d_lib.experiments.tasks import CALIBRATION_WINDOWS, COVERAGE_CAMERAS, COVERAGE_SIZES, COVERAGE_SPLATS
+from cross4d_lib.report.tables import BY_WINDOWS
 
 PAPER, QUICK = load_profile("paper"), load_profile("quick")
 MAIN, ANIMALS, ACTIONS = "synthetic-actions", "synthetic-animals", "synthetic-animals-actions"
@@ -218,7 +220,7 @@ def test_a_probe_on_another_dataset(tiny, cache):
     result = linear_probe(encoder, train, test, seed=0)
     assert row.metrics["linear"].accuracy == result.accuracy and row.chance == 1 / 12
     assert row.data_hash == {"train": train.fingerprint(), "test": test.fingerprint()} and row.found == train.found()
-    assert row.subjects("linear") == test.subjects
+    assert row.subjects == test.subjects
     assert row.measures["training_seconds"] == measures["training_seconds"]  # the same encoder, trained once
     assert len(list((cache / "encoders").glob("*.safetensors"))) == 1
 
@@ -237,7 +239,7 @@ def check_segmentation(row, test):
     assert commonest["mAcc"] == pytest.approx(1 / present)
     assert commonest["mIoU"] == pytest.approx(commonest["OA"] / present)
     assert row.measures["point_classes"] == list(test.source.point_classes)
-    assert row.subjects("converged") == test.subjects
+    assert row.subjects == test.subjects
 
 
 @pytest.mark.slow
@@ -304,6 +306,26 @@ def test_correspondence(tiny):
     assert row.chance == chance["8"][at] == pytest.approx(raw.chance[8].mean(0)[at], abs=1e-4)
 
 
+@pytest.mark.slow
+def test_calibration(results):
+    """One encoder without training: the paper's probe at its own rate is the task ``probe``; more windows of a video
+    vote, and a uniform clip has one."""
+    size = {"encoder": {"depth": 1, "dim": 32, "heads": 1, "tokens": 8}, "task": "calibration"}
+    clip = {"data.frames": 4, "data.points": 64, "data.clips": 60, "data.stride": 2}
+    spec = build_spec(load_profile("quick"), MAIN, "random", 0, **size, **clip)
+    row = run(spec, progress=False)
+    check(row, spec)
+    assert row.metrics.keys() == BY_WINDOWS.keys()
+    train, test = task_clips(spec)
+    encoder, _ = pretrained_encoder(spec)
+    for count in (1, CALIBRATION_WINDOWS):
+        found = probe_all(encoder, train.windows(count), test.windows(count), 0)
+        for name, key in (("linear", "Adam 0.001"), ("standardized", "standardized"), ("converged", "converged")):
+            assert row.metrics[f"{key}/{count}"].accuracy == found[name].accuracy
+    uniform = run(spec.changed(**{"task.data.stride": "uniform"}), progress=False)
+    assert {key.rpartition("/")[2] for key in uniform.metrics} == {"1"}
+
+
 def test_coverage(tiny):
     """Grows with cameras and with the splat; needs no encoder."""
     spec = build_spec(tiny, ANIMALS, "none", 0, task="coverage")
@@ -316,7 +338,7 @@ def test_coverage(tiny):
     assert by_cameras[1] == pytest.approx(
         np.mean([coverage(render_cameras(torch.tensor(train[i].points), 126, 2)) for i in range(CLIPS)])
     )
-    assert share["splat x 1.0"] == share["126 px"] == by_cameras[0]  # the library's own
+    assert share["splat x 1.0"] == share["126 px"] == share["1 camera, by pixel"] != by_cameras[0]
     assert share["splat x 0.25"] > share["splat x 3.0"]  # larger discs hide more
     assert {f"{size} px" for size in COVERAGE_SIZES} | {f"splat x {times}" for times in COVERAGE_SPLATS} < share.keys()
     assert row.chance == 0 and row.measures["clips_covered"] == CLIPS and not row.teacher

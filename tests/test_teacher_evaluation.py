@@ -91,7 +91,7 @@ def test_an_evaluation_is_kept_part_by_part_and_not_measured_again(tmp_path, tea
     assert json.loads(file.read_text()) == whole and whole["label"] == "" and about.items() <= whole.items()
     shipped = evaluate.training_of("cross4d-tiny")
     assert whole["training"] is None and evaluate.training_of("cross4d-tiny/untrained") is None
-    assert (shipped["steps"], shipped["renders"], shipped["recipe"]["layers"]) == (1001, 128128, 6)
+    assert (shipped["steps"], shipped["renders"], shipped["recipe"]["layers"]) == (1800, 115200, 6)
     assert evaluate_teachers(names, out, None, "cpu", LITTLE) == [whole] and len(calls) == 3
     scores = {name: value for part in whole["scores"].values() for name, value in part.items()}
     assert len(scores) == 8 + 2 + 3

@@ -8,7 +8,7 @@ import pandas as pd
 from . import paper
 from .tables import tables_of
 
-KEYS = ("method", "pool", "compared by", "gap", "setting", "probe")  # what identifies a cell
+KEYS = ("method", "windows", "compared by", "gap", "setting", "probe")  # what identifies a cell
 ABOUT = (
     "kind",
     "data",

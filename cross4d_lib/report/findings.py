@@ -12,8 +12,6 @@ import pandas as pd
 
 from ..evaluation.statistics import VERDICTS, Comparison, compare
 from ..experiments import ARTIFACTS, Claim, Line, Profile
-from ..experiments.artifacts import DENSE, GLOBAL
-from ..experiments.lines import control
 from .tables import COORDINATES, FEATURES, PLACES, Rows, counted, readings_of, rows_of, shown_profiles, statistic_of
 
 STUCK = 0.8  # a loss that ends above this share of its first epoch's has hardly fallen
@@ -23,27 +21,6 @@ FINDING = (
 )
 INTERVAL = "{difference:+.2f} [{low:+.2f}, {high:+.2f}]"
 CELL = INTERVAL + " {verdict}"
-
-MEAN = Line("global", (("summary", "mean"),))
-PATHS = {  # from global to dense, (what is added, line) a step; the steps of each path add up to the whole difference
-    "the teacher's features throughout, the place last": (
-        ("the target for every token", control("broadcast")),
-        ("a target a frame, its class token", control("broadcast frames")),
-        ("the mean of its patches instead", control("broadcast frame means")),
-        ("different targets within a frame", control("shuffled points")),
-        ("each at its right place", DENSE),
-    ),
-    "the patches' features first": (
-        ("the mean of its patches instead of the class token", MEAN),
-        ("for every token, frame by frame", control("broadcast frame means")),
-        ("each patch at its own place", DENSE),
-    ),
-    "the place first, the teacher's features last": (
-        ("the target for every token", control("broadcast")),
-        ("many targets at the right place", Line("dense", teacher="position")),
-        ("the teacher's features", DENSE),
-    ),
-}
 
 
 def side(line: Line, rows: Rows, key: str) -> dict[int, np.ndarray]:
@@ -83,7 +60,7 @@ def compared(name: str, first: Line, second: Line, a: Rows, b: Rows) -> dict[str
     keys = sorted(readings_of(name, row), key=lambda key: key == primary)  # the primary one last
     for key in [primary] if first.pretext in row.metrics else keys:
         secondary = list(found.values()) if key == primary else ()
-        groups, statistic = row.subjects(key), statistic_of(row, key)
+        groups, statistic = row.subjects, statistic_of(row, key)
         found[key] = compare(side(first, a, key), side(second, b, key), groups, statistic, secondary)
     return dict(reversed(found.items()))
 
@@ -156,19 +133,6 @@ def findings(name: str, profile: Profile) -> list[str]:
 def legend_of_verdicts() -> pd.DataFrame:
     """What each verdict means, for a reader."""
     return pd.DataFrame({"means": VERDICTS}).rename_axis("verdict")
-
-
-def steps(profile: Profile) -> pd.DataFrame:
-    """What the difference between global and dense is made of: one line a path, step and probe. The same difference
-    splits otherwise in another order. Steps one of whose ends has no rows are left out."""
-    found = []
-    for path, added in PATHS.items():
-        before = GLOBAL
-        for what, line in added:
-            frame = comparisons("control_targets", profile, (Claim(line, before, what),))
-            found.append(frame.assign(path=path).rename(columns={"claim": "added", "first": "to", "second": "from"}))
-            before = line
-    return pd.concat(found, ignore_index=True)
 
 
 def losses(name: str, profile: Profile) -> pd.DataFrame:

@@ -166,7 +166,7 @@ def _plain(line) -> str:
 
 
 def _main_probe(at: dict) -> bool:
-    return at["probe"] == "linear" and at.get("pool", "mean") == "mean"
+    return at["probe"] == "linear"
 
 
 def _table_2(stated: dict, line, at: dict):
@@ -204,11 +204,18 @@ STATED = {
     "TABLE_18": lambda data, line, at: _table_2(
         {name: {"global": cells["Point4D"]} for name, cells in TABLE_18.items()}, line, at
     ),
+    "CALIBRATION": lambda data, line, at: (
+        TABLE_1.get(data, {}).get("random")
+        if at["probe"] == "Adam 0.001"
+        else TABLE_11["random"][1]
+        if (data, at["probe"]) == ("msr-action3d", "standardized")
+        else None
+    ),
     "COVERAGE": lambda data, line, at: (
         COVERAGE.get(data)
-        if at["setting"] == "1 camera"
+        if at["setting"] in ("1 camera", "1 camera, by pixel")
         else TABLE_15.get(at["at"], (None,))[0]
-        if at["varied"] == "cameras" and data == "msr-action3d"
+        if at["varied"].startswith("cameras") and data == "msr-action3d"
         else None
     ),
 }

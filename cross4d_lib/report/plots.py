@@ -1,5 +1,5 @@
-"""Plots of accuracies: methods with intervals, paths from global to dense, transfer, one setting at a time. Frames of
-``tables.table`` in, figures out.
+"""Plots of accuracies: methods with intervals, the calibration of the probe, transfer. Frames of ``tables.table`` in,
+figures out.
 
 Each returns a Figure whose label is its alt text. A filled marker is our mean over seeds, its line the 95 % interval
 over subjects, clips and seeds; a hollow star is the paper's value, the dotted line chance.
@@ -17,18 +17,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from ..errors import DataError
-from ..experiments.artifacts import DENSE, GLOBAL, RANDOM
-from .findings import PATHS
 from .paper import as_in_paper
-from .style import ANCHOR, BLACK, BLUE, GREEN, INK, MUTED, ORANGE, SCALAR, SMALL, WIDTH, look
-from .tables import PROBES
+from .style import ANCHOR, BLACK, BLUE, GREEN, MUTED, ORANGE, SCALAR, SMALL, WIDTH, look
+from .tables import CALIBRATED, PROBES
 
 PROBE_STYLE = {"linear": (BLUE, "o"), "standardized": (ORANGE, "s"), "converged": (GREEN, "D")}
 SPREAD = 0.22  # rows between the probes of one method
 STAR = {"linestyle": "", "marker": "*", "markersize": 12, "markerfacecolor": "white", "zorder": 5}
-SHADE = "#EEEEEE"
-PANELS = 4  # a row of the sweep
-SWEPT = ("linear", "converged")  # probes of the sweep
 
 
 def refuse_empty(frame: pd.DataFrame, what: str) -> None:
@@ -103,78 +98,6 @@ def accuracy_plot(frames: list[pd.DataFrame]) -> Figure:
     return figure
 
 
-@look
-def paths_figure(frame: pd.DataFrame, note: str = "") -> Figure:
-    """Left: every line of the table ``control_targets``, the highest on top (mean over the probes). Right: the paths of
-    PATHS from global up to dense, on the seeds that all their stations have; what a step adds stands below it, with the
-    mean rise over the probes.
-
-    A shade marks the way from global to dense under the paper's probe. A path one of whose stations has not been run
-    breaks off there. Raises DataError on an empty frame.
-    """
-    refuse_empty(frame, "control_targets")
-    wide = frame.pivot(index="line", columns="probe", values="accuracy")
-    order = wide.mean(axis=1).sort_values(ascending=False).index
-    figure = Figure(figsize=(WIDTH, max(0.45 * len(order), 2.8 * len(PATHS)) + 2.2), layout="constrained")
-    grid = figure.add_gridspec(len(PATHS), 2, width_ratios=(1.1, 1))
-    ax = figure.add_subplot(grid[:, 0])
-    if {DENSE, GLOBAL} <= set(order):
-        ax.axvspan(*sorted(wide.loc[[GLOBAL, DENSE], "linear"]), color=SHADE, zorder=0)
-    draw_methods(ax, frame, [str(line) for line in order])
-    chance = chance_line(ax, frame)
-    ax.set(ylim=(len(order) - 0.5, -0.6), xlim=(0, min(1, frame["high"].max() + 0.04)))
-    for label, line in zip(ax.get_yticklabels(), order):
-        label.set_fontweight("bold" if line in (DENSE, GLOBAL, RANDOM) else "normal")
-    first, seeds = frame.loc[frame["epochs"].idxmax()], max(frame["seeds"], key=len)
-    fewer = " (some lines fewer)" if (frame["seeds"] != seeds).any() else ""
-    about = f"{first['profile']}: {data_label(frame)}, {first['clip']}, {first['epochs']} epochs"
-    counts = f"{first['clips_evaluated']} test clips, seeds {seeds}{fewer}{f'; {note}' if note else ''}"
-    ax.set_title(f"{about}\n{counts}", fontsize=SMALL + 0.5)
-    panels = [figure.add_subplot(grid[row, 1]) for row in range(len(PATHS))]
-    drawn = pd.concat([draw_path(panel, frame, path) for panel, path in zip(panels, PATHS)])
-    low, high = drawn.min(axis=None), drawn.max(axis=None)
-    reach = max(high - low, 0.1)
-    for panel in panels:  # below the lines stands what a step adds
-        panel.set(ylim=(low - 0.55 * reach, high + 0.1 * reach), ylabel="accuracy")
-        panel.set_yticks([tick / 10 for tick in range(11) if low - 0.05 < tick / 10 < high + 0.1 * reach])
-    way = Line2D([], [], color=SHADE, linewidth=8, label="from global to dense, the paper's probe")
-    keys = [*probe_keys(), chance, way]
-    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
-    values = ", ".join(f"{line} {wide.loc[line, 'linear']:.2f}" for line in order)
-    figure.set_label(
-        f"Accuracies with intervals, targets down, three probes each, on {data_label(frame)}; under the paper's probe: "
-        f"{values}. Beside it line plots that lead from global to dense over controls that add one thing at a time."
-    )
-    return figure
-
-
-def draw_path(ax: Axes, frame: pd.DataFrame, path: str) -> pd.DataFrame:
-    """One line a probe through the stations global, ... of a path, on the seeds that all of them share; below, what
-    each step adds, and its rise, the mean over the probes. Returns what is drawn, (stations, probes)."""
-    steps = PATHS[path]
-    stations = [GLOBAL, *(line for _, line in steps)]
-    each = {
-        (line["line"], line["probe"]): dict(zip(line["seeds"].split(), map(float, line["each"].split())))
-        for line in frame[frame["line"].isin(stations)].to_dict("records")
-    }
-    common = sorted(set.intersection(*map(set, each.values()))) if each else []
-    mean = {at: np.mean([found[seed] for seed in common]) for at, found in each.items()} if common else {}
-    values = pd.DataFrame({p: [mean.get((station, p), np.nan) for station in stations] for p in PROBE_STYLE})
-    for probe, (colour, marker) in PROBE_STYLE.items():
-        ax.plot(values[probe].to_numpy(), marker=marker, color=colour, markersize=6)
-    ax.set_xticks(range(len(stations)), [fill(str(line), 12) for line in stations], fontsize=SMALL - 1)
-    for k, (added, _) in enumerate(steps):
-        rise = np.mean(values.iloc[k + 1] - values.iloc[k])
-        text = fill(f"+ {added}", 48 // len(steps)) + ("" if np.isnan(rise) else f"\n{round(rise, 2) + 0.0:+.2f}")
-        at = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom"}
-        ax.text(k + 0.5, 0.02, text, **at, fontsize=SMALL - 1, color=MUTED)
-    ax.set_xlim(-0.35, len(stations) - 0.65)
-    ax.yaxis.grid(False)  # it would run through the words
-    seeds = f"seed{'s' * (len(common) > 1)} {' '.join(common)}" if common else "not run"
-    ax.set_title(f"{fill(path, 50)}\n({seeds})", fontsize=SMALL + 0.5, color=INK)
-    return values
-
-
 def cell_text(ax: Axes, column: float, row: float, value: float, text: str, **options) -> None:
     """Text on a cell of a cividis table, white on dark."""
     ax.text(column, row, text, ha="center", va="center", color="white" if value < 0.5 else BLACK, **options)
@@ -222,69 +145,35 @@ def transfer_matrix(frame: pd.DataFrame, probe: str = "standardized", note: str 
 
 
 @look
-def sweep_figure(frame: pd.DataFrame) -> Figure:
-    """The table ``control_sweep`` as small panels of one height: how the tokens are pooled, then one panel an axis with
-    its values rising.
-
-    Filled and solid: dense. Hollow and dashed: the random encoder of the same size. A shade marks the profile's own
-    setting, a grey bar the 95 % interval of dense there under the converged probe. Raises DataError on an empty frame.
-    """
-    refuse_empty(frame, "control_sweep")
-    axes = {axis: part[part["pool"] == "mean"] for axis, part in frame.groupby("axis", sort=False)}
-    base = frame[frame["base"] & (frame["axis"] == frame["axis"].iloc[0])]
-    panels = {"pooling in the probe": base.assign(value=base["pool"], base=base["pool"] == "mean")}
-    panels |= {axis: part for axis, part in axes.items() if part["value"].nunique() > 1}
-    rows = -(-len(panels) // PANELS)
-    figure = Figure(figsize=(WIDTH, 2.3 * rows + 1.1), layout="constrained")
-    grid = figure.subplots(rows, PANELS, squeeze=False, sharey=True).flatten()
-    for ax, (axis, part) in zip(grid, panels.items()):
-        draw_axis(ax, part)
-        ax.set_title(axis, fontsize=SMALL + 0.5, color=INK)
-    for ax in grid[len(panels) :]:
-        ax.set_axis_off()
-    figure.axes[0].set_ylim(0, min(1, frame[frame["probe"].isin(SWEPT)]["accuracy"].max() + 0.08))
-    for ax in figure.axes[::PANELS]:
-        ax.set_ylabel("accuracy")
-    first = frame[frame["base"] & (frame["method"] == "dense")].iloc[0]
-    where = f"{first['profile']}: {data_label(frame)}, {first['clips_evaluated']} TRAINING clips, each subject left out"
-    what = f"in turn; base {first['clip']}, {first['epochs']} epochs, {first['teacher']}, seeds {first['seeds']}"
-    figure.suptitle(f"{where}\n{what}", fontsize=SMALL + 0.5)
-    keys = []
-    for probe in SWEPT:
-        colour, marker = PROBE_STYLE[probe]
-        keys.append(Line2D([], [], color=colour, marker=marker, label=f"dense, {PROBES[probe]}"))
-        hollow = {"markerfacecolor": "white", "linestyle": "--", "linewidth": 1.2}
-        keys.append(Line2D([], [], color=colour, marker=marker, **hollow, label=f"random, {PROBES[probe]}"))
-    keys.append(Line2D([], [], color=MUTED, linestyle=":", label="chance"))
-    figure.legend(handles=keys, loc="outside lower center", ncols=3)
-    head = f"Small line plots of accuracy on left-out training subjects on {data_label(frame)}, one panel a setting."
-    values = "; ".join(f"{axis}: {described(part)}" for axis, part in panels.items())
-    figure.set_label(f"{head} Dense under the converged probe: {values}.")
+def calibration_matrix(frame: pd.DataFrame, note: str = "") -> Figure:
+    """Accuracies of one encoder without training (``control_calibration``): clips and windows of a video down, probes
+    across, mean ± deviation over seeds; below a column the paper's value. Raises DataError on an empty frame."""
+    refuse_empty(frame, "control_calibration")
+    kinds = list(dict.fromkeys(zip(frame["clip"], frame["windows"])))
+    probes = [probe for probe in CALIBRATED if probe in set(frame["probe"])]
+    figure = Figure(figsize=(WIDTH, 0.62 * len(kinds) + 1.9), layout="constrained")
+    ax = figure.subplots()
+    shades = np.full((len(kinds), len(probes)), np.nan)
+    for line in frame.to_dict("records"):
+        r, c = kinds.index((line["clip"], line["windows"])), probes.index(line["probe"])
+        shades[r, c] = line["accuracy"]
+        spread = "" if np.isnan(line["std"]) else f" ± {line['std']:.2f}"
+        cell_text(ax, c, r, line["accuracy"], f"{line['accuracy']:.2f}{spread}", fontsize=12, fontweight="bold")
+    image = ax.imshow(shades, cmap=SCALAR, vmin=0, vmax=1, aspect="auto")
+    stated = frame.groupby("probe")["paper"].first()
+    heads = [fill(CALIBRATED[p], 16) + ("" if np.isnan(stated[p]) else f"\npaper {stated[p]:.2f}") for p in probes]
+    ax.set_xticks(range(len(probes)), heads)
+    names = [f"{clip}\n{count} window{'s' * (count > 1)} a video" for clip, count in kinds]
+    ax.set_yticks(range(len(kinds)), names)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    figure.colorbar(image, ax=ax, label="accuracy", pad=0.01).outline.set_visible(False)
+    first = frame.iloc[0]
+    about = f"{first['profile']}: {data_label(frame)}, {first['clips_evaluated']} test videos, seeds {first['seeds']}"
+    ax.set_title(about + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
+    rows = "; ".join(
+        f"{clip}, {count} windows: " + ", ".join(f"{p} {v:.2f}" for p, v in zip(probes, values) if not np.isnan(v))
+        for (clip, count), values in zip(kinds, shades)
+    )
+    figure.set_label(f"Heat table of the accuracy of an untrained encoder, clips down, probes across. {rows}.")
     return figure
-
-
-def described(part: pd.DataFrame) -> str:
-    """Values and accuracies of dense under the converged probe."""
-    chosen = part[(part["method"] == "dense") & (part["probe"] == "converged")]
-    return ", ".join(f"{value} {accuracy:.2f}" for value, accuracy in zip(chosen["value"], chosen["accuracy"]))
-
-
-def draw_axis(ax: Axes, part: pd.DataFrame) -> None:
-    """One setting: its values across, dense and random under the two probes."""
-    values = list(dict.fromkeys(part["value"]))
-    own = values.index(part[part["base"]]["value"].iloc[0])
-    ax.axvspan(own - 0.3, own + 0.3, color=SHADE, zorder=0)
-    for probe in SWEPT:
-        colour, marker = PROBE_STYLE[probe]
-        for method, shape in (("random", ("--", 1.1, "white")), ("dense", ("-", 1.8, colour))):
-            lines = part[(part["method"] == method) & (part["probe"] == probe)].set_index("value").reindex(values)
-            style = dict(zip(("linestyle", "linewidth", "markerfacecolor"), shape))
-            ax.plot(np.arange(len(values)), lines["accuracy"], marker=marker, color=colour, markersize=5.5, **style)
-            if (method, probe) == ("dense", "converged"):
-                ax.vlines(own, lines["low"].iloc[own], lines["high"].iloc[own], color=MUTED, linewidth=1.4, zorder=1)
-    ax.axhline(part["chance"].iloc[0], color=MUTED, linestyle=":", linewidth=1.2)
-    short = [value.rpartition("/")[2].removeprefix("cross4d-").removeprefix("tiny-") for value in values]
-    raised = ["\n" * (len(values) > 4) * (k % 2) + name for k, name in enumerate(short)]  # many names: on two levels
-    ax.set_xticks(range(len(values)), raised, fontsize=SMALL - 0.5)
-    ax.set_xlim(-0.5, len(values) - 0.5)
-    ax.grid(axis="y")

@@ -14,15 +14,13 @@ from .tables import shown_profiles, table_names
 ROOT = Path(__file__).resolve().parents[2]
 README, RESULTS_PAGE = ROOT / "README.md", ROOT / "RESULTS.md"
 BEGIN, END = "<!-- results: written by `make report` -->", "<!-- end of results -->"
-FILES_ONLY = ("sweep",)  # too long for a page: in results/<profile>/tables
 INTRODUCTION = """# Results
 
 Written by `make report` from the rows in `results/*/runs`; every number is a row's. A column's heading says the
 profile and the kind of data: PAPER is what the paper prints, REAL is recorded data, SYNTHETIC STAND-IN is made by this
 library. UNTRAINED behind a line's name means that its teacher has random weights. "Older code" means that some rows
 were measured by an earlier version of the code that decides results. Cells are the mean over seeds ± its deviation,
-and in brackets the 95 % interval over subjects, clips and seeds. The longest table, `control_sweep`, stands in
-`results/*/tables` alone.
+and in brackets the 95 % interval over subjects, clips and seeds.
 """
 
 
@@ -46,7 +44,7 @@ def results_page() -> str:
     """RESULTS.md: every table that has lines, and what each of its claims shows."""
     parts = [INTRODUCTION, "## Verdicts", markdown(legend_of_verdicts())]
     for name in table_names():
-        if ARTIFACTS[name].shape in FILES_ONLY or (frame := side_by_side(name)).empty:
+        if (frame := side_by_side(name)).empty:
             continue
         parts += [f"## {name}: {ARTIFACTS[name].title}", markdown(frame), findings_of(name)]
     return "\n\n".join(filter(None, parts)) + "\n"

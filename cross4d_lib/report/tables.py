@@ -9,20 +9,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..datasets import load_source
-from ..evaluation import GAPS, POOLS, TAUS
+from ..evaluation import GAPS, TAUS
 from ..evaluation.segmentation import miou
-from ..evaluation.statistics import Interval, compare, interval, mean_of_clips
+from ..evaluation.statistics import Interval, interval, mean_of_clips
 from ..experiments import ARTIFACTS, PROFILES, RESULTS, Line, Profile, load_profile, load_row, load_rows
 from ..experiments.row import Accuracy, Correspondence, Coverage, Row, Segmentation
-from ..experiments.sweep import sweep_points
-from ..experiments.tasks import COVERAGE_CAMERAS, COVERAGE_SIZES, COVERAGE_SPLATS
+from ..experiments.tasks import (
+    CALIBRATION_RATES,
+    CALIBRATION_WINDOWS,
+    COVERAGE_CAMERAS,
+    COVERAGE_SIZES,
+    COVERAGE_SPLATS,
+)
 from ..files import write_text
 from ..teachers import family_of
 from . import paper
@@ -97,7 +101,7 @@ def measured(rows: Rows, key: str) -> dict:
     values, name = np.array([metric.value for metric in metrics]), next(iter(type(metrics[0]).model_fields))
     if isinstance(metrics[0], Coverage):
         return {name: values.mean()}
-    counts, groups = np.array([counted(row, key) for row in every]), every[0].subjects(key)
+    counts, groups = np.array([counted(row, key) for row in every]), every[0].subjects
     content = counts.tobytes(), counts.dtype, counts.shape
     sure = _interval(*content, groups and tuple(groups), statistic_of(every[0], key))
     line = {name: values.mean(), "std": values.std(ddof=1) if len(values) > 1 else np.nan}
@@ -135,14 +139,19 @@ def provenance(profile: Profile, rows: Rows) -> dict:
 
 
 BY_PROBE = {probe: {"probe": probe} for probe in PROBES}
-POOLED = {f"{pool}/{probe}/scored": {"pool": pool, "probe": probe} for pool in POOLS for probe in PROBES}
+CALIBRATED = {f"Adam {rate:g}": f"300 epochs, Adam {rate:g}" for rate in CALIBRATION_RATES} | {
+    probe: PROBES[probe] for probe in ("standardized", "converged")
+}
+BY_WINDOWS = {
+    f"{probe}/{count}": {"windows": count, "probe": probe} for count in (1, CALIBRATION_WINDOWS) for probe in CALIBRATED
+}
 FEATURES = {f"{like}, gap {gap}": {"compared by": like, "gap": gap} for like in LIKENESS for gap in GAPS}
 PLACES = {f"{which}, gap {gap}": {"compared by": "distance", "gap": gap} for which in COORDINATES for gap in GAPS}
 
 
 def readings_of(name: str, row: Row) -> Readings:
     """What a table takes from a row: a metric's name -> the columns that say what it is."""
-    known = {"pooling": POOLED, "correspondence": FEATURES}.get(ARTIFACTS[name].shape, BY_PROBE)
+    known = {"calibration": BY_WINDOWS, "correspondence": FEATURES}.get(ARTIFACTS[name].shape, BY_PROBE)
     if isinstance(next(iter(row.metrics.values())), Segmentation):
         known = {key: {"setting": key} for key in row.metrics}
     return {key: at for key, at in known.items() if key in row.metrics and ARTIFACTS[name].only in ("", key)}
@@ -236,6 +245,7 @@ def coverage(name: str, profile: Profile) -> list[dict]:
     """Share of points with a target: one line a dataset, clip size and setting. ``varied`` at ``at`` is what the
     setting varies."""
     varied = {f"{n} camera{'s' * (n > 1)}": ("cameras", n) for n in COVERAGE_CAMERAS}
+    varied |= {f"{n} camera{'s' * (n > 1)}, by pixel": ("cameras, by pixel", n) for n in COVERAGE_CAMERAS}
     varied |= {f"splat x {times}": ("splat", times) for times in COVERAGE_SPLATS}
     varied |= {f"{size} px": ("pixels", size) for size in COVERAGE_SIZES}
     varied |= {f"{size} px, splat of 126 px": ("pixels, same splat", size) for size in COVERAGE_SIZES}
@@ -250,52 +260,16 @@ def coverage(name: str, profile: Profile) -> list[dict]:
     return found
 
 
-def sweep(name: str, profile: Profile) -> list[dict]:
-    """One line a point of the sweep, method, pool and probe, each on training subjects left out in turn. Under the
-    primary reading three differences with interval and verdict stand beside: ``over base``, this point less the
-    profile's own setting; ``over random``, dense less the random encoder of the same size; ``beyond random``, how much
-    more dense gains over its base than random over its own. Points whose dense run is missing are left out."""
-    points: dict[tuple[str, str, bool], dict[str, Rows]] = {}
-    for point in sweep_points(profile):
-        own = points.setdefault((point.axis, point.value, point.base), {"dense": {}, "random": {}})
-        for method in own:
-            if row := load_row(getattr(point, method)):
-                own[method][row.seed] = row
-    base = next((own for (*_, is_base), own in points.items() if is_base), {"dense": {}, "random": {}})
-    values = lambda rows, key: {seed: counted(row, key) for seed, row in rows.items()}
-    both = lambda first, second: {seed: first[seed] + second[seed] for seed in first.keys() & second.keys()}
-    found = []
-    for (axis, value, is_base), own in points.items():
-        for method in ("dense", "random") if own["dense"] else ():
-            for pool, probe in product(POOLS if own[method] else (), PROBES):
-                key, first = f"{pool}/{probe}", next(iter(own[method].values()))
-                here, there = ({name: values(side[name], key) for name in side} for side in (own, base))
-                pairs = {} if is_base else {"over base": (here[method], there[method])}
-                if method == "dense":
-                    pairs["over random"] = (here["dense"], here["random"])
-                if method == "dense" and not is_base:
-                    gained = both(here["dense"], there["random"]), both(there["dense"], here["random"])
-                    pairs["beyond random"] = gained
-                line = {"axis": axis, "value": value, "base": is_base, "data": first.target, "method": method}
-                line |= {"pool": pool, "probe": probe, **measured(own[method], key), "chance": first.chance}
-                for over, (a, b) in pairs.items() if key == ARTIFACTS[name].primary else ():
-                    c = compare(a, b, first.subjects(key))
-                    line |= {over: c.difference, f"{over} low": c.low, f"{over} high": c.high, f"{over} is": c.verdict}
-                found.append(line | provenance(profile, own[method]) | {"line": Line(method)})
-    return found
-
-
-SHAPES = {  # pooling : in each of POOLS, on the test clips. readability : of tokens that have a target, in the target,
-    # the student, the untrained student and the place, so its lines compare with each other and not with Table 6
+SHAPES = {  # readability : of tokens that have a target, in the target, the student, the untrained student and the
+    # place, so its lines compare with each other and not with Table 6
     "accuracy": accuracy,
-    "pooling": lines,
+    "calibration": lines,
     "readability": lines,
     "teachers": teachers,
     "transfer": transfer,
     "segmentation": segmentation,
     "correspondence": correspondence,
     "coverage": coverage,
-    "sweep": sweep,
     "clips": clips,
     "operations": operations,
 }
