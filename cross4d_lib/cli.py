@@ -169,8 +169,7 @@ def make_parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--model",
         metavar="NAME",
-        help="cross4d-tiny (default), cross4d-tiny-shade, cross4d-tiny-long, cross4d-small, cross4d-tiny-video, "
-        "or in-domain (default with --data)",
+        help="stage-1 (default), stage-2, cross4d-tiny, cross4d-small, or in-domain (default with --data)",
     )
     learnt = added.add_mutually_exclusive_group()
     learnt.add_argument(

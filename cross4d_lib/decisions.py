@@ -344,6 +344,13 @@ TUNE_EPOCHS = _decide(
     "Table 17",
     "not stated; the same for scratch and for pretrained weights",
 )
+CLASSIFIER_PASSES = _decide(
+    "training of a fine-tuned classifier",
+    100,
+    "passes over every video, shared among its windows, 8 clips a step, the pretraining optimiser",
+    "Table 4",
+    "not stated; the same from scratch and from pretrained weights",
+)
 AUGMENTATION = _decide(
     "augmentation in fine-tuning",
     (0.1, 15.0, 0.005),

@@ -339,8 +339,9 @@ def test_runs_hold_their_teachers_size():
     size = lambda name, **more: (
         build_spec(quick, "synthetic-actions", "dense", 0, targets={"teacher": name, **more}).targets.size
     )
-    sizes = {name: size(name) for name in quick.teachers}
-    assert sizes == {name: image_size(name, quick.size) for name in quick.teachers} and len(set(sizes.values())) == 3
+    names = (*quick.teachers, "dinov3-tiny/untrained", "videomae-tiny/untrained")
+    sizes = {name: size(name) for name in names}
+    assert sizes == {name: image_size(name, quick.size) for name in names} and len(set(sizes.values())) == 3
     assert size("dinov3-tiny/untrained", size=96) == 96
     for profile in PROFILES.values():
         assert profile.teachers[0] == profile.teacher

@@ -18,7 +18,7 @@ from .features import (
     pooled_features,
     zscore,
 )
-from .finetune import segment_finetuned
+from .finetune import classify_finetuned, segment_finetuned
 from .point_heads import segment_all, segment_converged, segment_frozen
 from .probes import (
     ProbeResult,
@@ -49,6 +49,7 @@ __all__ = [
     "ProbeResult",
     "SegmentationResult",
     "Segmenter",
+    "classify_finetuned",
     "compare",
     "converged_probe",
     "coordinates",

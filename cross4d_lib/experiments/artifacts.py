@@ -191,6 +191,15 @@ BY_NOTEBOOK: dict[str, dict[str, Artifact]] = {
         "table11": Artifact(
             "Feature standardisation in the probe", "accuracy", each("random", "dense"), paper="TABLE_11"
         ),
+        "control_ceiling": Artifact(
+            "Ours: what the encoder reaches when it is told the labels",
+            "classification",
+            each("random", "dense", task="classification"),
+            (),
+            TUNING_CLAIMS,
+            "fine-tuned",
+            "TABLE_4",
+        ),
         "control_paper_size": Artifact(
             "Table 1 at the paper's clip and encoder size",
             "accuracy",

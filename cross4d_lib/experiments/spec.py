@@ -293,7 +293,7 @@ def build_spec(profile: Profile, dataset: str, pretext: str, seed: int, /, **cha
     scored = {"dataset": other, "split": "test", "clips": profile.clips, **clip_settings(profile, other), **sampled}
     task: dict[str, object] = {"data": scored}
     spec = {"profile": profile.name, "seed": seed, "task": task}
-    if changes.get("task", {}).get("name", "probe") == "probe":
+    if changes.get("task", {}).get("name", "probe") in ("probe", "classification"):
         task["windows"] = 1 if scored["stride"] == "uniform" else profile.windows
     if pretext != "none":
         name = changes.get("encoder", {}).get("name", "point4d")

@@ -1,6 +1,7 @@
 """What a run measures once its encoder is there: one function a task, all with the same arguments and the same answer.
 
 probe           the class of a clip, three linear probes (Tables 1, 2, 5, 11, 12, ...)
+classification  the class of a clip, encoder and head trained together (Table 4 at 100 % of the labels)
 calibration     the same for several windows of a video and rates of the probe (ours)
 segmentation    the class of every point, a linear head on the frozen encoder (Table 6)
 fine-tuning     the class of every point, encoder and head trained together (Table 17)
@@ -24,6 +25,7 @@ from ..encoders import Encoder
 from ..evaluation import (
     TAUS,
     ProbeResult,
+    classify_finetuned,
     coordinates,
     correspondence,
     encoder_features,
@@ -93,6 +95,14 @@ def calibration(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipD
         results |= {name: usual[name] for name in ("standardized", "converged")}
         metrics |= {f"{name}/{count}": accuracy_of(of_subjects(scored, result)) for name, result in results.items()}
     return Outcome(metrics, 1 / len(train.classes), subjects(test))
+
+
+def classification(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
+    """Accuracy of the encoder trained end to end on the labels, from the weights it has: the windows of the task."""
+    windows = spec.task.windows
+    seen, scored = train.windows(windows), test.windows(windows)
+    result = classify_finetuned(encoder, seen, scored, spec.seed, checkpoint=checkpoint)
+    return Outcome({"fine-tuned": accuracy_of(result)}, 1 / len(train.classes), subjects(test))
 
 
 def accuracy_of(result: ProbeResult) -> Accuracy:
@@ -223,6 +233,7 @@ def covered(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDatas
 TASKS: dict[str, Callable[..., Outcome]] = {
     "probe": probe,
     "calibration": calibration,
+    "classification": classification,
     "segmentation": segmentation,
     "fine-tuning": fine_tuning,
     "correspondence": temporal,

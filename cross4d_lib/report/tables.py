@@ -145,13 +145,16 @@ CALIBRATED = {f"Adam {rate:g}": f"300 epochs, Adam {rate:g}" for rate in CALIBRA
 BY_WINDOWS = {
     f"{probe}/{count}": {"windows": count, "probe": probe} for count in (1, CALIBRATION_WINDOWS) for probe in CALIBRATED
 }
+FINE_TUNED = {"fine-tuned": {"setting": "fine-tuned"}}
 FEATURES = {f"{like}, gap {gap}": {"compared by": like, "gap": gap} for like in LIKENESS for gap in GAPS}
 PLACES = {f"{which}, gap {gap}": {"compared by": "distance", "gap": gap} for which in COORDINATES for gap in GAPS}
 
 
 def readings_of(name: str, row: Row) -> Readings:
     """What a table takes from a row: a metric's name -> the columns that say what it is."""
-    known = {"calibration": BY_WINDOWS, "correspondence": FEATURES}.get(ARTIFACTS[name].shape, BY_PROBE)
+    known = {"calibration": BY_WINDOWS, "classification": FINE_TUNED, "correspondence": FEATURES}.get(
+        ARTIFACTS[name].shape, BY_PROBE
+    )
     if isinstance(next(iter(row.metrics.values())), Segmentation):
         known = {key: {"setting": key} for key in row.metrics}
     return {key: at for key, at in known.items() if key in row.metrics and ARTIFACTS[name].only in ("", key)}
@@ -264,6 +267,7 @@ SHAPES = {  # readability : of tokens that have a target, in the target, the stu
     # place, so its lines compare with each other and not with Table 6
     "accuracy": accuracy,
     "calibration": lines,
+    "classification": lines,
     "readability": lines,
     "teachers": teachers,
     "transfer": transfer,

@@ -93,7 +93,7 @@ def carried_figure(
     figure.set_label(
         f"Frame {frame} of clip {clip.id}, its points in the colour of the target of the nearest token, once for each "
         f"of {', '.join(shown)}; above as three principal components, below as cosine in cividis to the target of one "
-        "ringed point. Under broadcast the whole person has one colour."
+        "ringed point. Under frame mean the whole person has one colour."
     )
     return figure
 
