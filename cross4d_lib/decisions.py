@@ -253,6 +253,13 @@ FIRST_LEVEL = _decide(
     "Sec. 3.2",
     "2,048 -> 256 -> 64: two equal steps in density",
 )
+BALL_RADIUS = _decide(
+    "P4Transformer's ball",
+    0.56,
+    "x the clip's own unit, .38 m for a person of MSR-Action3D (median of 60 training clips)",
+    "Table 3",
+    "published for MSR-Action3D as .7 x 300 mm, .21 m; in the clip's unit it means the same for an animal",
+)
 MOTION = _decide(
     "neighbours of the second set abstraction in the frame before",
     0,

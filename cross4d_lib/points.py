@@ -86,6 +86,22 @@ def nearest_point(queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     return nearest_neighbours(queries, points, 1)[..., 0]
 
 
+def ball_query(queries: torch.Tensor, points: torch.Tensor, radius: float, k: int) -> torch.Tensor:
+    """The first k points, in the order they come, at most ``radius`` from each query, frame by frame. queries (..., T,
+    S, 3), points (..., T, N, 3) -> (..., T, S, k) int64.
+
+    A ball with fewer points repeats its first one, as in PointNet++; an empty ball holds the nearest point alone (our
+    decision: the published operator then returns point 0). Points come in random order, so the first k are a random
+    choice.
+    """
+    distance = torch.cdist(queries, points, compute_mode="donot_use_mm_for_euclid_dist")  # (..., T, S, N)
+    order = torch.arange(points.shape[-2], device=points.device)
+    inside = torch.where(distance <= radius, order, len(order))
+    found = inside.topk(k, -1, largest=False).values  # (..., T, S, k), rising
+    first = torch.where(found[..., :1] == len(order), distance.argmin(-1, keepdim=True), found[..., :1])
+    return torch.where(found == len(order), first, found)
+
+
 def gather_points(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Rows of ``values`` at ``index``, frame by frame; differentiable in values.
 
