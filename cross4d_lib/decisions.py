@@ -311,7 +311,21 @@ POINT_TOKENS = _decide(
 )
 
 # --- probes (Sec. 4.1, Table 11) --------------------------------------------------------------------------------------
-PROBE_RATE = _decide("probe optimiser", 1e-3, "Adam learning rate, batch 64", "Sec. 4.1", "not stated; 300 epochs are")
+PROBE_RATE = _decide(
+    "probe optimiser",
+    1e-3,
+    "Adam learning rate, batch 64",
+    "Sec. 4.1",
+    "not stated, 300 epochs are; chosen with PROBE_WINDOWS",
+)
+PROBE_WINDOWS = _decide(
+    "clips of a video that a probe reads",
+    5,
+    "windows evenly spread over the video; it learns from each, and a test video's windows vote",
+    "Sec. 4.1",
+    "not stated; with them an encoder without training agrees with both of the paper's values for it "
+    "(control_calibration, notebook 06). A video sampled uniformly has one",
+)
 
 # --- segmentation and correspondence (Tables 6, 16, 17)
 # -----------------------------------------------------------------

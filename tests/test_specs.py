@@ -64,6 +64,7 @@ def test_a_key_is_fixed_for_all_time():
 
 OTHER = {
     "seed": 1,
+    "encoder": "p4transformer",
     "encoder.dim": 128,
     "data.dataset": "utd-mhad",
     "data.split": "train-identities",
@@ -102,9 +103,14 @@ def paths(part, prefix=""):
 
 
 def test_a_key_changes_with_every_field_but_the_profile_s_name():
-    named = {"task": "task.name", "pretext": "pretext.name", "encoder.dim": "encoder.settings"}
+    named = {
+        "task": "task.name",
+        "pretext": "pretext.name",
+        "encoder": "encoder.name",
+        "encoder.dim": "encoder.settings",
+    }
     named |= {"pretext.centre": "pretext.settings"}
-    covered = {named.get(path, path) for path in OTHER} | {"profile", "encoder.name"}  # one encoder is registered
+    covered = {named.get(path, path) for path in OTHER} | {"profile"}
     assert covered == set(paths(DENSE))
     changed = {path: DENSE.changed(**{path: value}) for path, value in OTHER.items()}
     assert len({DENSE.key} | {spec.key for spec in changed.values()}) == 1 + len(OTHER)

@@ -17,6 +17,7 @@ from conftest import DIM, FRAMES, POINTS, SIZE, TINY
 
 from cross4d_lib.correspondence import coverage, render_cameras
 from cross4d_lib.datasets import load_dataset
+from cross4d_lib.decisions import PROBE_WINDOWS
 from cross4d_lib.evaluation import (
     GAPS,
     TAUS,
@@ -49,7 +50,7 @@ from cross4d_lib.experiments import (
     task_clips,
 )
 from cross4d_lib.experiments.row import Segmentation
-from cross4d_lib.experiments.tasks import CALIBRATION_WINDOWS, COVERAGE_CAMERAS, COVERAGE_SIZES, COVERAGE_SPLATS
+from cross4d_lib.experiments.tasks import COVERAGE_CAMERAS, COVERAGE_SIZES, COVERAGE_SPLATS
 from cross4d_lib.report.tables import BY_WINDOWS
 
 PAPER, QUICK = load_profile("paper"), load_profile("quick")
@@ -318,7 +319,7 @@ def test_calibration(results):
     assert row.metrics.keys() == BY_WINDOWS.keys()
     train, test = task_clips(spec)
     encoder, _ = pretrained_encoder(spec)
-    for count in (1, CALIBRATION_WINDOWS):
+    for count in (1, PROBE_WINDOWS):
         found = probe_all(encoder, train.windows(count), test.windows(count), 0)
         for name, key in (("linear", "Adam 0.001"), ("standardized", "standardized"), ("converged", "converged")):
             assert row.metrics[f"{key}/{count}"].accuracy == found[name].accuracy

@@ -194,7 +194,7 @@ BY_NOTEBOOK: dict[str, dict[str, Artifact]] = {
         "control_ceiling": Artifact(
             "Ours: what the encoder reaches when it is told the labels",
             "classification",
-            each("random", "dense", task="classification"),
+            each("random", "dense", task="classification", **FEW),
             (),
             TUNING_CLAIMS,
             "fine-tuned",

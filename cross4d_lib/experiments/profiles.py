@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..decisions import PROBE_WINDOWS
 from ..errors import ConfigError
 
 
@@ -95,7 +96,7 @@ PROFILES = {
         encoder={"tokens": 32, "dim": 192, "depth": 3, "heads": 3},
         epochs=15,
         batch=16,
-        windows=5,
+        windows=PROBE_WINDOWS,
         seeds=(0, 1, 2),
         paper_size_epochs=30,
         calibration=((12, 512, "uniform"), (24, 512, 1)),
@@ -136,7 +137,7 @@ PROFILES = {
         encoder={},
         epochs=100,
         batch=16,
-        windows=5,
+        windows=PROBE_WINDOWS,
         seeds=(0, 1, 2),
         by_dataset={
             "deforming-things4d": {"frames": 16, "epochs": 60},

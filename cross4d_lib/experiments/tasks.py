@@ -20,7 +20,7 @@ import torch
 
 from ..correspondence import coverage, render_cameras
 from ..datasets import ClipDataset
-from ..decisions import SPLAT
+from ..decisions import PROBE_WINDOWS, SPLAT
 from ..encoders import Encoder
 from ..evaluation import (
     TAUS,
@@ -47,7 +47,6 @@ from .build import fresh_encoder, targets_of
 from .row import Accuracy, Correspondence, Coverage, Metric, Segmentation
 from .spec import RunSpec
 
-CALIBRATION_WINDOWS = 5  # of a video
 CALIBRATION_RATES = (1e-3, 3e-3, 1e-2)  # of Adam
 COVERAGE_CLIPS = 60  # spread over the classes
 COVERAGE_CAMERAS = (1, 2, 4)
@@ -81,9 +80,9 @@ def probe(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset
 
 def calibration(spec: RunSpec, encoder: Encoder, train: ClipDataset, test: ClipDataset, checkpoint) -> Outcome:
     """Accuracy of ``PROBE/WINDOWS``: the paper's probe at several rates, on z-scored features, and converged; on one
-    clip a video and on CALIBRATION_WINDOWS of them, learning from each and voting."""
+    clip a video and on PROBE_WINDOWS of them, learning from each and voting."""
     metrics = {}
-    for count in (1, CALIBRATION_WINDOWS) if spec.task.data.stride != "uniform" else (1,):
+    for count in (1, PROBE_WINDOWS) if spec.task.data.stride != "uniform" else (1,):
         seen, scored = train.windows(count), test.windows(count)
         x, z = pooled_features(encoder, seen), pooled_features(encoder, scored)
         known = x, seen.labels, z, scored.labels

@@ -62,7 +62,9 @@ def wrapped(method: str) -> str:
 
 
 def draw_methods(ax: Axes, frame: pd.DataFrame, methods: list[str]) -> None:
-    """Methods down, a marker a probe, with intervals."""
+    """Methods down, a marker a probe, with intervals; a method with fewer seeds than others says how many."""
+    seeds = frame.groupby("method")["seeds"].first().str.split().str.len()
+    fewer = {name: f"\n{n} of {seeds.max()} seeds" for name, n in seeds.items() if n < seeds.max()}
     for line in frame.to_dict("records"):
         colour, marker = PROBE_STYLE[line["probe"]]
         y = methods.index(line["method"]) + SPREAD * (list(PROBE_STYLE).index(line["probe"]) - 1)
@@ -70,7 +72,11 @@ def draw_methods(ax: Axes, frame: pd.DataFrame, methods: list[str]) -> None:
         ax.plot(line["accuracy"], y, marker, color=colour, markersize=6)
         if not np.isnan(line["paper"]):
             star(ax, line["paper"], y)
-    ax.set(yticks=range(len(methods)), yticklabels=[wrapped(method) for method in methods], xlabel="accuracy")
+    ax.set(
+        yticks=range(len(methods)),
+        yticklabels=[wrapped(method) + fewer.get(method, "") for method in methods],
+        xlabel="accuracy",
+    )
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..datasets import load_source
+from ..decisions import PROBE_WINDOWS
 from ..evaluation import GAPS, TAUS
 from ..evaluation.segmentation import miou
 from ..evaluation.statistics import Interval, interval, mean_of_clips
@@ -22,7 +23,6 @@ from ..experiments import ARTIFACTS, PROFILES, RESULTS, Line, Profile, load_prof
 from ..experiments.row import Accuracy, Correspondence, Coverage, Row, Segmentation
 from ..experiments.tasks import (
     CALIBRATION_RATES,
-    CALIBRATION_WINDOWS,
     COVERAGE_CAMERAS,
     COVERAGE_SIZES,
     COVERAGE_SPLATS,
@@ -143,7 +143,7 @@ CALIBRATED = {f"Adam {rate:g}": f"300 epochs, Adam {rate:g}" for rate in CALIBRA
     probe: PROBES[probe] for probe in ("standardized", "converged")
 }
 BY_WINDOWS = {
-    f"{probe}/{count}": {"windows": count, "probe": probe} for count in (1, CALIBRATION_WINDOWS) for probe in CALIBRATED
+    f"{probe}/{count}": {"windows": count, "probe": probe} for count in (1, PROBE_WINDOWS) for probe in CALIBRATED
 }
 FINE_TUNED = {"fine-tuned": {"setting": "fine-tuned"}}
 FEATURES = {f"{like}, gap {gap}": {"compared by": like, "gap": gap} for like in LIKENESS for gap in GAPS}
