@@ -13,7 +13,7 @@ Claims proved, on tiny random models that this file saves and on the published s
 5. Published sizes: parameters counted, one real forward pass each, no network. What is reduced or untrained says so.
 6. Refusals: gated, no family, remote code, no weights of that name, too little memory, a wrong grid. Remote code runs
    only when asked for by name. A teacher that fails half way leaves a store that knows what it lacks.
-7. ``cross4d-tiny`` is the teacher it was before there were families.
+7. ``cross4d-tiny`` is the teacher that the committed rows were measured with.
 """
 
 import json
@@ -690,7 +690,7 @@ def test_a_teacher_that_fails_at_once_leaves_nothing(clips, teacher, cache):
     assert not list(cache.rglob("*.zarr*"))
 
 
-# --------------------------------------------------------------------------------------------------------- 7. as before
+# ---------------------------------------------------------------------------------------------------- 7. as in the rows
 
 
 def test_cross4d_tinys_revisions_are_what_rows_say_they_were():

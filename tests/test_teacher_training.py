@@ -593,7 +593,7 @@ def test_the_shipped_teacher_is_its_recipe_s():
     flat |= {f"{k}.{n}": v for k, part in held["recipe"].items() if isinstance(part, dict) for n, v in part.items()}
     assert recipe.items() <= flat.items()  # an earlier version had more settings
     card = (SHIPPED["cross4d-tiny"] / "README.md").read_text()
-    assert held["model"] == "cross4d-tiny-long" and held["finished"] and held["start"] in card
+    assert held["model"] == "cross4d-tiny-long" and held["finished"] and held["start"] in card and held["start"]
     assert "grey scale of its own" in card
 
 
