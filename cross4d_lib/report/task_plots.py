@@ -82,8 +82,8 @@ def along(frame: pd.DataFrame, varied: str) -> tuple[list[float], list[float]]:
 
 @look
 def coverage_curves(frame: pd.DataFrame) -> Figure:
-    """Share of points with a target against splat radius, image size and cameras, one line a dataset and clip size
-    (``control_coverage``).
+    """Share of visible points against splat radius and image size, by the rule "pixel", and against cameras, by the
+    rule of the targets, one line a dataset and clip size (``control_coverage``).
 
     Where a dataset has two clip sizes the second is dashed and hollow. Stars are the paper's values. In the middle the
     splat grows with the image; the thin dotted lines keep it at its size in 126 px. Raises DataError on an empty frame.
@@ -106,10 +106,11 @@ def coverage_curves(frame: pd.DataFrame) -> Figure:
         keys.append(Line2D([], [], label=f"{data_label(here)}, {clip}", **style))
         described += [f"{data} ({clip}) {value:.2f}" for value in along(here, "cameras")[1][:1]]
     splat.set(xlabel="splat radius, x ours", xticks=[0.25, 1, 2, 3], ylim=(0, 1))
-    splat.set_ylabel("share of points with a target")
+    splat.set_ylabel("share of visible points")
     size.set(xlabel="image side in pixels", xticks=[126, 252, 504])
     cameras.set(xlabel="cameras", xticks=[1, 2, 4])
-    for ax in panels:
+    for ax, rule in zip(panels, ("owns a pixel", "owns a pixel", "near the surface (our targets)")):
+        ax.set_title(rule, fontsize=SMALL + 0.5)
         ax.grid()
     kept = Line2D([], [], color=MUTED, linestyle=":", linewidth=1.2, label="splat kept at its size in 126 px")
     keys += [kept, paper_key("paper, the dataset it stands for")]
