@@ -25,10 +25,11 @@ and in brackets the 95 % interval over subjects, clips and seeds.
 
 
 def results_section() -> str:
-    """Markdown of the README: Table 1 under the paper's two probes (Table 11), and what its claims show on the largest
-    profile that has rows."""
+    """Markdown of the README: Table 1 under the paper's probe, Table 11's two lines under the z-scored one, and what
+    Table 1's claims show on the largest profile that has rows."""
     frame = side_by_side("table01")
-    shown = frame[frame.index.get_level_values("probe") != "converged"]
+    method, probe = (frame.index.get_level_values(level) for level in ("method", "probe"))
+    shown = frame[probe.isin(("linear", "")) | ((probe == "standardized") & method.isin(("random", "dense")))]
     profiles = shown_profiles()
     sentences = findings("table01", profiles[-1]) if profiles else []
     return "\n\n".join(filter(None, (markdown(shown), "\n".join(f"- {sentence}" for sentence in sentences))))
