@@ -24,7 +24,7 @@ from cross4d_lib.evaluation import (
     zscore,
 )
 from cross4d_lib.evaluation.probes import converged_probe_features, in_row_space
-from cross4d_lib.experiments import build_spec, load_profile, pretrained_encoder, run, run_lists, task_clips
+from cross4d_lib.experiments import build_spec, load_profile, pretrained_encoder, run, task_clips
 from cross4d_lib.experiments.artifacts import ARTIFACTS
 from cross4d_lib.experiments.run_lists import factor_runs
 
@@ -123,14 +123,13 @@ def leaves(form: dict, prefix: str = ""):
         yield from leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
 
 
-def test_every_factor_differs_from_the_base_in_one_thing(monkeypatch):
-    monkeypatch.setattr(run_lists, "main_dataset", lambda profile: "synthetic-actions")
+def test_every_factor_differs_from_the_base_in_one_thing():
     profile, found = load_profile("course"), {}
     specs = [spec for spec in factor_runs(profile) if spec.seed == profile.seeds[0]]
     for pretext in ("random", "dense", "global"):
         base, *others = [spec for spec in specs if spec.pretext_name == pretext]
         assert (base.task.learned_from, base.task.data.split) == ("train", "train")
-        table1 = build_spec(profile, "synthetic-actions", pretext, base.seed)
+        table1 = build_spec(profile, base.dataset, pretext, base.seed)
         assert base.encoder_key == table1.encoder_key and base.key != table1.key
         found[pretext] = [differing(base, other) for other in others]
     clip = {"task.data.stride", "task.windows"}

@@ -47,12 +47,12 @@ Readings = dict[str, dict]  # a metric's name in a row -> what it is, as columns
 
 def shown_profile(name: str) -> Profile:
     """The profile whose tables are shown: on its own dataset as soon as rows were measured on it, whether or not the
-    files are on this machine. (``load_profile`` is what runs are built with: without the files it falls back to
-    embedded data.)"""
+    files are on this machine, and a role played by the dataset that has rows, if any. (``load_profile`` is what runs
+    are built with: without the files it falls back to embedded data.)"""
     profile = load_profile(name)
     seen = {row.target for row in load_rows(name)}
     roles = {
-        role: tuple(dataset for dataset in candidates if dataset in seen)[:1] or candidates
+        role: candidates if len(candidates) == 1 else tuple(dataset for dataset in candidates if dataset in seen)[:1]
         for role, candidates in profile.roles.items()
     }
     fallback = profile.dataset if profile.dataset in seen else profile.fallback
