@@ -1,10 +1,9 @@
-"""How tokens become one feature, and how each training subject is left out in turn.
+"""How each training subject is left out in turn.
 
 Claims proved:
-1. The mean over tokens forgets the order of frames, the mean a frame keeps it; by hand.
-2. Each subject is scored by a probe fitted on the others; two subjects are refused.
-3. A penalised classifier in the span of the training clips is the one in all dimensions.
-4. Where a run scores the clips it learns from, its task leaves each of their subjects out, and its encoder is that of
+1. Each subject is scored by a probe fitted on the others; two subjects are refused.
+2. A penalised classifier in the span of the training clips is the one in all dimensions.
+3. Where a run scores the clips it learns from, its task leaves each of their subjects out, and its encoder is that of
    the run scored on the test clips; each line of ``control_factors`` differs from its base in one thing.
 """
 
@@ -13,12 +12,9 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from cross4d_lib.encoders import Tokens
 from cross4d_lib.errors import ConfigError
 from cross4d_lib.evaluation import (
-    frame_pool,
     leave_subjects_out,
-    mean_pool,
     pooled_features,
     probe_features,
     zscore,
@@ -31,32 +27,7 @@ from cross4d_lib.experiments.run_lists import factor_runs
 PROBES = ("linear", "standardized", "converged")
 
 
-def tokens_of(features, frame):
-    count = features.shape[:2]
-    return Tokens(
-        features, torch.zeros(*count, 3), frame, torch.zeros(count, dtype=torch.int64), torch.zeros(*count, 4)
-    )
-
-
-# ------------------------------------------------------------------------------------------------ 1. pools
-
-
-def test_frame_pool_by_hand():
-    features = torch.tensor([[[1.0, 0.0], [10.0, 2.0], [3.0, 4.0], [20.0, 4.0]]])
-    frame = torch.tensor([[0, 1, 0, 1]])
-    assert torch.equal(frame_pool(tokens_of(features, frame)), torch.tensor([[2.0, 2.0, 15.0, 3.0]]))
-
-
-def test_the_mean_forgets_the_order_of_frames():
-    features = torch.randn(2, 12, 5, generator=torch.Generator().manual_seed(0))
-    frame = torch.arange(4).repeat_interleave(3).expand(2, -1)
-    forwards, backwards = tokens_of(features, frame), tokens_of(features, 3 - frame)
-    assert torch.allclose(mean_pool(forwards), mean_pool(backwards))
-    assert torch.allclose(frame_pool(forwards).unflatten(1, (4, 5)).flip(1).flatten(1), frame_pool(backwards))
-    assert torch.allclose(frame_pool(forwards).unflatten(1, (4, 5)).mean(1), mean_pool(forwards), atol=1e-6)
-
-
-# ------------------------------------------------------------------------------------------------ 2. 3. probes
+# ------------------------------------------------------------------------------------------------ 1. 2. probes
 
 
 def people(clips_each=12, subjects=4, dim=6, seed=0):
@@ -109,7 +80,7 @@ def test_the_span_of_the_training_clips_is_enough():
     assert (again.predict(test.double().numpy()) == said.predictions).mean() >= 11 / 12  # a clip may lie on the border
 
 
-# ------------------------------------------------------------------------------------------------ 4. runs
+# ------------------------------------------------------------------------------------------------ 3. runs
 
 
 def differing(first, second) -> set[str]:

@@ -23,7 +23,7 @@ from cross4d_lib.errors import ConfigError
 from cross4d_lib.points import ball_query
 from cross4d_lib.report.paper import TABLE_9
 
-TINY = {"spatial_stride": 16, "neighbours": 5, "dim": 16, "depth": 2, "heads": 2, "mlp": 24}
+TINY = {"spatial_stride": 16, "neighbours": 5, "dim": 16, "depth": 2, "heads": 2}
 
 
 def tiny(seed=0, **fields):

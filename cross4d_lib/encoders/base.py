@@ -48,13 +48,17 @@ class Encoder(nn.Module):
     """A 4D encoder. ``dim`` is C; ``config`` an instance of the class's ``Config``, whose fields may be given as
     keywords: ``Point4D(dim=128)``.
 
-    Subclasses implement ``group``, ``token_rule``, ``embed`` and ``contextualise`` and register with
+    Subclasses implement ``group``, ``token_rule`` and ``embed``, have ``position``, ``blocks`` and ``norm`` or a
+    ``contextualise`` of their own, and register with
     ``@register_encoder("name")``.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type]
     dim: int
+    position: nn.Module
+    blocks: nn.ModuleList
+    norm: nn.Module
 
     def __init__(self, config: Any = None, **fields):
         super().__init__()
@@ -89,8 +93,15 @@ class Encoder(nn.Module):
         raise NotImplementedError
 
     def contextualise(self, tokens: Tokens, keep: torch.Tensor | None = None) -> Tokens:
-        """Tokens that have attended to each other; keep (B, K) int64 : to these alone, and only they are returned."""
-        raise NotImplementedError
+        """Tokens that have attended to each other; keep (B, K) int64 : to these alone, and only they are returned.
+
+        Here: a code of the place is added (``self.position``), then ``self.blocks`` and ``self.norm``.
+        """
+        kept = tokens if keep is None else tokens.keep(keep)
+        x = kept.features + self.position(kept.place)  # (B, K, C)
+        for block in self.blocks:
+            x = block(x)
+        return kept.with_features(self.norm(x))
 
     def forward(
         self,

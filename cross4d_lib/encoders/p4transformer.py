@@ -18,7 +18,7 @@ from ..decisions import BALL_RADIUS
 from ..errors import ConfigError
 from ..points import ball_query, farthest_point_sample, gather_points, max_of_linear
 from .base import Encoder, Tokens, check_batch
-from .layers import attend, normalise, reference_of, time_of
+from .layers import Block, normalise, reference_of, time_of
 from .registry import register_encoder
 
 STRIDE = 2  # frames from one anchor frame to the next
@@ -35,7 +35,7 @@ class P4TransformerConfig:
     dim: int = 1024  # C
     depth: int = 5
     heads: int = 8
-    mlp: int = 2048  # hidden width
+    mlp_ratio: int = 2
     final_norm: bool = False  # a LayerNorm after the last block, which the published model has not (Table 20)
 
 
@@ -56,7 +56,7 @@ class P4Transformer(Encoder):
         self.dim = c.dim
         self.tube = nn.Linear(4, c.dim, bias=False)  # of the offset in space and time
         self.position = nn.Linear(4, c.dim)  # of the anchor's place and time
-        self.blocks = nn.ModuleList(P4Block(c.dim, c.heads, c.mlp) for _ in range(c.depth))
+        self.blocks = nn.ModuleList(P4Block(c.dim, c.heads, c.mlp_ratio) for _ in range(c.depth))
         self.norm = nn.LayerNorm(c.dim) if c.final_norm else nn.Identity()
 
     def token_rule(self) -> dict:
@@ -111,13 +111,6 @@ class P4Transformer(Encoder):
         centres = gather_points(points[:, at], point).flatten(1, 2)  # (B, M, 3)
         return Tokens(features.flatten(1, 2), centres, groups["frame"], groups["point"], place.flatten(1, 2))
 
-    def contextualise(self, tokens: Tokens, keep=None) -> Tokens:
-        kept = tokens if keep is None else tokens.keep(keep)
-        x = kept.features + self.position(kept.place)  # (B, K, C)
-        for block in self.blocks:
-            x = block(x)
-        return kept.with_features(self.norm(x))
-
 
 def tube_frames(frames: int, device) -> tuple[torch.Tensor, torch.Tensor]:
     """Anchor frames (L,), every second one from the first on, and the frames of their tubes (L, 3); a frame before the
@@ -126,22 +119,11 @@ def tube_frames(frames: int, device) -> tuple[torch.Tensor, torch.Tensor]:
     return at, (at[:, None] + torch.tensor(TUBE, device=device)).clamp(0, frames - 1)
 
 
-class P4Block(nn.Module):
-    """Pre-norm transformer block as published: no bias in the projection to queries, keys and values, a GELU after the
-    projection of the attention's output."""
+class P4Block(Block):
+    """The block as published: no bias in the projection to queries, keys and values, a GELU after the projection of
+    the attention's output."""
 
-    def __init__(self, dim: int, heads: int, mlp: int):
-        super().__init__()
-        if dim % heads:
-            raise ConfigError(f"{heads} heads do not divide C = {dim}", "P4Block", "choose dim as a multiple of heads")
-        self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+    def __init__(self, dim: int, heads: int, mlp_ratio: int):
+        super().__init__(dim, heads, mlp_ratio)
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.out = nn.Sequential(nn.Linear(dim, dim), nn.GELU())
-        self.mlp = nn.Sequential(nn.Linear(dim, mlp), nn.GELU(), nn.Linear(mlp, dim))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x (B, M, C) -> (B, M, C)."""
-        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        x = x + self.out(attend(q, k, v).transpose(1, 2).flatten(2))
-        return x + self.mlp(self.norm2(x))

@@ -120,10 +120,3 @@ class Point4D(Encoder):
         return Tokens(
             self.to_token(features).flatten(1, 2), centres, groups["frame"], groups["point"], place.flatten(1, 2)
         )
-
-    def contextualise(self, tokens: Tokens, keep=None) -> Tokens:
-        kept = tokens if keep is None else tokens.keep(keep)
-        x = kept.features + self.position(kept.place)  # (B, K, C)
-        for block in self.blocks:
-            x = block(x)
-        return kept.with_features(self.norm(x))

@@ -12,7 +12,6 @@ from .correspondence import (
 from .features import (
     direction_spread,
     effective_rank,
-    frame_pool,
     mean_pool,
     one_thread,
     pooled_features,
@@ -57,7 +56,6 @@ __all__ = [
     "direction_spread",
     "effective_rank",
     "encoder_features",
-    "frame_pool",
     "interval",
     "leave_subjects_out",
     "linear_probe",

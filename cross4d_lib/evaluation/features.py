@@ -1,5 +1,5 @@
-"""Frozen features of whole clips: the mean over tokens of Sec. 4.1, and one a frame (ours); their z-scores; and whether
-they have collapsed."""
+"""Frozen features of whole clips: the mean over tokens of Sec. 4.1; their z-scores; and whether they have
+collapsed."""
 
 from __future__ import annotations
 
@@ -18,19 +18,6 @@ from ..precision import autocast
 def mean_pool(tokens: Tokens) -> torch.Tensor:
     """Mean over all M tokens: (B, M, C) -> (B, C)."""
     return tokens.features.mean(1)
-
-
-def frame_pool(tokens: Tokens) -> torch.Tensor:
-    """Mean over the tokens of each frame, one frame after the other: (B, M, C) -> (B, T' C), T' the frames that have
-    tokens.
-
-    Every frame has the same number of tokens. The mean over all tokens is the mean of these, and so forgets their
-    order: a clip and the same clip played backwards have one mean, as far as the tokens themselves do not know which
-    way time runs.
-    """
-    order = tokens.frame.sort(dim=1, stable=True).indices[..., None].expand_as(tokens.features)
-    frames = len(tokens.frame[0].unique())
-    return tokens.features.gather(1, order).unflatten(1, (frames, -1)).mean(2).flatten(1)
 
 
 @contextmanager
