@@ -11,15 +11,18 @@ Claims proved:
 5. It takes the place of Point4D: targets, dense pretraining, keeping some tokens. Sizes that do not fit are refused.
 """
 
+import numpy as np
 import pytest
 import torch
 from conftest import DIM, SIZE
 from torch.nn.functional import gelu, layer_norm
 
-from cross4d_lib import build_targets, load_teacher, pretrain
-from cross4d_lib.encoders import P4Transformer, build_encoder, count_flops, count_parameters, normalise
+from cross4d_lib import build_targets, load_dataset, load_teacher, pretrain
+from cross4d_lib.decisions import BALL_RADIUS
+from cross4d_lib.encoders import P4Transformer, build_encoder, count_flops, count_parameters, normalise, reference_of
 from cross4d_lib.encoders.p4transformer import tube_frames
 from cross4d_lib.errors import ConfigError
+from cross4d_lib.experiments.run_lists import is_present
 from cross4d_lib.points import ball_query
 from cross4d_lib.report.paper import TABLE_9
 
@@ -36,6 +39,15 @@ def test_it_has_the_published_size():
     parameters, operations = TABLE_9["P4Transformer"]
     assert count_parameters(encoder) / 1e6 == pytest.approx(parameters, rel=0.01)
     assert count_flops(encoder, 24, 2048)["all"] / 1e9 == pytest.approx(operations, rel=0.01)
+
+
+def test_the_ball_is_the_published_one_on_real_clips():
+    """.7 x 300 mm in the unit of a person's clip: decisions.BALL_RADIUS."""
+    if not is_present("msr-action3d"):
+        pytest.skip("no MSR-Action3D in $CROSS4D_DATA")
+    clips = load_dataset("msr-action3d", "train", frames=12, points=512, stride=2, limit=60)
+    units = [reference_of(torch.as_tensor(clip.points)[None]).scale.item() for clip in clips]
+    assert 0.7 * 0.3 / np.median(units) == pytest.approx(BALL_RADIUS, abs=0.03)
 
 
 def test_ball_query_is_a_search():

@@ -169,13 +169,14 @@ def calibration_matrix(frame: pd.DataFrame, note: str = "") -> Figure:
     stated = frame.groupby("probe")["paper"].first()
     heads = [fill(CALIBRATED[p], 16) + ("" if np.isnan(stated[p]) else f"\npaper {stated[p]:.2f}") for p in probes]
     ax.set_xticks(range(len(probes)), heads)
-    names = [f"{clip}\n{count} window{'s' * (count > 1)} a video" for clip, count in kinds]
+    seeds = frame.groupby(["clip", "windows"])["seeds"].first()
+    names = [f"{clip}\n{count} window{'s' * (count > 1)}, seeds {seeds[clip, count]}" for clip, count in kinds]
     ax.set_yticks(range(len(kinds)), names)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     figure.colorbar(image, ax=ax, label="accuracy", pad=0.01).outline.set_visible(False)
     first = frame.iloc[0]
-    about = f"{first['profile']}: {data_label(frame)}, {first['clips_evaluated']} test videos, seeds {first['seeds']}"
+    about = f"{first['profile']}: {data_label(frame)}, {first['clips_evaluated']} test videos"
     ax.set_title(about + (f"; {note}" if note else ""), fontsize=SMALL + 0.5)
     rows = "; ".join(
         f"{clip}, {count} windows: " + ", ".join(f"{p} {v:.2f}" for p, v in zip(probes, values) if not np.isnan(v))
